@@ -1,0 +1,45 @@
+# Every target does its own set-up. PYTHON may name another interpreter of version 3.11.
+PYTHON ?= python3.11
+BIN := .venv/bin
+LOCKED := .venv/.locked
+EXTRAS := --extra cpu --extra book --extra test --extra dev
+
+.PHONY: setup train test check chapters bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+setup: $(LOCKED)  ## .venv with everything, at the locked versions
+
+$(LOCKED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit(f"Python 3.11 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+train: setup  ## train on our lyrics, about a minute (ARGS="--cell lstm" for more)
+	$(BIN)/python -m d2lrnn.train $(ARGS)
+
+test: setup  ## every test, with the coverage of the package
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: setup  ## format, lint, types and the quick tests: before every commit
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow"
+
+chapters: setup  ## run every chapter in a fresh kernel
+	$(BIN)/python -m pytest tests/test_chapters.py -v --durations=0
+
+bench: setup  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
+	$(BIN)/python benchmarks/published.py
+
+lock: setup  ## resolve pyproject.toml again into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean:  ## remove what make has made
+	rm -rf .venv build dist *.egg-info .*_cache .coverage .hypothesis

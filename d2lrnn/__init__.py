@@ -1,0 +1,58 @@
+"""Recurrent language models from scratch in MXNet: a lesson is a module, a chapter and a test."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import types
+from typing import Any
+
+__version__ = "0.1.0"
+
+# The table of contents. Lesson number: (module, the names it brings), all importable from d2lrnn.
+CHAPTERS = {
+    1: ("text", "load_corpus Vocab"),
+    2: ("sampling", "try_gpu data_iter_random data_iter_consecutive fresh_offset"),
+    3: ("onehot", "one_hot get_inputs"),
+    4: ("rnn", "get_params init_rnn_state rnn"),
+    5: ("loss", "cross_entropy perplexity"),
+    6: ("clipping", "grad_clipping"),
+    7: ("optim", "sgd init_adam_states adam Optimizer"),
+    8: ("decoding", "predict_rnn generate"),
+    9: ("training", "train_batches train_epoch evaluate train_and_predict_rnn"),
+    11: ("gru", "get_gru_params init_gru_state gru"),
+    12: ("lstm", "get_lstm_params init_lstm_state lstm"),
+    15: ("fast", "get_rows get_network"),
+    16: ("checkpoint", "save_checkpoint load_checkpoint"),
+}
+_LESSON_OF = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}
+__all__ = ["CHAPTERS", *_LESSON_OF]
+
+# OpenMP reads these once, when mxnet is loaded. Threads that spin while they wait slow a busy machine down
+# tenfold, and matrices as small as ours gain nothing from more than eight. What the user has set wins.
+_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+os.environ.setdefault("OMP_NUM_THREADS", str(min(_cores, 8)))
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def __getattr__(name: str) -> Any:
+    """Load a lesson when one of its names is first asked for: `--help` need not wait for mxnet."""
+    if name not in _LESSON_OF:
+        raise AttributeError(f"module 'd2lrnn' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"d2lrnn.{_LESSON_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(types.ModuleType):
+    """Importing lesson `rnn` would bind `d2lrnn.rnn` to the module; the name belongs to its function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        lesson_of_its_own_name = isinstance(value, types.ModuleType) and _LESSON_OF.get(name) == name
+        super().__setattr__(name, getattr(value, name) if lesson_of_its_own_name else value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,132 @@
+"""What MXNet would answer with wrong numbers, refused in words: every check of the lessons stands here."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from mxnet import nd
+
+MAX_INT32 = 2**31 - 1
+
+
+def check_size(**sizes: Any) -> None:
+    """Every size is an integer of at least 1: MXNet reads a 0 in a shape as «unknown».
+
+    Raises:
+        ValueError: naming the first size that is not.
+    """
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, numbers.Integral) or int(size) < 1:
+            raise ValueError(f"{name} is {size!r}: give an integer of at least 1")
+
+
+def check_positive(**values: Any) -> None:
+    """Every value is a finite number above 0.
+
+    Raises:
+        ValueError: naming the first value that is not.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+            raise ValueError(f"{name} is {value!r}: give a number above 0")
+
+
+def check_seed(seed: Any) -> int:
+    """seed as an int in 0 … 2^32 - 1: MXNet takes any other modulo 2^32, and 2^32 becomes 0.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 2**32:
+        raise ValueError(f"seed is {seed!r}: give an integer from 0 to {2**32 - 1}")
+    return int(seed)
+
+
+def to_integers(indices: Any, what: str = "indices") -> np.ndarray:
+    """indices (NDArray, array, list, range or number, any shape) as whole numbers in numpy.
+
+    Raises:
+        TypeError: they are neither whole numbers nor floats (True, a string, a ragged list).
+        IndexError: one of them has a fraction, is NaN or infinite: MXNet would cut or clip it.
+    """
+    array = indices.asnumpy() if isinstance(indices, nd.NDArray) else np.asarray(indices)
+    if array.size == 0 and array.dtype.kind == "f":  # np.asarray([])
+        array = array.astype(np.int64)
+    if array.dtype.kind == "f":
+        bad = array[~(np.isfinite(array) & (array == np.floor(array)))]
+        if bad.size:
+            raise IndexError(f"{what} hold {bad[0]}: an index is a whole number")
+    elif array.dtype.kind not in "iu":
+        raise TypeError(f"{what} hold {array.dtype} values: an index is a whole number")
+    return array
+
+
+def check_indices(indices: Any, vocab_size: int, ctx: Any = None) -> nd.NDArray:
+    """indices (any shape) as int32 NDArray on its own or the given context, each in 0 … vocab_size - 1.
+
+    MXNet's one_hot makes an all-zero row of an index out of range; take and pick clip it.
+
+    Raises:
+        IndexError: one of them is out of range or no whole number.
+    """
+    integers = to_integers(indices)
+    bad = integers[(integers < 0) | (integers >= vocab_size)]
+    if bad.size:
+        raise IndexError(
+            f"index {bad[0]} is outside a vocabulary of {vocab_size}: give 0 to {vocab_size - 1}"
+        )
+    if isinstance(indices, nd.NDArray):
+        return indices.astype("int32", copy=False)
+    return nd.array(integers, ctx=ctx, dtype="int32")
+
+
+def check_floats(**arrays: nd.NDArray) -> None:
+    """Every array holds floats: integers divide, scale and differentiate to something else in MXNet.
+
+    Raises:
+        TypeError: naming the first array that does not.
+    """
+    for name, array in arrays.items():
+        if not isinstance(array, nd.NDArray) or np.dtype(array.dtype).kind != "f":
+            found = (
+                f"{np.dtype(array.dtype)} values" if isinstance(array, nd.NDArray) else type(array).__name__
+            )
+            raise TypeError(f"{name} holds {found}: give an NDArray of float32")
+
+
+def check_gradients(params: Iterable[nd.NDArray]) -> list[nd.NDArray]:
+    """The gradients of params, one for each.
+
+    Raises:
+        ValueError: a parameter has none: attach_grad() was not called, or `param = param - ...` made a new
+        array. TypeError: a gradient holds integers.
+    """
+    gradients = [param.grad for param in params]
+    for i, gradient in enumerate(gradients):
+        if gradient is None:
+            raise ValueError(
+                f"parameter {i} has no gradient: call attach_grad(), and assign to param[:], not to param"
+            )
+        check_floats(gradient=gradient)
+    return gradients
+
+
+def check_backward_reached(params: Iterable[nd.NDArray]) -> None:
+    """backward() has written every parameter's gradient since the last call of this function.
+
+    MXNet keeps the old gradient of a parameter that takes no part in the loss, and says nothing.
+
+    Raises:
+        ValueError: naming the parameter whose gradient is an old one.
+    """
+    names = getattr(params, "_fields", None)
+    for i, param in enumerate(params):
+        if not param._fresh_grad:
+            raise ValueError(
+                f"{names[i] if names else i} takes no part in the loss: its gradient is an old one"
+            )
+        param._fresh_grad = False

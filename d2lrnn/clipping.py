@@ -1,0 +1,31 @@
+"""Lesson 6. Gradients through many time steps can explode: shorten them, keep their direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mxnet import nd
+
+from .checks import check_gradients, check_positive
+
+
+def grad_clipping(params: Sequence[nd.NDArray], theta: float) -> float:
+    """Scale every ``param.grad`` in place by min(1, theta / ||g||) and return ||g|| as it was.
+
+    ||g|| is the L2 norm of all gradients laid end to end, not one norm a parameter (Pascanu et al. 2013).
+
+    Raises:
+        ValueError: theta is not positive, or a parameter has no gradient.
+        FloatingPointError: a gradient holds NaN or infinity; none has been changed.
+    """
+    check_positive(theta=theta)
+    gradients = check_gradients(params)
+    norms = nd.concat(*[nd.norm(g).reshape(1).astype("float64") for g in gradients], dim=0)
+    norm = math.hypot(*norms.asnumpy().tolist())  # hypot, because squares of large numbers overflow
+    if not math.isfinite(norm):
+        raise FloatingPointError(f"the norm of the gradients is {norm}: try a smaller learning rate")
+    if norm > theta:
+        for g in gradients:
+            g *= theta / norm
+    return norm

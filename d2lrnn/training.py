@@ -1,0 +1,171 @@
+"""Lesson 9. The whole loop: read a batch, measure the loss, go backward, clip, step; now and then, write."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, nd
+
+from .checks import check_backward_reached, check_seed, check_size, to_integers
+from .clipping import grad_clipping
+from .decoding import predict_rnn
+from .loss import cross_entropy, perplexity
+from .onehot import get_inputs
+from .optim import Optimizer
+from .sampling import Batch, data_iter_consecutive, data_iter_random, try_gpu
+from .text import Vocab
+
+State = tuple[nd.NDArray, ...]
+
+
+def train_batches(
+    rnn: Callable,
+    params: Sequence[nd.NDArray],
+    init_state: Callable,
+    batches: Iterable[Batch],
+    optimizer: Optimizer,
+    clipping_theta: float,
+    *,
+    is_random_iter: bool,
+    get_inputs: Callable = get_inputs,
+    state: State | None = None,
+) -> Iterator[tuple[float, int, State]]:
+    """Train on one batch after the other; after each yield (nats per character, characters, state).
+
+    Random batches each start from a state of zeros. Consecutive ones carry the state on, cut off from the
+    graph of the batch before; `state` is what the first of them starts from (None: zeros).
+
+    Raises:
+        FloatingPointError: the loss or a gradient is not finite; the parameters are as the step before left
+        them.
+    """
+    hidden_dim, vocab_size = params[-2].shape  # W_hy
+    for data, label in batches:
+        if is_random_iter or state is None:
+            state = init_state(len(data), hidden_dim, data.context)
+        state = tuple(S.detach() for S in state)
+        with autograd.record():
+            outputs, state = rnn(get_inputs(data, vocab_size), state, params)
+            loss = cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1))
+        loss.backward()
+        nats = loss.asscalar()
+        if not math.isfinite(nats):
+            raise FloatingPointError(f"the loss is {nats}: try a smaller learning rate")
+        check_backward_reached(params)
+        grad_clipping(params, clipping_theta)
+        optimizer.step(params)
+        yield float(nats), label.size, state
+
+
+def train_epoch(
+    rnn: Callable,
+    params: Sequence[nd.NDArray],
+    init_state: Callable,
+    batches: Iterable[Batch],
+    optimizer: Optimizer,
+    clipping_theta: float,
+    *,
+    is_random_iter: bool,
+) -> float:
+    """Train once on all batches; return the perplexity over all their characters, as they were met."""
+    nats = num_chars = 0.0
+    steps = train_batches(
+        rnn, params, init_state, batches, optimizer, clipping_theta, is_random_iter=is_random_iter
+    )
+    for batch_nats, batch_chars, _ in steps:
+        nats += batch_nats * batch_chars
+        num_chars += batch_chars
+    return perplexity(nats / num_chars)
+
+
+def evaluate(
+    rnn: Callable,
+    params: Sequence[nd.NDArray],
+    init_state: Callable,
+    indices: Sequence[int] | np.ndarray,
+    batch_size: int,
+    num_steps: int,
+    ctx: mx.Context | None = None,
+    *,
+    get_inputs: Callable = get_inputs,
+) -> float:
+    """The perplexity of params on text that they are not trained on now, read in at most batch_size rows.
+
+    Each row starts from a state of zeros and carries it to its end, so that every target but the last few
+    counts.
+    """
+    check_size(batch_size=batch_size, num_steps=num_steps)
+    corpus = to_integers(indices, "indices")
+    batch_size = min(batch_size, len(corpus) // 2)
+    check_size(batch_size=batch_size)
+    rows = corpus[: len(corpus) // batch_size * batch_size].reshape(batch_size, -1)
+    hidden_dim, vocab_size = params[-2].shape
+    ctx = ctx or params[0].context
+    state = init_state(batch_size, hidden_dim, ctx)
+    nats = num_chars = 0.0
+    for i in range(0, rows.shape[1] - 1, num_steps):
+        chars = nd.array(rows[:, i : i + num_steps + 1], ctx=ctx, dtype="int32")
+        data, label = chars[:, :-1], chars[:, 1:]
+        outputs, state = rnn(get_inputs(data, vocab_size), state, params)
+        nats += cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1)).asscalar() * label.size
+        num_chars += label.size
+    return perplexity(nats / num_chars)
+
+
+def train_and_predict_rnn(
+    rnn: Callable,
+    get_params: Callable,
+    init_state: Callable,
+    hidden_dim: int,
+    vocab: Vocab,
+    corpus_indices: Sequence[int],
+    *,
+    ctx: mx.Context | None = None,
+    is_random_iter: bool = True,
+    num_epochs: int = 250,
+    num_steps: int = 35,
+    lr: float = 1e2,
+    clipping_theta: float = 1e-2,
+    batch_size: int = 32,
+    optimizer: str = "sgd",
+    pred_period: int = 50,
+    pred_len: int = 50,
+    prefixes: Sequence[str] = ("分开", "不分开"),
+    seed: int = 0,
+) -> list[float]:
+    """The tutorial's loop: train, and every pred_period epochs print the perplexity and continue each prefix.
+
+    Returns the perplexity of every epoch; the same seed gives the same numbers. Every epoch cuts the same
+    windows, as the tutorial does; `python -m d2lrnn.train` moves them every epoch, so that no target is left
+    out.
+    """
+    check_size(num_epochs=num_epochs, pred_period=pred_period)
+    rng = np.random.default_rng(check_seed(seed))
+    mx.random.seed(seed)
+    for prefix in prefixes:
+        vocab.encode(prefix)  # a character that it does not know is refused now, not after the first epochs
+    ctx = ctx or try_gpu()
+    params = get_params(len(vocab), hidden_dim, ctx)
+    updater = Optimizer(optimizer, params, lr)
+    data_iter: Any = data_iter_random if is_random_iter else data_iter_consecutive
+    perplexities = []
+    for epoch in range(1, num_epochs + 1):
+        start = time.perf_counter()
+        batches = data_iter(corpus_indices, batch_size, num_steps, ctx, rng=rng)
+        perplexities.append(
+            train_epoch(
+                rnn, params, init_state, batches, updater, clipping_theta, is_random_iter=is_random_iter
+            )
+        )
+        if epoch % pred_period == 0:
+            print(
+                f"epoch {epoch}, perplexity {perplexities[-1]:f}, time {time.perf_counter() - start:.2f} sec"
+            )
+            for prefix in prefixes:
+                print(" -", predict_rnn(prefix, pred_len, rnn, params, init_state, hidden_dim, vocab, ctx))
+    return perplexities

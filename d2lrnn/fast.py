@@ -1,0 +1,152 @@
+"""Lesson 15. The same networks without wasted work: rows looked up, steps joined where none must wait.
+
+A one-hot matrix times W_x picks rows of W_x, so we pick them. What enters the hidden layer from below, and
+the output layer, do not depend on the previous state: one product serves all time steps. Only the recurrence
+itself goes step by step.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from .checks import check_indices, check_size
+from .gru import get_gru_params, init_gru_state
+from .lstm import get_lstm_params, init_lstm_state
+from .rnn import get_params, init_rnn_state
+
+State = tuple[nd.NDArray, ...]
+
+
+def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
+    """In place of get_inputs: data (batch_size, num_steps) as indices (num_steps, batch_size).
+
+    Raises:
+        IndexError: an index is not a whole number in 0 … vocab_size - 1.
+    """
+    return check_indices(data, vocab_size).T
+
+
+def rnn_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State:
+    """One step of the RNN. A: what came from below, W_h: the recurrent weights; one matrix a gate each."""
+    (H,) = state
+    return (nd.tanh(A[0] + nd.dot(H, W_h[0])),)
+
+
+def gru_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State:
+    """One step of the GRU, gates z, r and h."""
+    (H,) = state
+    Z = nd.sigmoid(A[0] + nd.dot(H, W_h[0]))
+    R = nd.sigmoid(A[1] + nd.dot(H, W_h[1]))
+    H_tilde = nd.tanh(A[2] + nd.dot(R * H, W_h[2]))
+    return (Z * H + (1 - Z) * H_tilde,)
+
+
+def lstm_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State:
+    """One step of the LSTM, gates i, f, o and c."""
+    H, C = state
+    I, F, O = (nd.sigmoid(a + nd.dot(H, W)) for a, W in zip(A[:3], W_h[:3]))
+    C = F * C + I * nd.tanh(A[3] + nd.dot(H, W_h[3]))
+    return O * nd.tanh(C), C
+
+
+class Cell(NamedTuple):
+    """A kind of network: parameters, state, one step, and the number of gates, its candidate counted in."""
+
+    get_params: Callable
+    init_state: Callable
+    step: Callable
+    num_gates: int
+
+
+CELLS = {
+    "rnn": Cell(get_params, init_rnn_state, rnn_step, 1),
+    "gru": Cell(get_gru_params, init_gru_state, gru_step, 3),
+    "lstm": Cell(get_lstm_params, init_lstm_state, lstm_step, 4),
+}
+
+
+class Network(NamedTuple):
+    """The three functions that train_and_predict_rnn takes, for several layers and with rows looked up."""
+
+    get_params: Callable
+    init_state: Callable
+    rnn: Callable
+
+
+def get_network(cell: str = "rnn", num_layers: int = 1) -> Network:
+    """The functions of a network of num_layers layers of one kind of cell ("rnn", "gru" or "lstm").
+
+    Its `rnn(inputs, state, params)` keeps the contract of lesson 4 with two freedoms: inputs may be indices
+    (num_steps, batch_size) from get_rows, and outputs is a list of one matrix (num_steps * batch_size,
+    vocab_size).
+    """
+    if cell not in CELLS:
+        raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
+    check_size(num_layers=num_layers)
+    kind = CELLS[cell]
+
+    def get_network_params(
+        vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
+    ) -> Any:
+        first = kind.get_params(vocab_size, hidden_dim, ctx, scale=scale)
+        above = [
+            kind.get_params(hidden_dim, hidden_dim, ctx, scale=scale)[:-2] for _ in range(num_layers - 1)
+        ]
+        fields = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in first._fields[:-2]]
+        names = [
+            *first._fields[:-2],
+            *fields,
+            *first._fields[-2:],
+        ]  # W_xh W_hh b_h, W_xh_2 W_hh_2 b_h_2, …, W_hy b_y
+        layers = [param for layer in above for param in layer]
+        return namedtuple("Params", names)(*first[:-2], *layers, *first[-2:])
+
+    def init_network_state(batch_size: int, hidden_dim: int, ctx: mx.Context | None = None) -> State:
+        return tuple(S for _ in range(num_layers) for S in kind.init_state(batch_size, hidden_dim, ctx))
+
+    def rnn(
+        inputs: nd.NDArray | Sequence[nd.NDArray], state: State, params: Sequence[nd.NDArray]
+    ) -> tuple[list[nd.NDArray], State]:
+        num_steps, size, width = len(inputs), 3 * kind.num_gates, len(state) // num_layers
+        below = inputs if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
+        new_state: State = ()
+        for k in range(num_layers):
+            layer, layer_state = params[k * size : (k + 1) * size], state[k * width : (k + 1) * width]
+            below, layer_state = _layer(kind.step, below, num_steps, layer_state, layer)
+            new_state += layer_state
+        W_hy, b_y = params[-2:]
+        logits = nd.FullyConnected(
+            below, W_hy.T, b_y, num_hidden=b_y.size
+        )  # faster than dot, and adds b_y in passing
+        return [logits], new_state
+
+    return Network(get_network_params, init_network_state, rnn)
+
+
+def _layer(
+    step: Callable, below: nd.NDArray, num_steps: int, state: State, params: Sequence[nd.NDArray]
+) -> tuple[nd.NDArray, State]:
+    """All steps of one layer: indices or a (num_steps * batch_size, …) matrix become such a matrix of H."""
+    gates = zip(params[0::3], params[2::3])
+    from_below = [_split(_project(below, W_x) + b, num_steps) for W_x, b in gates]
+    states = []
+    for A in zip(*from_below):
+        state = step(A, state, params[1::3])
+        states.append(state[0])
+    return nd.concat(*states, dim=0), state
+
+
+def _project(below: nd.NDArray, W_x: nd.NDArray) -> nd.NDArray:
+    if below.dtype == np.int32:
+        return nd.take(W_x, below.reshape(-1))
+    return nd.dot(below, W_x)
+
+
+def _split(A: nd.NDArray, num_steps: int) -> list[nd.NDArray]:
+    return [A] if num_steps == 1 else nd.split(A, num_outputs=num_steps, axis=0)

@@ -1,0 +1,123 @@
+"""The settings of a run: one frozen dataclass, and the command line flags made from it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, Optional
+
+PREFIXES = ("分开", "不分开", "战争中部队")
+LR = {"adam": 0.005, "sgd": 100.0}
+CLIP = {"adam": 1.0, "sgd": 0.01}
+
+
+def setting(
+    default: Any, help: str, *, choices: Sequence[str] = (), low: float = -math.inf, above: float = -math.inf,
+    below: float = math.inf,
+) -> Any:  # fmt: skip
+    """A field of Settings: its default, its line in --help, and what it may be."""
+    metadata = {"help": help, "choices": choices, "low": low, "above": above, "below": below}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides how a run goes. None stands for a choice that the help line explains."""
+
+    corpus: str = setting(
+        "lyrics", "lyrics (ours), jaychou, timemachine, or the path of a UTF-8 .txt or of a .zip with one"
+    )
+    max_chars: Optional[int] = setting(None, "keep only the first so many characters", low=1)
+    cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
+    layers: int = setting(1, "hidden layers, one on top of the other", low=1)
+    hidden_dim: int = setting(256, "size of the hidden state", low=1)
+    scale: float = setting(
+        0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", above=0
+    )
+    sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
+    epochs: int = setting(25, "times through the corpus", low=1)
+    batch_size: int = setting(32, "windows in a batch", low=1)
+    num_steps: int = setting(35, "characters in a window", low=1)
+    optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
+    lr: Optional[float] = setting(
+        None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", above=0
+    )
+    clip: Optional[float] = setting(
+        None,
+        f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
+        above=0,
+    )
+    heldout: float = setting(
+        0.1, "share of the corpus, at its end, that is not trained on but measured", low=0, below=1
+    )
+    seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
+    ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
+    workers: int = setting(1, "processes that train together", low=1)
+    prefix: tuple[str, ...] = setting((), f"what samples begin with; may be repeated ({', '.join(PREFIXES)})")
+    pred_period: int = setting(5, "write samples every so many epochs", low=1)
+    pred_len: int = setting(50, "characters in a sample after its prefix", low=1)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, naming the flag, for a value that cannot be."""
+        for field in dataclasses.fields(self):
+            value, rule = getattr(self, field.name), field.metadata
+            flag = "--" + field.name.replace("_", "-")
+            if rule["choices"] and value not in rule["choices"]:
+                raise ValueError(f"{flag} {value}: give one of {', '.join(rule['choices'])}")
+            if isinstance(value, (int, float)) and not (
+                rule["low"] <= value < rule["below"] and rule["above"] < value < math.inf
+            ):
+                raise ValueError(f"{flag} {value}: give a number {_bounds(rule)}")
+        if "" in self.prefix:
+            raise ValueError("--prefix is empty: give at least one character to start from")
+        if self.workers > 1:
+            raise ValueError(f"--workers {self.workers}: this version trains in one process, give 1")
+
+    @property
+    def theta(self) -> float:
+        """The clipping threshold, chosen or by default."""
+        return CLIP[self.optimizer] if self.clip is None else self.clip
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate, chosen or by default."""
+        return LR[self.optimizer] if self.lr is None else self.lr
+
+
+def _bounds(rule: Any) -> str:
+    words = [f"of at least {rule['low']:g}"] if rule["low"] > -math.inf else []
+    words += [f"above {rule['above']:g}"] if rule["above"] > -math.inf else []
+    words += [f"below {rule['below']:g}"] if rule["below"] < math.inf else []
+    return " and ".join(words)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line on stderr and exit code 2 for what the user got wrong."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message without the usage lines, and leave."""
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """One flag for every field of Settings. A flag that is not given leaves no trace in the namespace."""
+    hints = typing.get_type_hints(Settings)
+    for field in dataclasses.fields(Settings):
+        default = "" if field.default in (None, ()) else f" ({field.default})"
+        types = [t for t in typing.get_args(hints[field.name]) if t in (int, float, str)]
+        parser.add_argument(
+            "--" + field.name.replace("_", "-"),
+            type=types[0] if types else hints[field.name],
+            action="append" if isinstance(field.default, tuple) else "store",
+            choices=field.metadata["choices"] or None,
+            metavar=None if field.metadata["choices"] else field.name.split("_")[-1].upper(),
+            help=field.metadata["help"] + default,
+            default=argparse.SUPPRESS,
+        )

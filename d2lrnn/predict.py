@@ -1,0 +1,73 @@
+"""Let a trained network write.
+
+python -m d2lrnn.predict                                 the newest run, the likeliest characters
+python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 0.8 --top-k 20 --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .config import Parser
+
+PROG = "python -m d2lrnn.predict"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print one text a prefix; 0 when done, 2 for a mistake of the user."""
+    arguments = _parser().parse_args(argv)
+    from .decoding import generate
+    from .run import load_run, newest_run
+
+    try:
+        settings, vocab, network, params = load_run(Path(arguments.run) if arguments.run else newest_run())
+        temperature = arguments.temperature
+        if temperature is None:  # greedy, unless the choice was narrowed: then there is a choice
+            temperature = 0.0 if arguments.top_k is arguments.top_p is None else 1.0
+        for prefix in arguments.prefix or settings.prefix:
+            text = generate(
+                prefix,
+                arguments.length,
+                network.rnn,
+                params,
+                network.init_state,
+                settings.hidden_dim,
+                vocab,
+                temperature=temperature,
+                top_k=arguments.top_k,
+                top_p=arguments.top_p,
+                seed=arguments.seed,
+            )
+            print(text)
+    except (ValueError, OSError) as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return 2
+    except FloatingPointError as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog=PROG, description=__doc__)
+    parser.add_argument("run", nargs="?", help="run directory (the newest in runs/)")
+    parser.add_argument(
+        "--prefix", action="append", help="what to begin with; may be repeated (those of the run)"
+    )
+    parser.add_argument("--length", type=int, default=100, help="characters after the prefix (100)")
+    parser.add_argument(
+        "--temperature", type=float, help="0 the likeliest always, 1 as learned, above 1 wilder (0)"
+    )
+    parser.add_argument("--top-k", type=int, help="draw from the k likeliest characters only")
+    parser.add_argument(
+        "--top-p", type=float, help="draw from the likeliest characters that share this probability only"
+    )
+    parser.add_argument("--seed", type=int, help="the same seed writes the same text")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

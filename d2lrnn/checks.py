@@ -65,15 +65,20 @@ def to_integers(indices: Any, what: str = "indices") -> np.ndarray:
     return array
 
 
-def check_indices(indices: Any, vocab_size: int, ctx: Any = None) -> nd.NDArray:
-    """indices (any shape) as int32 NDArray on its own or the given context, each in 0 … vocab_size - 1.
+def check_indices(indices: Any, vocab_size: int, ctx: Any = None, *, ndim: int | None = None) -> nd.NDArray:
+    """indices (of any shape, or of ndim dimensions) as an int32 NDArray, each in 0 … vocab_size - 1.
 
     MXNet's one_hot makes an all-zero row of an index out of range; take and pick clip it.
 
     Raises:
         IndexError: one of them is out of range or no whole number.
+        ValueError: there are none, or they have not ndim dimensions.
     """
     integers = to_integers(indices)
+    if integers.size == 0 or (ndim and integers.ndim != ndim):
+        raise ValueError(
+            f"indices have shape {integers.shape}: give {f'{ndim} dimensions' if ndim else 'at least one'}"
+        )
     bad = integers[(integers < 0) | (integers >= vocab_size)]
     if bad.size:
         raise IndexError(
@@ -98,21 +103,24 @@ def check_floats(**arrays: nd.NDArray) -> None:
             raise TypeError(f"{name} holds {found}: give an NDArray of float32")
 
 
-def check_gradients(params: Iterable[nd.NDArray]) -> list[nd.NDArray]:
-    """The gradients of params, one for each.
+def check_gradients(params: Iterable[nd.NDArray]) -> list[tuple[nd.NDArray, nd.NDArray]]:
+    """Every parameter with its gradient.
 
     Raises:
-        ValueError: a parameter has none: attach_grad() was not called, or `param = param - ...` made a new
-        array. TypeError: a gradient holds integers.
+        ValueError: there are no parameters (a generator is empty when it is read again), or one has no gradient
+            (attach_grad() was not called, or `param = param - ...` made a new array).
+        TypeError: a gradient holds integers.
     """
-    gradients = [param.grad for param in params]
-    for i, gradient in enumerate(gradients):
+    pairs = [(param, param.grad) for param in params]
+    if not pairs:
+        raise ValueError("there are no parameters: give a list (a generator can be read only once)")
+    for i, (_, gradient) in enumerate(pairs):
         if gradient is None:
             raise ValueError(
                 f"parameter {i} has no gradient: call attach_grad(), and assign to param[:], not to param"
             )
         check_floats(gradient=gradient)
-    return gradients
+    return pairs
 
 
 def check_backward_reached(params: Iterable[nd.NDArray]) -> None:

@@ -20,7 +20,7 @@ def grad_clipping(params: Sequence[nd.NDArray], theta: float) -> float:
         FloatingPointError: a gradient holds NaN or infinity; none has been changed.
     """
     check_positive(theta=theta)
-    gradients = check_gradients(params)
+    gradients = [g for _, g in check_gradients(params)]
     norms = nd.concat(*[nd.norm(g).reshape(1).astype("float64") for g in gradients], dim=0)
     norm = math.hypot(*norms.asnumpy().tolist())  # hypot, because squares of large numbers overflow
     if not math.isfinite(norm):

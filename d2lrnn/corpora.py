@@ -69,11 +69,10 @@ def find_corpus(source: str | os.PathLike[str]) -> Path:
         return OURS
     if str(source) in REMOTES:
         return _own_file(str(source)) or _fetch(str(source))
-    path = Path(source).expanduser()
-    if not path.is_file():
-        kind = (
-            "is a directory" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
-        )
+    path = Path(os.path.expanduser(source))
+    if not os.path.isfile(path):
+        kind = "is no regular file" if os.path.exists(path) else "does not exist"
+        kind = "is a directory" if os.path.isdir(path) else kind
         names = ", ".join(["lyrics", *REMOTES])
         raise FileNotFoundError(f"{str(source)!r} {kind}: give one of {names}, or the path of a .txt or .zip")
     return path
@@ -97,7 +96,7 @@ def read_corpus(path: Path) -> str:
 
 def _own_file(name: str) -> Path | None:
     for folder in (Path("data"), OURS.parent):
-        files = [f for f in folder.glob(f"{name}*") if f.suffix in (".txt", ".zip") and f.is_file()]
+        files = [f for f in folder.glob(f"{name}*") if f.suffix.lower() in (".txt", ".zip") and f.is_file()]
         if files:
             return max(files)  # of several versions the latest: they carry their date in their name
     return None
@@ -118,7 +117,7 @@ def _decode(data: bytes, path: Path) -> str:
     except UnicodeDecodeError as error:
         where = f"byte 0x{data[error.start]:02x} at {error.start}"
         try:
-            data.decode("gbk")
+            data.decode("gb18030")
         except UnicodeDecodeError:
             raise ValueError(f"{path}: is no UTF-8 text ({where})") from None
         raise ValueError(
@@ -133,17 +132,21 @@ def _unzip(path: Path) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
             member = _text_member(archive, path)
-            data = archive.read(member)
+            with archive.open(member) as file:
+                return file.read(
+                    member.file_size + 1
+                )  # read() would inflate all, whatever the directory says
     except (
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
         NotImplementedError,
+        OSError,
         OverflowError,
         RuntimeError,
+        UnicodeDecodeError,
     ) as error:
         raise ValueError(f"{path}: cannot be read as a zip archive ({error})") from None
-    return data
 
 
 def _text_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
@@ -158,6 +161,10 @@ def _text_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
         raise ValueError(f"{path}: holds {len(texts)} .txt files: give an archive with one")
     (info,) = texts
     _check_length(path, info.file_size)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"{path}: compression method {info.compress_type}: give a zip that is stored or deflated"
+        )
     if info.file_size > max(2**24, 100 * info.compress_size):
         raise ValueError(
             f"{path}: {info.compress_size:,} bytes would swell to {info.file_size:,}: not opened"
@@ -168,19 +175,20 @@ def _text_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
 def _fetch(name: str) -> Path:
     import pooch  # only here: `import d2lrnn` need not wait for it
     import requests
+    import urllib3
 
     pooch.get_logger().setLevel("WARNING")
+    folder = Path(pooch.os_cache("d2lrnn"))
+    files = {f"{remote.sha256[:8]}-{remote.url.rsplit('/', 1)[-1]}": remote for remote in REMOTES[name]}
+    cached = [file for file in files if os.path.exists(folder / file)]
     failures = []
-    for remote in REMOTES[name]:
-        file_name = f"{remote.sha256[:8]}-{remote.url.rsplit('/', 1)[-1]}"
-        cached = Path(pooch.os_cache("d2lrnn")) / file_name
-        if not cached.exists():
+    for file in cached or files:
+        remote = files[file]
+        if not cached:
             print(f"fetching {remote.url}\n({remote.note})", file=sys.stderr)
         try:  # the download goes to a temporary name; it is moved into place once its hash is right
-            path = pooch.retrieve(
-                remote.url, f"sha256:{remote.sha256}", file_name, cached.parent, downloader=_download
-            )
-        except (requests.RequestException, OSError, ValueError) as error:
+            path = pooch.retrieve(remote.url, f"sha256:{remote.sha256}", file, folder, downloader=_download)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             failures.append(_reason(error))
         else:
             return Path(path)
@@ -192,12 +200,13 @@ def _fetch(name: str) -> Path:
 
 def _reason(error: Exception) -> str:
     import requests
+    import urllib3
 
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"HTTP status {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
+    if isinstance(error, (requests.ConnectionError, urllib3.exceptions.HTTPError)):
         return "no connection, or it broke off"
     if "hash" in str(error):
         return "the file's sha256 is not the known one"
@@ -213,7 +222,7 @@ def _download(url: str, output_file: str | IO[bytes], _pooch: Any) -> None:
         response.raise_for_status()
         total = int(response.headers.get("Content-Length", 0)) or None
         with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-            for chunk in response.iter_content(2**16):
+            for chunk in iter(lambda: response.raw.read1(2**16, decode_content=True), b""):
                 bar.update(len(chunk))
                 if file.write(chunk) and file.tell() > MAX_FETCH_BYTES:
                     raise ValueError(f"more than {MAX_FETCH_BYTES:,} bytes")

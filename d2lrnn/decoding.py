@@ -111,7 +111,8 @@ def _probabilities(
 ) -> np.ndarray:
     logits = logits.astype(np.float64)
     order = np.argsort(-logits, kind="stable")
-    weights = np.exp((logits[order] - logits[order[0]]) / temperature)  # at most 1: nothing overflows
+    with np.errstate(over="ignore"):  # towards -inf, and exp(-inf) is 0
+        weights = np.exp((logits[order] - logits[order[0]]) / temperature)
     if top_k is not None:
         weights[top_k:] = 0
     p = weights / weights.sum()

@@ -29,7 +29,7 @@ def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
     Raises:
         IndexError: an index is not a whole number in 0 … vocab_size - 1.
     """
-    return check_indices(data, vocab_size).T
+    return check_indices(data, vocab_size, ndim=2).T
 
 
 def rnn_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State:
@@ -72,61 +72,58 @@ CELLS = {
 
 
 class Network(NamedTuple):
-    """The three functions that train_and_predict_rnn takes, for several layers and with rows looked up."""
+    """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods."""
 
-    get_params: Callable
-    init_state: Callable
-    rnn: Callable
+    cell: Cell
+    num_layers: int
+
+    def get_params(
+        self, vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
+    ) -> Any:
+        """New parameters: for one layer those of the cell; a second adds W_xh_2, W_hh_2, b_h_2; and so on."""
+        first = self.cell.get_params(vocab_size, hidden_dim, ctx, scale=scale)
+        names, arrays = list(first._fields[:-2]), list(first[:-2])
+        for k in range(2, self.num_layers + 1):
+            names += [f"{name}_{k}" for name in first._fields[:-2]]
+            arrays += self.cell.get_params(hidden_dim, hidden_dim, ctx, scale=scale)[:-2]
+        return namedtuple("Params", [*names, *first._fields[-2:]])(*arrays, *first[-2:])
+
+    def init_state(self, batch_size: int, hidden_dim: int, ctx: mx.Context | None = None) -> State:
+        """The zero states of all layers, one after the other."""
+        return tuple(
+            S for _ in range(self.num_layers) for S in self.cell.init_state(batch_size, hidden_dim, ctx)
+        )
+
+    def rnn(
+        self, inputs: nd.NDArray | Sequence[nd.NDArray], state: State, params: Sequence[nd.NDArray]
+    ) -> tuple[list[nd.NDArray], State]:
+        """Lesson 4's rnn, 11's gru or 12's lstm, with two freedoms.
+
+        inputs may be the checked indices (num_steps, batch_size) of get_rows; outputs is a list of one matrix,
+        (num_steps * batch_size, vocab_size), time-major.
+        """
+        num_steps, size, width = len(inputs), 3 * self.cell.num_gates, len(state) // self.num_layers
+        below = inputs if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
+        new_state: State = ()
+        for k in range(self.num_layers):
+            layer, layer_state = params[k * size : (k + 1) * size], state[k * width : (k + 1) * width]
+            below, layer_state = _layer(self.cell.step, below, num_steps, layer_state, layer)
+            new_state += layer_state
+        W_hy, b_y = params[-2:]
+        logits = nd.FullyConnected(below, W_hy.T, b_y, num_hidden=b_y.size)  # dot, but faster
+        return [logits], new_state
 
 
 def get_network(cell: str = "rnn", num_layers: int = 1) -> Network:
-    """The functions of a network of num_layers layers of one kind of cell ("rnn", "gru" or "lstm").
+    """A network of num_layers layers of "rnn", "gru" or "lstm" cells.
 
-    Its `rnn(inputs, state, params)` keeps the contract of lesson 4 with two freedoms: inputs may be indices
-    (num_steps, batch_size) from get_rows, and outputs is a list of one matrix (num_steps * batch_size,
-    vocab_size).
+    Raises:
+        ValueError: there is no such cell, or no such number of layers.
     """
     if cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
     check_size(num_layers=num_layers)
-    kind = CELLS[cell]
-
-    def get_network_params(
-        vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
-    ) -> Any:
-        first = kind.get_params(vocab_size, hidden_dim, ctx, scale=scale)
-        above = [
-            kind.get_params(hidden_dim, hidden_dim, ctx, scale=scale)[:-2] for _ in range(num_layers - 1)
-        ]
-        fields = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in first._fields[:-2]]
-        names = [
-            *first._fields[:-2],
-            *fields,
-            *first._fields[-2:],
-        ]  # W_xh W_hh b_h, W_xh_2 W_hh_2 b_h_2, …, W_hy b_y
-        layers = [param for layer in above for param in layer]
-        return namedtuple("Params", names)(*first[:-2], *layers, *first[-2:])
-
-    def init_network_state(batch_size: int, hidden_dim: int, ctx: mx.Context | None = None) -> State:
-        return tuple(S for _ in range(num_layers) for S in kind.init_state(batch_size, hidden_dim, ctx))
-
-    def rnn(
-        inputs: nd.NDArray | Sequence[nd.NDArray], state: State, params: Sequence[nd.NDArray]
-    ) -> tuple[list[nd.NDArray], State]:
-        num_steps, size, width = len(inputs), 3 * kind.num_gates, len(state) // num_layers
-        below = inputs if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
-        new_state: State = ()
-        for k in range(num_layers):
-            layer, layer_state = params[k * size : (k + 1) * size], state[k * width : (k + 1) * width]
-            below, layer_state = _layer(kind.step, below, num_steps, layer_state, layer)
-            new_state += layer_state
-        W_hy, b_y = params[-2:]
-        logits = nd.FullyConnected(
-            below, W_hy.T, b_y, num_hidden=b_y.size
-        )  # faster than dot, and adds b_y in passing
-        return [logits], new_state
-
-    return Network(get_network_params, init_network_state, rnn)
+    return Network(CELLS[cell], num_layers)
 
 
 def _layer(

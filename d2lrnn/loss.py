@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from mxnet import nd
 
 from .checks import check_floats, check_indices
@@ -20,9 +21,9 @@ def cross_entropy(logits: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
         TypeError: the logits are no floats.
     """
     check_floats(logits=logits)
-    if logits.ndim != 2 or label.shape != logits.shape[:1]:
+    if logits.ndim != 2 or np.shape(label) != logits.shape[:1]:
         raise ValueError(
-            f"logits {logits.shape}, label {label.shape}: give (num_chars, vocab_size) and (num_chars,)"
+            f"logits {logits.shape}, label {np.shape(label)}: give (num_chars, vocab_size) and (num_chars,)"
         )
     label = check_indices(label, logits.shape[1], logits.context)
     return -nd.pick(nd.log_softmax(logits), label).mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from mxnet import nd
 
 from .checks import check_indices, check_size
@@ -16,6 +17,8 @@ def one_hot(indices: Any, vocab_size: int) -> nd.NDArray:
         IndexError: an index is not a whole number in 0 … vocab_size - 1.
     """
     check_size(vocab_size=vocab_size)
+    if np.ndim(indices) == 0:  # a bare number: MXNet knows no array without dimensions
+        return one_hot([indices], vocab_size)[0]
     return nd.one_hot(check_indices(indices, vocab_size), vocab_size)
 
 
@@ -24,6 +27,7 @@ def get_inputs(data: nd.NDArray, vocab_size: int) -> list[nd.NDArray]:
 
     Raises:
         IndexError: an index is not a whole number in 0 … vocab_size - 1.
+        ValueError: data is no matrix.
     """
     check_size(vocab_size=vocab_size)
-    return [nd.one_hot(X, vocab_size) for X in check_indices(data, vocab_size).T]
+    return [nd.one_hot(X, vocab_size) for X in check_indices(data, vocab_size, ndim=2).T]

@@ -18,7 +18,7 @@ def sgd(params: Sequence[nd.NDArray], lr: float) -> None:
         ValueError: a parameter has no gradient, or lr is not positive.
     """
     check_positive(lr=lr)
-    for param, g in zip(params, check_gradients(params)):
+    for param, g in check_gradients(params):
         param[:] = param - lr * g
 
 
@@ -50,7 +50,7 @@ def adam(
     check_size(t=t)
     if len(states) != len(params):
         raise ValueError(f"{len(states)} states for {len(params)} parameters: use init_adam_states(params)")
-    for param, g, (m, v) in zip(params, check_gradients(params), states):
+    for (param, g), (m, v) in zip(check_gradients(params), states):
         m[:] = beta1 * m + (1 - beta1) * g
         v[:] = beta2 * v + (1 - beta2) * g * g
         m_hat = m / (1 - beta1**t)  # m and v start at zero: without this the first steps would be too short

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -155,7 +156,7 @@ class Run:
     def _heldout_perplexity(self) -> float | None:
         if not len(self.heldout_indices):
             return None
-        return evaluate(
+        heldout = evaluate(
             self.network.rnn,
             self.params,
             self.network.init_state,
@@ -165,6 +166,7 @@ class Run:
             self.ctx,
             get_inputs=get_rows,
         )
+        return heldout if math.isfinite(heldout) else None  # JSON has no infinity
 
     # --- the directory
     # ----------------------------------------------------------------------------------------
@@ -181,6 +183,12 @@ class Run:
             raise FileExistsError(
                 f"{self.folder} holds a run: continue it with --resume, or give another --out"
             )
+        self._write_config()
+        for name in (METRICS, SAMPLES):
+            (self.folder / name).write_bytes(b"")
+        self.save()
+
+    def _write_config(self) -> None:
         facts = {
             **dataclasses.asdict(self.settings),
             "lr": self.settings.learning_rate,
@@ -198,9 +206,6 @@ class Run:
         write_atomically(
             self.folder / CONFIG, (json.dumps(facts, ensure_ascii=False, indent=2) + "\n").encode()
         )
-        for name in (METRICS, SAMPLES):
-            (self.folder / name).write_bytes(b"")
-        self.save()
 
     def save(self) -> None:
         """Write the checkpoint: all that is needed to go on as if the run had never stopped."""
@@ -241,6 +246,7 @@ class Run:
         self.state = tuple(state) or None
         for name, length in facts["lengths"].items():
             os.truncate(self.folder / name, length)
+        self._write_config()
 
     def draw_curve(self) -> None:
         """curve.svg from metrics.jsonl."""

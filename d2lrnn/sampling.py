@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator, Sequence
 
 import mxnet as mx
@@ -98,8 +99,12 @@ def _corpus_from(offset: int, corpus_indices: Sequence[int], batch_size: int, nu
     corpus = to_integers(corpus_indices, "corpus_indices")
     if corpus.ndim != 1:
         raise ValueError(f"corpus_indices have {corpus.ndim} dimensions: give one long list")
-    if not 0 <= offset <= len(corpus):
-        raise ValueError(f"offset is {offset}: give 0 to {len(corpus)}, the length of the corpus")
+    if (
+        isinstance(offset, bool)
+        or not isinstance(offset, numbers.Integral)
+        or not 0 <= int(offset) <= len(corpus)
+    ):
+        raise ValueError(f"offset is {offset!r}: give 0 to {len(corpus)}, the length of the corpus")
     if len(corpus) and not 0 <= corpus.min() <= corpus.max() <= MAX_INT32:
         raise ValueError(
             f"corpus_indices run from {corpus.min()} to {corpus.max()}: an index is in 0 … 2^31 - 1"
@@ -108,7 +113,7 @@ def _corpus_from(offset: int, corpus_indices: Sequence[int], batch_size: int, nu
 
 
 def _check_batches(num_batches: int, corpus: np.ndarray, batch_size: int, num_steps: int, least: int) -> None:
-    if num_batches == 0:
+    if num_batches < 1:
         raise ValueError(
             f"{len(corpus)} characters fill no batch of {batch_size} x {num_steps}: give at least {least}, "
             "or a smaller batch_size or num_steps"

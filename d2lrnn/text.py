@@ -53,6 +53,8 @@ class Vocab:
         Raises:
             ValueError: naming the characters that the vocabulary does not know (without unk=True).
         """
+        if not isinstance(text, str):
+            raise TypeError(f"text is a {type(text).__name__}: give a str")
         if self.unk:
             return [self.char_to_idx.get(char, 0) for char in text]
         try:
@@ -71,7 +73,7 @@ class Vocab:
         Raises:
             IndexError: one of them is not in 0 … len(vocab) - 1.
         """
-        integers = to_integers(indices).reshape(-1).tolist()
+        integers = to_integers(indices if hasattr(indices, "shape") else list(indices)).reshape(-1).tolist()
         for idx in integers:
             if not 0 <= idx < len(self):
                 raise IndexError(

@@ -43,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return 2
+    if run.epoch >= run.settings.epochs:
+        print(
+            f"{run.folder} has had its {run.epoch} epochs: give a larger --epochs to go on", file=sys.stderr
+        )
+        return 2
     with Stop() as stop:
         try:
             _train(run, stop)
@@ -78,9 +83,9 @@ class Stop:
             signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self.signal:
-            os._exit(128 + number)
         self.signal = number
+        for number in self._before:  # the next one need not wait for Python: it ends the process by itself
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 def _prepare(out: str | None, resume: bool, given: dict[str, Any]) -> Run:
     if "prefix" in given:
         given["prefix"] = tuple(given["prefix"])
+    if os.path.exists(given.get("corpus", "")):
+        given["corpus"] = os.path.abspath(given["corpus"])  # --resume may be called from another folder
     settings = Settings(**given)  # a wrong flag is refused before mxnet is loaded
     from .run import Run, new_folder, newest_run, read_settings
 

@@ -11,7 +11,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from .checks import check_backward_reached, check_seed, check_size, to_integers
+from .checks import check_backward_reached, check_indices, check_seed, check_size
 from .clipping import grad_clipping
 from .decoding import predict_rnn
 from .loss import cross_entropy, perplexity
@@ -54,8 +54,8 @@ def train_batches(
             loss = cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1))
         loss.backward()
         nats = loss.asscalar()
-        if not math.isfinite(nats):
-            raise FloatingPointError(f"the loss is {nats}: try a smaller learning rate")
+        if not math.isfinite(perplexity(nats)):
+            raise FloatingPointError(f"the loss is {nats:g} nats per character: try a smaller learning rate")
         check_backward_reached(params)
         grad_clipping(params, clipping_theta)
         optimizer.step(params)
@@ -100,11 +100,12 @@ def evaluate(
     counts.
     """
     check_size(batch_size=batch_size, num_steps=num_steps)
-    corpus = to_integers(indices, "indices")
-    batch_size = min(batch_size, len(corpus) // 2)
-    check_size(batch_size=batch_size)
-    rows = corpus[: len(corpus) // batch_size * batch_size].reshape(batch_size, -1)
     hidden_dim, vocab_size = params[-2].shape
+    corpus = check_indices(indices, vocab_size, mx.cpu()).asnumpy()
+    batch_size = min(batch_size, len(corpus) // 2)
+    if batch_size < 1:
+        raise ValueError(f"{len(corpus)} characters to measure: give at least 2")
+    rows = corpus[: len(corpus) // batch_size * batch_size].reshape(batch_size, -1)
     ctx = ctx or params[0].context
     state = init_state(batch_size, hidden_dim, ctx)
     nats = num_chars = 0.0

@@ -1,0 +1,196 @@
+"""The chapters: the same book in two languages, and every cell of it runs."""
+
+import re
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import jupytext
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+import d2lrnn
+
+CHAPTERS = Path(__file__).parents[1] / "chapters"
+LANGUAGES = ("zh", "en")
+NAMES = sorted({path.name for language in LANGUAGES for path in (CHAPTERS / language).glob("*.md")})
+EXERCISES = {"zh": "练习", "en": "Exercises"}
+SECONDS = 60
+HARMLESS = (
+    "Kernel is running over TCP without encryption",
+    "Matplotlib is building the font cache",
+    "frozen modules",  # the debugger of ipykernel, three lines of it
+    "make the debugger miss breakpoints",
+    "Debugging will proceed",
+)
+
+every_chapter = pytest.mark.parametrize("name", NAMES)
+every_file = pytest.mark.parametrize(
+    ("language", "name"), [(lang, name) for name in NAMES for lang in LANGUAGES]
+)
+
+
+def _read(language: str, name: str) -> NotebookNode:
+    return jupytext.read(CHAPTERS / language / name)
+
+
+def _code(notebook: NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _prose(notebook: NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def _formulas(notebook: NotebookNode) -> list[str]:
+    return re.findall(r"^\$\$$.*?^\$\$$", _prose(notebook), flags=re.M | re.S)
+
+
+def _figures(notebook: NotebookNode) -> list[str]:
+    return re.findall(r"!\[[^\]]+\]\(([^)]*)\)", _prose(notebook))
+
+
+def _sections(notebook: NotebookNode) -> list[str]:
+    return re.findall(r"^(#+) ", _prose(notebook), flags=re.M)
+
+
+def _exercises(language: str, notebook: NotebookNode) -> list[str]:
+    _, _, section = _prose(notebook).partition(f"\n## {EXERCISES[language]}\n")
+    return re.findall(r"^\d+\. .*$", section, flags=re.M)
+
+
+def test_both_languages_have_the_same_chapters() -> None:
+    zh, en = ({path.name for path in (CHAPTERS / language).glob("*.md")} for language in LANGUAGES)
+
+    assert zh == en == set(NAMES)
+    assert NAMES
+
+
+@every_chapter
+def test_a_chapter_is_named_after_its_lesson(name: str) -> None:
+    number, lesson = re.fullmatch(r"(\d\d)-([a-z]+)\.md", name).groups()  # type: ignore[union-attr]
+
+    assert d2lrnn.CHAPTERS[int(number)][0] == lesson
+
+
+@every_chapter
+def test_both_languages_run_the_same_code(name: str) -> None:
+    zh, en = (_code(_read(language, name)) for language in LANGUAGES)
+
+    assert zh == en
+
+
+@every_chapter
+@pytest.mark.parametrize("part", [_formulas, _figures, _sections])
+def test_both_languages_have_the_same_formulas_figures_and_sections(name: str, part) -> None:
+    zh, en = (part(_read(language, name)) for language in LANGUAGES)
+
+    assert zh == en
+
+
+@every_chapter
+def test_both_languages_have_the_same_exercises_at_least_four(name: str) -> None:
+    zh, en = (_exercises(language, _read(language, name)) for language in LANGUAGES)
+
+    assert len(zh) == len(en) >= 4
+    for in_zh, in_en in zip(zh, en):
+        assert sorted(re.findall(r"`[^`]*`", in_zh)) == sorted(re.findall(r"`[^`]*`", in_en))
+
+
+@every_chapter
+def test_students_implement_functions_of_this_lesson_and_an_exercise_asks_for_each(name: str) -> None:
+    zh, en = (_read(language, name).metadata["implement"] for language in LANGUAGES)
+    _, names_of_lesson = d2lrnn.CHAPTERS[int(name[:2])]
+    exercises = "\n".join(_exercises("zh", _read("zh", name)))
+
+    assert zh == en
+    assert set(zh) <= set(names_of_lesson.split())
+    for function in zh:
+        assert callable(getattr(d2lrnn, function))
+        assert f"`{function}`" in exercises
+
+
+@every_file
+def test_a_chapter_keeps_no_outputs(language: str, name: str) -> None:
+    text = (CHAPTERS / language / name).read_text(encoding="utf-8")
+
+    assert "{code-output}" not in text
+    assert "data:image" not in text
+    assert not list(CHAPTERS.rglob("*.ipynb"))
+
+
+@every_file
+def test_a_chapter_proves_what_it_claims_and_ends_with_an_assert(language: str, name: str) -> None:
+    assert re.search(r"^assert ", _code(_read(language, name))[-1], flags=re.M)
+
+
+@every_file
+def test_a_chapter_defines_nothing_that_the_package_defines(language: str, name: str) -> None:
+    defined = re.findall(r"^\s*(?:def|class) (\w+)", "\n".join(_code(_read(language, name))), flags=re.M)
+
+    assert not set(defined) & set(d2lrnn.__all__)
+
+
+@every_file
+def test_a_chapter_can_be_saved_from_jupyterlab_and_keeps_its_header(language: str, name: str) -> None:
+    notebook = _read(language, name)
+
+    saved = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
+
+    assert saved.metadata["implement"] == notebook.metadata["implement"]
+    assert saved.metadata["kernelspec"] == {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    assert [cell.source for cell in saved.cells] == [cell.source for cell in notebook.cells]
+
+
+def test_every_figure_is_ours_and_every_figure_is_shown() -> None:
+    shown = {CHAPTERS / "zh" / target for name in NAMES for target in _figures(_read("zh", name))}
+
+    assert {path.resolve() for path in shown} == {path.resolve() for path in CHAPTERS.glob("figures/*")}
+
+
+@pytest.mark.parametrize("path", sorted(CHAPTERS.glob("figures/*.svg")), ids=lambda path: path.name)
+def test_a_figure_is_svg_that_loads_nothing(path: Path) -> None:
+    elements = list(ET.parse(path).iter())
+
+    assert elements[0].tag == "{http://www.w3.org/2000/svg}svg"
+    assert not any(element.tag.endswith(("}script", "}image", "}foreignObject")) for element in elements)
+    assert not any(key.endswith("href") for element in elements for key in element.attrib)
+    assert "@import" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@every_file
+def test_a_chapter_runs_in_a_fresh_kernel(language: str, name: str, tmp_path: Path) -> None:
+    # no folder of kernels: jupyter falls back to the interpreter that runs this test
+    kernel = KernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    notebook = _read(language, name)
+    client = NotebookClient(
+        notebook,
+        km=kernel,
+        timeout=120,
+        allow_errors=False,
+        resources={"metadata": {"path": str(CHAPTERS / language)}},
+    )
+    start = time.perf_counter()
+    with open(tmp_path / "stderr", "w") as log:
+        client.execute(cleanup_kc=True, stderr=log)
+    seconds = time.perf_counter() - start
+
+    assert _complaints(notebook, (tmp_path / "stderr").read_text()) == []
+    assert seconds < SECONDS
+
+
+def _complaints(notebook: NotebookNode, log: str) -> list[str]:
+    """The lines on stderr, of the kernel and of its cells, that are not known to be harmless."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    log += "".join(output.text for output in outputs if output.get("name") == "stderr")
+    return [
+        line for line in log.splitlines() if line.strip() and not any(known in line for known in HARMLESS)
+    ]

@@ -107,7 +107,7 @@ def check_gradients(params: Iterable[nd.NDArray]) -> list[tuple[nd.NDArray, nd.N
     """Every parameter with its gradient.
 
     Raises:
-        ValueError: there are no parameters (a generator is empty when it is read again), or one has no gradient
+        ValueError: there are no parameters (a generator is empty when read again), or one has no gradient
             (attach_grad() was not called, or `param = param - ...` made a new array).
         TypeError: a gradient holds integers.
     """

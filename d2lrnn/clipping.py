@@ -16,8 +16,8 @@ def grad_clipping(params: Sequence[nd.NDArray], theta: float) -> float:
     ||g|| is the L2 norm of all gradients laid end to end, not one norm a parameter (Pascanu et al. 2013).
 
     Raises:
-        ValueError: theta is not positive, or a parameter has no gradient.
-        FloatingPointError: a gradient holds NaN or infinity; none has been changed.
+        ValueError: theta is not positive, there are no parameters, or one has no gradient.
+        FloatingPointError: ||g|| is NaN or beyond float32; no gradient has been changed.
     """
     check_positive(theta=theta)
     gradients = [g for _, g in check_gradients(params)]

@@ -99,7 +99,7 @@ class Network(NamedTuple):
     ) -> tuple[list[nd.NDArray], State]:
         """Lesson 4's rnn, 11's gru or 12's lstm, with two freedoms.
 
-        inputs may be the checked indices (num_steps, batch_size) of get_rows; outputs is a list of one matrix,
+        inputs may be indices (num_steps, batch_size), checked by get_rows; outputs is one matrix in a list,
         (num_steps * batch_size, vocab_size), time-major.
         """
         num_steps, size, width = len(inputs), 3 * self.cell.num_gates, len(state) // self.num_layers

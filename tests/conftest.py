@@ -1,0 +1,51 @@
+"""What tests may ask for: the module under test, the lyrics that we may not ship, a small text of our own."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import hypothesis
+import pytest
+
+import d2lrnn
+
+# Examples are the same in every run, and none is called slow on a busy machine.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--subject", help="a .py file to test in place of the package: a mutant, or a student's work"
+    )
+
+
+@pytest.fixture(scope="session")
+def subject(request: pytest.FixtureRequest) -> ModuleType:
+    """The module whose functions are tested: d2lrnn, or the file that --subject names."""
+    path = request.config.getoption("--subject")
+    if path is None:
+        return d2lrnn
+    spec = importlib.util.spec_from_file_location("subject", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["subject"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with both versions of the lyrics and The Time Machine, where the machine has one."""
+    folder = os.environ.get("D2LRNN_TEST_DATA")
+    if not folder:
+        pytest.skip("D2LRNN_TEST_DATA is not set: no copyrighted lyrics to test with")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_text() -> str:
+    """The first 400 characters of our lyrics."""
+    return d2lrnn.load_corpus("lyrics", max_chars=400)

@@ -1,0 +1,233 @@
+"""Lesson 15: the fast network is the book's: the same loss, the same state, the same gradients."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mxnet import autograd, nd
+
+import d2lrnn
+from d2lrnn import cross_entropy, get_inputs, get_rows, train_and_predict_rnn
+
+CPU = mx.cpu()
+BOOK = {
+    "rnn": (d2lrnn.rnn, d2lrnn.get_params, d2lrnn.init_rnn_state),
+    "gru": (d2lrnn.gru, d2lrnn.get_gru_params, d2lrnn.init_gru_state),
+    "lstm": (d2lrnn.lstm, d2lrnn.get_lstm_params, d2lrnn.init_lstm_state),
+}
+PER_LAYER = {
+    "rnn": ["W_xh", "W_hh", "b_h"],
+    "gru": ["W_xz", "W_hz", "b_z", "W_xr", "W_hr", "b_r", "W_xh", "W_hh", "b_h"],
+    "lstm": ["W_xi", "W_hi", "b_i", "W_xf", "W_hf", "b_f", "W_xo", "W_ho", "b_o", "W_xc", "W_hc", "b_c"],
+}
+SIZES = st.tuples(*[st.integers(1, most) for most in (3, 5, 6, 5)])  # batch, steps, vocabulary, hidden
+cells = pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+readers = pytest.mark.parametrize("read", [get_rows, get_inputs], ids=["rows", "matrices"])
+
+
+def filled(arrays):
+    """The arrays with every number drawn anew, biases too: a forgotten one shows."""
+    rng = np.random.default_rng(4)
+    for array in arrays:
+        array[:] = nd.array(rng.normal(scale=0.7, size=array.shape), CPU)
+    return arrays
+
+
+def new_pair(batch_size, num_steps, vocab_size):
+    """data and label, (batch_size, num_steps), of random characters."""
+    chars = np.random.default_rng(5).integers(vocab_size, size=(2, batch_size, num_steps))
+    return nd.array(chars, ctx=CPU, dtype="int32")
+
+
+def learn(network, inputs, label, state, params):
+    """The loss, the new state and the gradient of every parameter."""
+    with autograd.record():
+        outputs, state = network(inputs, state, params)
+        loss = cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1))
+    loss.backward()
+    return [loss, *state, *(param.grad for param in params)]
+
+
+def assert_alike(found, expected):
+    assert len(found) == len(expected)
+    for this, other in zip(found, expected):
+        np.testing.assert_allclose(this.asnumpy(), other.asnumpy(), rtol=1e-4, atol=1e-6)
+
+
+# --- one layer ------------------------------------------------------------------------------------
+
+
+@cells
+@settings(max_examples=10)
+@given(sizes=SIZES)
+def test_rows_looked_up_give_the_loss_the_state_and_the_gradients_of_the_book(subject, cell, sizes):
+    batch_size, _, vocab_size, hidden_dim = sizes
+    book, get, init = BOOK[cell]
+    params, (data, label) = filled(get(vocab_size, hidden_dim, CPU)), new_pair(*sizes[:3])
+    state = filled(init(batch_size, hidden_dim, CPU))
+    expected = [array.copy() for array in learn(book, get_inputs(data, vocab_size), label, state, params)]
+
+    rows = subject.get_rows(data, vocab_size)
+    network = subject.get_network(cell).rnn
+
+    assert_alike(learn(network, rows, label, state, params), expected)
+
+
+@cells
+@pytest.mark.parametrize("sizes", [(2, 3, 5, 4), (1, 1, 2, 1), (3, 1, 4, 2)], ids=str)
+def test_one_hot_matrices_are_taken_too(subject, cell, sizes):
+    batch_size, _, vocab_size, hidden_dim = sizes
+    book, get, init = BOOK[cell]
+    params, (data, label) = filled(get(vocab_size, hidden_dim, CPU)), new_pair(*sizes[:3])
+    state, inputs = filled(init(batch_size, hidden_dim, CPU)), get_inputs(data, vocab_size)
+    expected = [array.copy() for array in learn(book, inputs, label, state, params)]
+
+    assert_alike(learn(subject.get_network(cell).rnn, inputs, label, state, params), expected)
+
+
+@cells
+def test_the_outputs_are_one_time_major_matrix(subject, cell):
+    book, get, init = BOOK[cell]
+    params, (data, _) = filled(get(5, 4, CPU)), new_pair(2, 3, 5)
+    outputs, _ = book(get_inputs(data, 5), init(2, 4, CPU), params)
+
+    (logits,), _ = subject.get_network(cell).rnn(get_rows(data, 5), init(2, 4, CPU), params)
+
+    assert logits.shape == (3 * 2, 5)
+    assert_alike([logits[4:]], outputs[2:])
+
+
+@cells
+def test_one_layer_starts_from_the_parameters_of_the_book(subject, cell):
+    network, (_, get, init) = subject.get_network(cell, 1), BOOK[cell]
+    mx.random.seed(1)
+    expected = get(5, 4, CPU, scale=0.3)
+    mx.random.seed(1)
+
+    params = network.get_params(5, 4, CPU, scale=0.3)
+
+    assert params._fields == expected._fields
+    assert_alike(params, expected)
+    assert_alike(network.init_state(2, 4, CPU), init(2, 4, CPU))
+
+
+# --- several layers -------------------------------------------------------------------------------
+
+
+def layer_after_layer(cell, num_layers, inputs, state, params):
+    """The book's function once a layer, with the unit matrix for W_hy, so that its outputs are H."""
+    book, size, width, new_state = BOOK[cell][0], len(PER_LAYER[cell]), len(state) // num_layers, []
+    hidden_dim = state[0].shape[1]
+    for k in range(num_layers):
+        layer = [*params[k * size : (k + 1) * size], nd.eye(hidden_dim), nd.zeros(hidden_dim)]
+        inputs, layer_state = book(inputs, state[k * width : (k + 1) * width], layer)
+        new_state += layer_state
+    return [nd.dot(H, params[-2]) + params[-1] for H in inputs], new_state
+
+
+@cells
+@readers
+@pytest.mark.parametrize("num_layers", [2, 3])
+@pytest.mark.parametrize("num_steps", [1, 3])
+def test_a_layer_reads_what_the_layer_below_it_says(subject, cell, read, num_layers, num_steps):
+    network = subject.get_network(cell, num_layers)
+    params, state = filled(network.get_params(4, 4, CPU)), filled(network.init_state(2, 4, CPU))
+    data, label = new_pair(2, num_steps, 4)
+
+    def stack(inputs, state, params):
+        return layer_after_layer(cell, num_layers, inputs, state, params)
+
+    expected = [array.copy() for array in learn(stack, get_inputs(data, 4), label, state, params)]
+
+    assert_alike(learn(network.rnn, read(data, 4), label, state, params), expected)
+
+
+@cells
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+def test_the_names_and_shapes_of_parameters_tell_layer_and_gate(subject, cell, num_layers):
+    params = subject.get_network(cell, num_layers).get_params(5, 4, CPU)
+
+    above = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in PER_LAYER[cell]]
+    assert list(params._fields) == [*PER_LAYER[cell], *above, "W_hy", "b_y"]
+    first, upper, output = [(5, 4), (4, 4), (4,)], [(4, 4), (4, 4), (4,)], [(4, 5), (5,)]
+    num_gates = len(PER_LAYER[cell]) // 3
+    assert [param.shape for param in params] == (
+        first * num_gates + upper * num_gates * (num_layers - 1) + output
+    )
+    assert all(param.grad is not None for param in params)
+
+
+@pytest.mark.parametrize(("cell", "num_states"), [("rnn", 1), ("gru", 1), ("lstm", 2)])
+def test_every_layer_has_its_own_state_of_zeros(subject, cell, num_states):
+    state = subject.get_network(cell, 3).init_state(2, 4, CPU)
+
+    assert [S.shape for S in state] == [(2, 4)] * 3 * num_states
+    assert not any(S.asnumpy().any() for S in state)
+    assert len({id(S) for S in state}) == 3 * num_states
+
+
+@cells
+def test_two_layers_are_trained_and_write_like_any_network(subject, cell):
+    vocab, network = d2lrnn.Vocab("abcd"), subject.get_network(cell, 2)
+
+    perplexities = train_and_predict_rnn(
+        network.rnn, network.get_params, network.init_state, 4, vocab, vocab.encode("abcd" * 6), ctx=CPU,
+        num_epochs=2, num_steps=3, batch_size=2, optimizer="adam", lr=0.01, clipping_theta=1,
+        pred_period=1, pred_len=3, prefixes=("ab",),
+    )  # fmt: skip
+
+    assert perplexities == pytest.approx([4, 4], rel=0.1)
+
+
+@cells
+def test_lesson_9_trains_and_measures_with_rows_as_with_matrices(subject, cell):
+    network, indices = subject.get_network(cell, 2), np.arange(25) % 4
+
+    def run(get_inputs):
+        mx.random.seed(6)
+        params = network.get_params(4, 4, CPU, scale=0.5)
+        batches = list(d2lrnn.data_iter_consecutive(indices, 2, 3, CPU))
+        training = d2lrnn.train_batches(
+            network.rnn, params, network.init_state, batches, d2lrnn.Optimizer("sgd", params, 1), 1,
+            is_random_iter=False, get_inputs=get_inputs,
+        )  # fmt: skip
+        nats = [nats for nats, _, _ in training]
+        read = network.rnn, params, network.init_state, indices, 2, 3
+        return [*nats, d2lrnn.evaluate(*read, get_inputs=get_inputs)]
+
+    assert run(subject.get_rows) == pytest.approx(run(get_inputs), rel=1e-4)
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_rows_are_the_indices_step_by_step(subject):
+    rows = subject.get_rows(nd.array([[1, 2, 3], [4, 0, 1]]), 5)
+
+    assert rows.dtype == np.int32
+    assert rows.asnumpy().tolist() == [[1, 4], [2, 0], [3, 1]]
+
+
+@pytest.mark.parametrize("bad", [-1, 5, 0.5, float("nan"), 2**24])
+def test_a_row_that_is_not_there_is_refused(subject, bad):
+    with pytest.raises(IndexError, match=r"outside a vocabulary of 5|whole number"):
+        subject.get_rows(nd.array([[0, 4], [bad, 1]]), 5)
+
+
+@pytest.mark.parametrize("data", [[1, 2, 3], [[[1, 2], [3, 4]]]], ids=str)
+def test_data_that_are_no_matrix_are_refused(subject, data):
+    with pytest.raises(ValueError, match="give 2 dimensions"):
+        subject.get_rows(nd.array(data), 5)
+
+
+@pytest.mark.parametrize("cell", ["RNN", "transformer", "", None])
+def test_an_unknown_cell_is_refused_by_name(subject, cell):
+    with pytest.raises(ValueError, match=f"cell is {cell!r}: give one of rnn, gru, lstm"):
+        subject.get_network(cell)
+
+
+@pytest.mark.parametrize("num_layers", [0, -1, 1.5, True])
+def test_a_network_has_at_least_one_layer(subject, num_layers):
+    with pytest.raises(ValueError, match="num_layers is"):
+        subject.get_network("rnn", num_layers)

@@ -1,0 +1,423 @@
+"""Whatever a user points load_corpus at is read, or refused in one line that says which file and why."""
+
+import hashlib
+import importlib
+import io
+import os
+import re
+import socket
+import struct
+import threading
+import time
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from d2lrnn import load_corpus
+
+corpora = importlib.import_module("d2lrnn.corpora")
+
+SONG = "风吹过山岗\n我在等天亮\n"
+ONE_LINE = "风吹过山岗 我在等天亮 "
+TRAVERSALS = ["../x.txt", "a/../../x.txt", "/abs.txt", "C:\\x.txt", "C:x.txt", "..\\x.txt", "\\x.txt"]
+
+
+def zipped(*names: str, text: str = SONG, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name in names:
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+def forged(archive: bytes, **fields: int) -> bytes:
+    """The archive with fields of its (last) directory entry overwritten."""
+    forgery, entry = bytearray(archive), archive.rindex(b"PK\1\2")
+    places = {"flags": (8, "<H"), "method": (10, "<H"), "crc": (16, "<I"), "size": (24, "<I")}
+    for field, value in fields.items():
+        offset, form = places[field]
+        struct.pack_into(form, forgery, entry + offset, value)
+    return bytes(forgery)
+
+
+def bomb(size: int) -> bytes:
+    """256 MiB of the letter a in 256 KiB, whatever size its directory gives."""
+    deflate = zlib.compressobj(wbits=-15)
+    mebibyte = deflate.compress(b"a" * 2**20) + deflate.flush(zlib.Z_FULL_FLUSH)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.txt", 256 * mebibyte + deflate.flush())
+    return forged(buffer.getvalue(), method=zipfile.ZIP_DEFLATED, size=size)
+
+
+def check_refused(path: Path, why: str, error: type[Exception] = ValueError) -> None:
+    with pytest.raises(error, match=f"{re.escape(str(path))}.*({why})") as caught:
+        load_corpus(path)
+    assert "\n" not in str(caught.value)
+
+
+def answer_to(path: Path) -> str:
+    """The text, or "refused" for an error as check_refused wants it."""
+    try:
+        return load_corpus(path)
+    except Exception as error:
+        message = str(error)
+        by_name = type(error) is ValueError and str(path) in message and "\n" not in message
+        return "refused" if by_name else repr(error)
+
+
+def files_under(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("gbk.txt", SONG.encode("gbk"), "perhaps GBK: convert it"),
+        ("gb18030.txt", ("𠮷ḿ" + SONG).encode("gb18030"), "no UTF-8 text"),
+        ("utf16.txt", SONG.encode("utf-16"), "UTF-16.*convert it to UTF-8"),
+        ("latin1.txt", "déjà vu".encode("latin-1"), "no UTF-8 text"),
+        ("cut.txt", SONG.encode()[:-2], "no UTF-8 text"),
+        ("surrogate.txt", b"\xed\xa0\x80", "no UTF-8 text"),
+        ("binary.txt", bytes(range(256)), "NUL bytes"),
+        ("nul.txt", b"a\0b", "NUL bytes"),
+        ("empty.txt", b"", "holds no text"),
+        ("bom.txt", b"\xef\xbb\xbf", "holds no text"),
+        ("spaces.txt", " \r\n\t\u3000".encode(), "holds no text"),
+        ("text.zip", SONG.encode(), "zip archive"),
+        ("empty.zip", b"", "zip archive"),
+        ("truncated.zip", zipped("a.txt")[:-30], "zip archive"),
+        ("only its start.txt", b"PK\3\4", "zip archive"),
+        ("none.zip", zipped("a.md"), "0 .txt files: give an archive with one"),
+        ("nothing.zip", zipped(), "0 .txt files"),
+        ("two.zip", zipped("a.txt", "b.TXT"), "2 .txt files: give an archive with one"),
+        ("nul.zip", zipped("a.txt", text="\0"), "NUL bytes"),
+        ("encrypted.zip", forged(zipped("a.txt"), flags=1), "encrypted"),
+        ("unknown method.zip", forged(zipped("a.txt"), method=99), "compression method"),
+        ("wrong checksum.zip", forged(zipped("a.txt"), crc=1), "CRC"),
+        ("too short.zip", forged(zipped("a.txt"), size=10), "CRC"),
+        *[(f"out {i}.zip", zipped("a.txt", name), "points outside") for i, name in enumerate(TRAVERSALS)],
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.endswith((".txt", ".zip")) else "",
+)
+def test_a_hostile_file_is_refused_by_name_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, why: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "down")
+
+    check_refused(path, why)
+
+    assert files_under(tmp_path) == [path]
+
+
+def test_what_is_no_regular_file_is_refused_without_opening_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo.txt"
+    os.mkfifo(fifo)
+
+    check_refused(fifo, "is no regular file", FileNotFoundError)
+    check_refused(Path("/dev/zero"), "is no regular file", FileNotFoundError)
+    check_refused(tmp_path, "is a directory", FileNotFoundError)
+    check_refused(tmp_path / "missing.txt", "does not exist: give one of lyrics", FileNotFoundError)
+
+
+@pytest.mark.parametrize("source", ["", "a\0b.txt", "a\nb.txt", "~nobody-of-that-name/a.txt", "a" * 300])
+def test_a_path_that_cannot_be_is_a_file_that_does_not_exist(source: str) -> None:
+    with pytest.raises(
+        FileNotFoundError, match="give one of lyrics, jaychou, timemachine, or the path"
+    ) as caught:
+        load_corpus(source)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "why"), [(2**28, "would swell"), (1000, "zip archive")], ids=["honest", "lying"]
+)
+def test_a_zip_bomb_is_refused_before_it_fills_memory(tmp_path: Path, size: int, why: str) -> None:
+    path = tmp_path / "bomb.zip"
+    path.write_bytes(bomb(size))
+
+    tracemalloc.start()
+    try:
+        check_refused(path, why)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2**24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+def test_no_flipped_bit_of_a_zip_changes_the_text_unnoticed(tmp_path: Path, method: int) -> None:
+    path, archive = tmp_path / "flipped.zip", zipped("歌.txt", method=method)
+    answers = set()
+    for bit in range(8 * len(archive)):
+        flipped = bytearray(archive)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        answers.add(answer_to(path))
+
+    assert answers == {ONE_LINE, "refused"}
+
+
+@settings(max_examples=50)
+@given(data=st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
+def test_any_bytes_are_read_as_utf8_or_refused_by_name(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.txt"
+    path.write_bytes(data)
+
+    answer = answer_to(path)
+
+    if answer != "refused":
+        assert answer.split() == data.decode("utf-8-sig").split() and not {"\n", "\r"} & set(answer)
+
+
+@pytest.mark.parametrize("name", ["long.txt", "long.zip"])
+def test_a_text_of_more_than_max_bytes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(zipped("a.txt", text="a" * 1001) if name.endswith("zip") else b"a" * 1001)
+    monkeypatch.setattr(corpora, "MAX_BYTES", 1001)
+    assert load_corpus(path) == "a" * 1001
+
+    monkeypatch.setattr(corpora, "MAX_BYTES", 1000)
+
+    check_refused(path, "1,001 bytes of text: give at most 1,000")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    {
+        "plain.txt": SONG.encode(),
+        "no suffix": SONG.encode(),
+        "bom.txt": SONG.encode("utf-8-sig"),
+        "crlf.txt": SONG.replace("\n", "\r\n").encode(),
+        "cr.txt": SONG.replace("\n", "\r").encode(),
+        "deflated.zip": zipped("a.txt"),
+        "stored.ZIP": zipped("folder/a.TXT", method=zipfile.ZIP_STORED),
+        "zip by its content.txt": zipped("歌.txt"),
+        "mac.zip": zipped("a.txt", "__MACOSX/._a.txt", "__MACOSX/a.txt", ".DS_Store"),
+        "bom and crlf.zip": zipped("a.txt", "readme.md", text="\ufeff" + SONG.replace("\n", "\r\n")),
+    }.items(),
+)
+def test_a_good_file_is_one_line_of_text_and_nothing_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+
+    assert load_corpus(path) == load_corpus(name) == ONE_LINE
+    assert load_corpus(path, max_chars=4) == ONE_LINE[:4]
+    assert files_under(tmp_path) == [path]
+
+
+# From here on: corpora that are fetched, from a publisher on this machine.
+
+
+class Publisher(ThreadingHTTPServer):
+    """A server that remembers what it was asked for, and answers a path with the function given for it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.answers: dict[str, Callable[[Any], None]] = {}
+        self.asked: list[str] = []
+        self.closing = threading.Event()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader who hangs up is no fault of ours."""
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Publisher
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.server.answers[self.path](self)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def answer(
+    body: bytes = b"", status: int = 200, seconds_a_byte: float = 0, **headers: Any
+) -> Callable[[Answering], None]:
+    def send(request: Answering) -> None:
+        request.send_response(status)
+        for name, value in {"Content_Length": len(body), **headers}.items():
+            request.send_header(name.replace("_", "-"), str(value))
+        request.end_headers()
+        pieces = [body[i : i + 1] for i in range(len(body))] if seconds_a_byte else [body]
+        for piece in pieces:
+            request.wfile.write(piece)
+            if request.server.closing.wait(seconds_a_byte):
+                break
+
+    return send
+
+
+def hang(request: Answering) -> None:
+    request.server.closing.wait(10)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    """Publishes "jaychou" at two addresses; this machine has neither data/ nor a cache yet."""
+    server = Publisher()
+    sha256 = hashlib.sha256(SONG.encode()).hexdigest()
+    remotes = [corpora.Remote(f"{server.url}/{name}.txt", sha256, "a note") for name in ("first", "second")]
+    (tmp_path / "here").mkdir()
+    (tmp_path / "project").mkdir()
+    monkeypatch.setattr(corpora, "REMOTES", {"jaychou": remotes})
+    monkeypatch.setattr(corpora, "OURS", tmp_path / "project" / "data" / "lyrics.txt")
+    monkeypatch.setattr(corpora, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(corpora, "FETCH_SECONDS", 0.5)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.chdir(tmp_path / "here")
+    server.answers = {"/first.txt": answer(SONG.encode()), "/second.txt": answer(status=404)}
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.closing.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def check_not_fetched(why: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=rf"'jaychou'.*\(.*({why}).*\): put the file into data/"
+    ) as caught:
+        load_corpus("jaychou")
+    assert "\n" not in str(caught.value)
+    assert files_under(tmp_path / "cache") == []
+
+
+def test_a_corpus_is_fetched_once_with_a_note_on_stderr(
+    publisher: Publisher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load_corpus("jaychou") == ONE_LINE
+    first = capsys.readouterr()
+    assert load_corpus("jaychou") == ONE_LINE
+    second = capsys.readouterr()
+
+    assert publisher.asked == ["/first.txt"]
+    assert (first.out, first.err) == ("", f"fetching {publisher.url}/first.txt\n(a note)\n")
+    assert (second.out, second.err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    {
+        "missing": (answer(status=404), "HTTP status 404"),
+        "faulty": (answer(status=500), "HTTP status 500"),
+        "cut short": (answer(SONG.encode()[:-4], Content_Length=len(SONG.encode())), "broke off"),
+        "another file": (answer(b"something else"), "sha256"),
+        "empty": (answer(), "sha256"),
+        "silent": (hang, "no answer in time"),
+        "stopped": (answer(SONG.encode(), seconds_a_byte=10), "no answer in time|broke off"),
+        "no http": (lambda request: request.wfile.write(b"\xff\n" * 99), "no connection, or it broke off"),
+        "redirected for ever": (answer(status=302, Location="first.txt"), "redirects"),
+        "a strange length": (answer(SONG.encode()[:9], Content_Length="many"), "many"),
+    }.values(),
+    ids=["missing", "faulty", "cut", "other", "empty", "silent", "stopped", "no http", "redirects", "length"],
+)
+def test_what_cannot_be_fetched_whole_is_reported_and_not_kept(
+    publisher: Publisher, tmp_path: Path, reply: Callable[[Answering], None], why: str
+) -> None:
+    publisher.answers["/first.txt"] = reply
+
+    check_not_fetched(why, tmp_path)
+
+
+def test_a_body_that_drips_is_given_up_after_fetch_seconds(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.answers["/first.txt"] = answer(SONG.encode(), seconds_a_byte=0.1)
+    start = time.monotonic()
+
+    check_not_fetched("no answer in time", tmp_path)
+
+    assert time.monotonic() - start < 2
+
+
+def test_a_body_of_more_than_max_fetch_bytes_is_given_up(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpora, "MAX_FETCH_BYTES", 20)
+
+    check_not_fetched("more than 20 bytes", tmp_path)
+
+
+def test_a_redirect_is_followed(publisher: Publisher) -> None:
+    publisher.answers["/elsewhere"] = answer(SONG.encode())
+    publisher.answers["/first.txt"] = answer(status=302, Location="/elsewhere")
+
+    assert load_corpus("jaychou") == ONE_LINE
+
+
+def test_without_a_connection_the_user_is_told_to_put_the_file_into_data(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.txt"
+    monkeypatch.setattr(corpora, "REMOTES", {"jaychou": [corpora.Remote(url, "0" * 64, "")]})
+
+    check_not_fetched("no connection", tmp_path)
+
+
+def test_the_second_address_serves_where_the_first_fails_and_is_not_asked_again(publisher: Publisher) -> None:
+    publisher.answers = {"/first.txt": answer(status=404), "/second.txt": answer(SONG.encode())}
+    assert load_corpus("jaychou") == ONE_LINE
+    assert publisher.asked == ["/first.txt", "/second.txt"]
+
+    assert load_corpus("jaychou") == ONE_LINE
+
+    assert publisher.asked == ["/first.txt", "/second.txt"]
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(publisher: Publisher, tmp_path: Path) -> None:
+    load_corpus("jaychou")
+    (cached,) = files_under(tmp_path / "cache")
+    cached.write_text("half a so")
+
+    assert load_corpus("jaychou") == ONE_LINE
+    assert cached.read_text() == SONG and len(publisher.asked) == 2
+
+
+@pytest.mark.parametrize("cache", ["a file/cache", "a" * 300])
+def test_a_cache_that_cannot_be_written_is_reported(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+
+    check_not_fetched("Not a directory|File name too long", tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["here", "project"])
+def test_the_newest_file_of_the_users_own_under_data_comes_before_fetching(
+    publisher: Publisher, tmp_path: Path, folder: str
+) -> None:
+    data = tmp_path / folder / "data"
+    data.mkdir()
+    (data / "jaychou-2017-12.txt").write_text("the older song")
+    (data / "jaychou-2018-05.zip").write_bytes(zipped("a.txt"))
+    (data / "jaychou-2019.md").write_text("no corpus")
+
+    assert load_corpus("jaychou") == ONE_LINE
+    assert publisher.asked == []

@@ -1,0 +1,80 @@
+"""Every classic mistake is caught: the tests of a lesson fail when they run on a mutant of it.
+
+A mutant is a file tests/mutants/NN_name_mistake.py: a docstring that names the mistake, `from d2lrnn import
+*`, and one function of lesson NN, wrong. It is tested by tests/test_NN_name.py --subject FILE, in a child
+process that is forked (mxnet need not be loaded again).
+"""
+
+import os
+import re
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from d2lrnn import CHAPTERS
+
+TESTS = Path(__file__).parent
+MUTANTS = sorted((TESTS / "mutants").glob("*.py"))
+NOTHING_WRONG = "from d2lrnn import *\n"
+
+
+def _lesson_test(mutant: Path) -> Path:
+    number = int(mutant.name[:2])
+    return TESTS / f"test_{number:02}_{CHAPTERS[number][0]}.py"
+
+
+def _run(test: Path, subject: Path, log: Path) -> None:
+    sys.stdout = sys.stderr = log.open("w")  # not where the parent's pytest has put them
+    options = "-x -p no:cacheprovider -p no:cov --tb=line -rN --subject"
+    code = pytest.main([str(test), *options.split(), str(subject)])
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _exit_code(test: Path, subject: Path, log: Path) -> int:
+    child = get_context("fork").Process(target=_run, args=(test, subject, log))
+    child.start()
+    child.join(timeout=120)
+    if child.is_alive():
+        child.kill()
+        pytest.fail(f"{subject.name}: still running after two minutes\n{log.read_text()[-2000:]}")
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda path: path.stem)
+def test_mutant_is_caught(mutant: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    code = _exit_code(_lesson_test(mutant), mutant, log)
+
+    assert code == pytest.ExitCode.TESTS_FAILED, log.read_text()[-2000:]
+    assert " failed" in log.read_text().splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", sorted({int(mutant.name[:2]) for mutant in MUTANTS}))
+def test_without_a_mistake_the_same_tests_pass(number: int, tmp_path: Path) -> None:
+    subject, log = tmp_path / "subject.py", tmp_path / "log"
+    subject.write_text(NOTHING_WRONG)
+
+    code = _exit_code(TESTS / f"test_{number:02}_{CHAPTERS[number][0]}.py", subject, log)
+
+    assert code == pytest.ExitCode.OK, log.read_text()[-2000:]
+
+
+def test_a_mutant_names_its_lesson_and_its_mistake() -> None:
+    for mutant in MUTANTS:
+        number, name = re.match(r"(\d\d)_([a-z]+)_\w+\.py$", mutant.name).groups()  # type: ignore[union-attr]
+        source = mutant.read_text()
+
+        assert CHAPTERS[int(number)][0] == name, mutant.name
+        assert source.startswith('"""') and NOTHING_WRONG.strip() in source, mutant.name
+
+
+def test_there_are_at_least_thirty_mutants_and_some_for_every_lesson() -> None:
+    assert len(MUTANTS) >= 30
+    assert {int(mutant.name[:2]) for mutant in MUTANTS} == set(CHAPTERS)

@@ -75,10 +75,10 @@ def check_indices(indices: Any, vocab_size: int, ctx: Any = None, *, ndim: int |
         ValueError: there are none, or they have not ndim dimensions.
     """
     integers = to_integers(indices)
-    if integers.size == 0 or (ndim and integers.ndim != ndim):
-        raise ValueError(
-            f"indices have shape {integers.shape}: give {f'{ndim} dimensions' if ndim else 'at least one'}"
-        )
+    if integers.size == 0:
+        raise ValueError(f"indices of shape {integers.shape} hold nothing: give at least one")
+    if ndim and integers.ndim != ndim:
+        raise ValueError(f"indices have {integers.ndim} dimensions: give {ndim}")
     bad = integers[(integers < 0) | (integers >= vocab_size)]
     if bad.size:
         raise IndexError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,6 +73,19 @@ def generate(
     return _write(prefix, num_chars, rnn, params, init_state, hidden_dim, vocab, ctx, choose=choose)
 
 
+def encode_prefix(prefix: str, num_chars: int, vocab: Vocab) -> list[int]:
+    """The indices of a prefix that can be continued by num_chars characters.
+
+    Raises:
+        ValueError: the prefix is empty, the vocabulary does not know it, or num_chars is no number from 0 up.
+    """
+    if not prefix:
+        raise ValueError("the prefix is empty: give at least one character to start from")
+    if isinstance(num_chars, bool) or not isinstance(num_chars, numbers.Integral) or int(num_chars) < 0:
+        raise ValueError(f"num_chars is {num_chars!r}: give an integer from 0 up")
+    return vocab.encode(prefix)
+
+
 def _write(
     prefix: str,
     num_chars: int,
@@ -84,13 +98,9 @@ def _write(
     *,
     choose: Callable[[np.ndarray], Any],
 ) -> str:
-    if not prefix:
-        raise ValueError("the prefix is empty: give at least one character to start from")
-    if num_chars:
-        check_size(num_chars=num_chars)
+    indices = encode_prefix(prefix, num_chars, vocab)
     ctx = ctx or params[0].context
     state = init_state(1, hidden_dim, ctx)
-    indices = vocab.encode(prefix)
     for t in range(len(prefix) + num_chars - 1):
         X = one_hot(nd.array([indices[t]], ctx=ctx, dtype="int32"), len(vocab))
         (Y,), state = rnn([X], state, params)

@@ -102,6 +102,8 @@ class Network(NamedTuple):
         inputs may be indices (num_steps, batch_size), checked by get_rows; outputs is one matrix in a list,
         (num_steps * batch_size, vocab_size), time-major.
         """
+        if isinstance(inputs, nd.NDArray) and inputs.dtype != np.int32:
+            raise TypeError(f"inputs hold {np.dtype(inputs.dtype)} values: take indices from get_rows")
         num_steps, size, width = len(inputs), 3 * self.cell.num_gates, len(state) // self.num_layers
         below = inputs if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
         new_state: State = ()

@@ -70,8 +70,8 @@ class Optimizer:
 
     def step(self, params: Sequence[nd.NDArray]) -> None:
         """Move the parameters by their gradients, in place."""
-        self.t += 1
         if self.name == "adam":
-            adam(params, self.states, self.lr, self.t)
+            adam(params, self.states, self.lr, self.t + 1)
         else:
             sgd(params, self.lr)
+        self.t += 1

@@ -19,7 +19,7 @@ import numpy as np
 from . import __version__
 from .checkpoint import load_checkpoint, save_checkpoint, write_atomically
 from .config import PREFIXES, Settings
-from .decoding import predict_rnn
+from .decoding import encode_prefix, predict_rnn
 from .fast import get_network, get_rows
 from .loss import perplexity
 from .optim import Optimizer
@@ -51,7 +51,7 @@ class Run:
         self.vocab = Vocab(text)
         self.prefixes = settings.prefix or _default_prefixes(text)
         for prefix in self.prefixes:
-            self.vocab.encode(prefix)
+            encode_prefix(prefix, settings.pred_len, self.vocab)
         indices = np.array(self.vocab.encode(text), np.int32)
         num_train = len(indices) - int(len(indices) * settings.heldout)
         self.train_indices, self.heldout_indices = indices[:num_train], indices[num_train:]

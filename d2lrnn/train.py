@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 def _prepare(out: str | None, resume: bool, given: dict[str, Any]) -> Run:
     if "prefix" in given:
         given["prefix"] = tuple(given["prefix"])
-    if os.path.exists(given.get("corpus", "")):
+    if os.path.isfile(given.get("corpus", "")):
         given["corpus"] = os.path.abspath(given["corpus"])  # --resume may be called from another folder
     settings = Settings(**given)  # a wrong flag is refused before mxnet is loaded
     from .run import Run, new_folder, newest_run, read_settings

@@ -13,7 +13,7 @@ from mxnet import autograd, nd
 
 from .checks import check_backward_reached, check_indices, check_seed, check_size
 from .clipping import grad_clipping
-from .decoding import predict_rnn
+from .decoding import encode_prefix, predict_rnn
 from .loss import cross_entropy, perplexity
 from .onehot import get_inputs
 from .optim import Optimizer
@@ -80,6 +80,8 @@ def train_epoch(
     for batch_nats, batch_chars, _ in steps:
         nats += batch_nats * batch_chars
         num_chars += batch_chars
+    if not num_chars:
+        raise ValueError("there are no batches to train on")
     return perplexity(nats / num_chars)
 
 
@@ -101,7 +103,7 @@ def evaluate(
     """
     check_size(batch_size=batch_size, num_steps=num_steps)
     hidden_dim, vocab_size = params[-2].shape
-    corpus = check_indices(indices, vocab_size, mx.cpu()).asnumpy()
+    corpus = check_indices(indices, vocab_size, mx.cpu(), ndim=1).asnumpy()
     batch_size = min(batch_size, len(corpus) // 2)
     if batch_size < 1:
         raise ValueError(f"{len(corpus)} characters to measure: give at least 2")
@@ -149,7 +151,7 @@ def train_and_predict_rnn(
     rng = np.random.default_rng(check_seed(seed))
     mx.random.seed(seed)
     for prefix in prefixes:
-        vocab.encode(prefix)  # a character that it does not know is refused now, not after the first epochs
+        encode_prefix(prefix, pred_len, vocab)  # what cannot be written is refused now, not after 50 epochs
     ctx = ctx or try_gpu()
     params = get_params(len(vocab), hidden_dim, ctx)
     updater = Optimizer(optimizer, params, lr)

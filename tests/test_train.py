@@ -72,6 +72,7 @@ def test_training_lowers_the_perplexity_and_ends_below_the_vocabulary_size() -> 
     assert train_perplexities[-1] < train_perplexities[0] < vocab_size * 1.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("sampler", ["random", "consecutive"])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -126,6 +127,7 @@ def test_a_text_of_ones_own_begins_its_samples_with_its_own_characters() -> None
     assert "the q" in Path("a/samples.txt").read_text()
 
 
+@pytest.mark.slow
 def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     import pty
 
@@ -159,6 +161,7 @@ class StopAfter:
         return 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 @pytest.mark.parametrize("sampler", ["random", "consecutive"])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

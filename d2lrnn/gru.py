@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mxnet as mx
 from mxnet import nd
@@ -30,27 +30,30 @@ class GRUParams(NamedTuple):
     b_y: nd.NDArray
 
 
-def get_gru_params(
-    vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
-) -> GRUParams:
-    """New parameters with gradients attached: weights normal with deviation scale, biases zero."""
+def new_gated_params(
+    kind: Callable, num_gates: int, vocab_size: int, hidden_dim: int, ctx: mx.Context | None, scale: float
+) -> Any:
+    """kind(W_x, W_h, b of gate after gate, W_hy, b_y): weights normal with deviation scale, biases zero."""
     check_size(vocab_size=vocab_size, hidden_dim=hidden_dim)
     check_positive(scale=scale)
     ctx = ctx or try_gpu()
     normal = partial(nd.random.normal, scale=scale, ctx=ctx)
-
-    def gate() -> tuple[nd.NDArray, nd.NDArray, nd.NDArray]:
-        return (
-            normal(shape=(vocab_size, hidden_dim)),
-            normal(shape=(hidden_dim, hidden_dim)),
-            nd.zeros(hidden_dim, ctx=ctx),
-        )
-
-    output = normal(shape=(hidden_dim, vocab_size)), nd.zeros(vocab_size, ctx=ctx)
-    params = GRUParams(*gate(), *gate(), *gate(), *output)
+    output = [normal(shape=(hidden_dim, vocab_size)), nd.zeros(vocab_size, ctx=ctx)]
+    gates = []
+    for _ in range(num_gates):
+        gates += [normal(shape=(vocab_size, hidden_dim)), normal(shape=(hidden_dim, hidden_dim))]
+        gates += [nd.zeros(hidden_dim, ctx=ctx)]
+    params = kind(*gates, *output)
     for param in params:
         param.attach_grad()
     return params
+
+
+def get_gru_params(
+    vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
+) -> GRUParams:
+    """New parameters with gradients attached: weights normal with deviation scale, biases zero."""
+    return new_gated_params(GRUParams, 3, vocab_size, hidden_dim, ctx, scale)
 
 
 init_gru_state = init_rnn_state  # a GRU carries the same (H,) as an RNN

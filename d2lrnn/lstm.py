@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import mxnet as mx
 from mxnet import nd
 
-from .checks import check_positive, check_size
+from .checks import check_size
+from .gru import new_gated_params
 from .sampling import try_gpu
 
 
@@ -36,23 +36,7 @@ def get_lstm_params(
     vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
 ) -> LSTMParams:
     """New parameters with gradients attached: weights normal with deviation scale, biases zero."""
-    check_size(vocab_size=vocab_size, hidden_dim=hidden_dim)
-    check_positive(scale=scale)
-    ctx = ctx or try_gpu()
-    normal = partial(nd.random.normal, scale=scale, ctx=ctx)
-
-    def gate() -> tuple[nd.NDArray, nd.NDArray, nd.NDArray]:
-        return (
-            normal(shape=(vocab_size, hidden_dim)),
-            normal(shape=(hidden_dim, hidden_dim)),
-            nd.zeros(hidden_dim, ctx=ctx),
-        )
-
-    output = normal(shape=(hidden_dim, vocab_size)), nd.zeros(vocab_size, ctx=ctx)
-    params = LSTMParams(*gate(), *gate(), *gate(), *gate(), *output)
-    for param in params:
-        param.attach_grad()
-    return params
+    return new_gated_params(LSTMParams, 4, vocab_size, hidden_dim, ctx, scale)
 
 
 def init_lstm_state(

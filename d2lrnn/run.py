@@ -73,8 +73,7 @@ class Run:
         self.state: tuple[mx.nd.NDArray, ...] | None = None
         next(self._batches())  # a corpus too short for one batch is refused here
 
-    # --- training
-    # ---------------------------------------------------------------------------------------------
+    # --- training ---
 
     def train_epoch(self) -> Iterator[int]:
         """Train on what is left of the epoch; after each batch yield its number of characters.
@@ -168,8 +167,7 @@ class Run:
         )
         return heldout if math.isfinite(heldout) else None  # JSON has no infinity
 
-    # --- the directory
-    # ----------------------------------------------------------------------------------------
+    # --- the directory ---
 
     def begin(self) -> None:
         """Make the directory and write config.json and a first checkpoint.

@@ -1,5 +1,7 @@
 """The commands as their user meets them: what a run leaves, that nothing is lost, what is refused."""
 
+from __future__ import annotations
+
 import json
 import os
 import shlex

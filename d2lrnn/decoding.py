@@ -104,9 +104,7 @@ def _write(
     for t in range(len(prefix) + num_chars - 1):
         X = one_hot(nd.array([indices[t]], ctx=ctx, dtype="int32"), len(vocab))
         (Y,), state = rnn([X], state, params)
-        if (
-            t >= len(prefix) - 1
-        ):  # the prefix has been read: from here on the network's own choice is its next input
+        if t >= len(prefix) - 1:  # the prefix has been read: the network's own choice is its next input
             logits = Y.asnumpy()[0]
             if not np.isfinite(logits).all():
                 raise FloatingPointError(

@@ -53,8 +53,8 @@ def adam(
     for (param, g), (m, v) in zip(check_gradients(params), states):
         m[:] = beta1 * m + (1 - beta1) * g
         v[:] = beta2 * v + (1 - beta2) * g * g
-        m_hat = m / (1 - beta1**t)  # m and v start at zero: without this the first steps would be too short
-        v_hat = v / (1 - beta2**t)
+        m_hat = m / (1 - beta1**t)  # m and v start at zero and v is slower to leave it:
+        v_hat = v / (1 - beta2**t)  # uncorrected, the first steps would be several times too long
         param[:] = param - lr * m_hat / (nd.sqrt(v_hat) + eps)
 
 

@@ -21,8 +21,14 @@ CHAPTERS = {
     7: ("optim", "sgd init_adam_states adam Optimizer"),
     8: ("decoding", "predict_rnn generate"),
     9: ("training", "train_batches train_epoch evaluate train_and_predict_rnn"),
+    10: ("bptt", "bptt grad_norms_by_lag"),
     11: ("gru", "get_gru_params init_gru_state gru"),
     12: ("lstm", "get_lstm_params init_lstm_state lstm"),
+    13: (
+        "concise",
+        "RNNModel get_rnn_model set_params read_params read_gradients gru_reset_after train_epoch_gluon",
+    ),
+    14: ("heldout", "CountModel evaluate_counts best_epoch should_stop dropout rnn_dropout"),
     15: ("fast", "get_rows get_network"),
     16: ("checkpoint", "save_checkpoint load_checkpoint"),
 }

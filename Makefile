@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKED := .venv/.locked
 EXTRAS := --extra cpu --extra book --extra test --extra dev
 
-.PHONY: setup train test check chapters bench lock clean
+.PHONY: setup train test check chapters notebook book bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -31,8 +31,15 @@ check: setup  ## format, lint, types and the quick tests: before every commit
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m "not slow"
 
-chapters: setup  ## run every chapter in a fresh kernel
-	$(BIN)/python -m pytest tests/test_chapters.py -v --durations=0
+chapters: setup  ## run every chapter in a fresh kernel (ARGS="04 -j 2": some of them, two at once)
+	$(BIN)/python -m book.run $(ARGS)
+
+notebook: setup  ## JupyterLab, in which a double click opens a chapter as a notebook
+	JUPYTER_CONFIG_PATH="$(CURDIR)/book/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters $(ARGS)
+
+book: setup  ## the site, in build/book
+	$(BIN)/python -m book.build
 
 bench: setup  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
 	$(BIN)/python benchmarks/published.py

@@ -1,31 +1,20 @@
 """The chapters: the same book in two languages, and every cell of it runs."""
 
 import re
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import jupytext
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import KernelManager
-from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 import d2lrnn
+from book import run
+from book.run import CHAPTERS, LANGUAGES
 
-CHAPTERS = Path(__file__).parents[1] / "chapters"
-LANGUAGES = ("zh", "en")
-NAMES = sorted({path.name for language in LANGUAGES for path in (CHAPTERS / language).glob("*.md")})
+NAMES = sorted({path.name for path in run.chapter_files(*LANGUAGES)})
 EXERCISES = {"zh": "练习", "en": "Exercises"}
-SECONDS = 60
-HARMLESS = (
-    "Kernel is running over TCP without encryption",
-    "Matplotlib is building the font cache",
-    "frozen modules",  # the debugger of ipykernel, three lines of it
-    "make the debugger miss breakpoints",
-    "Debugging will proceed",
-)
+PAGES = {"index.md", "notation.md", "play.md", "setup.md"}  # without a number, and with no code to run
 
 every_chapter = pytest.mark.parametrize("name", NAMES)
 every_file = pytest.mark.parametrize(
@@ -62,11 +51,20 @@ def _exercises(language: str, notebook: NotebookNode) -> list[str]:
     return re.findall(r"^\d+\. .*$", section, flags=re.M)
 
 
-def test_both_languages_have_the_same_chapters() -> None:
+def test_both_languages_have_the_same_chapters_and_pages() -> None:
     zh, en = ({path.name for path in (CHAPTERS / language).glob("*.md")} for language in LANGUAGES)
 
-    assert zh == en == set(NAMES)
+    assert zh == en
+    assert zh - set(NAMES) >= PAGES
     assert NAMES
+
+
+def test_every_section_of_the_tutorial_has_its_chapter() -> None:
+    table = (CHAPTERS / "README.md").read_text(encoding="utf-8")
+
+    links = re.findall(r"\]\(((?:zh|en)/[^)]*)\)", table)
+    assert links
+    assert [link for link in links if not (CHAPTERS / link).is_file()] == []
 
 
 @every_chapter
@@ -115,11 +113,7 @@ def test_students_implement_functions_of_this_lesson_and_an_exercise_asks_for_ea
 
 @every_file
 def test_a_chapter_keeps_no_outputs(language: str, name: str) -> None:
-    text = (CHAPTERS / language / name).read_text(encoding="utf-8")
-
-    assert "{code-output}" not in text
-    assert "data:image" not in text
-    assert not list(CHAPTERS.rglob("*.ipynb"))
+    assert run.kept_outputs(CHAPTERS / language / name) == []
 
 
 @every_file
@@ -167,30 +161,49 @@ def test_a_figure_is_svg_that_loads_nothing(path: Path) -> None:
 
 @pytest.mark.slow
 @every_file
-def test_a_chapter_runs_in_a_fresh_kernel(language: str, name: str, tmp_path: Path) -> None:
-    # no folder of kernels: jupyter falls back to the interpreter that runs this test
-    kernel = KernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
-    notebook = _read(language, name)
-    client = NotebookClient(
-        notebook,
-        km=kernel,
-        timeout=120,
-        allow_errors=False,
-        resources={"metadata": {"path": str(CHAPTERS / language)}},
-    )
-    start = time.perf_counter()
-    with open(tmp_path / "stderr", "w") as log:
-        client.execute(cleanup_kc=True, stderr=log)
-    seconds = time.perf_counter() - start
+def test_a_chapter_runs_in_a_fresh_kernel_in_time(language: str, name: str) -> None:
+    chapter = run.execute(CHAPTERS / language / name)
 
-    assert _complaints(notebook, (tmp_path / "stderr").read_text()) == []
-    assert seconds < SECONDS
+    run.keep_outputs(chapter)  # for the tests of the site
+    assert chapter.complaints == []
 
 
-def _complaints(notebook: NotebookNode, log: str) -> list[str]:
-    """The lines on stderr, of the kernel and of its cells, that are not known to be harmless."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    log += "".join(output.text for output in outputs if output.get("name") == "stderr")
-    return [
-        line for line in log.splitlines() if line.strip() and not any(known in line for known in HARMLESS)
-    ]
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "complaint"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import warnings; warnings.warn('stray')", "UserWarning: stray"),
+        ("import os; os.write(2, b'from below')", "on stderr: from below"),
+        ("![plot](data:image/png;base64,AAAA)", "keeps outputs: data:image"),
+    ],
+)
+def test_the_runner_fails_on_what_a_chapter_must_not_do(
+    cell: str,
+    complaint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    header = "---\nkernelspec:\n  display_name: Python 3\n  language: python\n  name: python3\n---\n\n"
+    text = cell if cell.startswith("!") else f"```{{code-cell}} python3\n{cell}\n```"
+    chapter = tmp_path / "zh" / "04-rnn.md"
+    chapter.parent.mkdir()
+    chapter.write_text(f"{header}# Title\n\n{text}\n", encoding="utf-8")
+    monkeypatch.setattr(run, "CHAPTERS", tmp_path)
+
+    assert run.main(["04", "--language", "zh"]) == 1
+    printed = capsys.readouterr().out
+    assert complaint in printed
+    assert "FAILED" in printed
+
+
+def test_the_runner_fails_when_all_chapters_are_over_their_budget(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = run.Run(CHAPTERS / "zh/04-rnn.md", NotebookNode(), run.SECONDS_IN_ALL + 1.0, [])
+    monkeypatch.setattr(run, "execute", lambda path: slow)
+    monkeypatch.setattr(run, "keep_outputs", lambda chapter: None)
+
+    assert not run.run_and_report([slow.path])
+    assert f"of {run.SECONDS_IN_ALL}" in capsys.readouterr().out

@@ -1,0 +1,68 @@
+"""Build the site of the book: python -m book.build [FOLDER], by default build/book.
+
+Chapters whose outputs are not kept yet are run first (see run.py). Then Sphinx builds one site a language,
+zh/ and en/, warnings being errors, and start.html becomes the index.html that leads to both. The page to play
+with gets the network of the default run of d2lrnn.train, which is trained, once, if it is not there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from book import run
+
+HERE = Path(__file__).resolve().parent
+
+
+def build(folder: Path, network: Path) -> int:
+    """Build both sites and return 0, or the first exit code that is another.
+
+    network: what d2lrnn.export wrote, for the page to play with.
+    """
+    missing: dict[str, Path] = {}
+    for path in run.chapter_files(*run.LANGUAGES):
+        if not run.has_outputs(path):
+            missing.setdefault(path.name, path)
+    if missing and not run.run_and_report(list(missing.values())):
+        return 1
+    for language in run.LANGUAGES:
+        work = folder.with_name(f"{folder.name}.work") / language  # what Sphinx need not do again
+        command = [sys.executable, "-m", "sphinx", "--builder", "html", "--fail-on-warning", "--keep-going"]
+        command += ["--quiet", "--conf-dir", str(HERE), "--tag", language]
+        command += ["--define", f"nb_execution_cache_path={run.outputs_folder()}"]
+        command += ["--doctree-dir", str(work / "doctrees")]
+        code = subprocess.call([*command, str(run.CHAPTERS / language), str(work / "html")])
+        if code:
+            return code
+        shutil.rmtree(folder / language, ignore_errors=True)
+        shutil.copytree(work / "html", folder / language, ignore=shutil.ignore_patterns(".buildinfo"))
+        shutil.copy(network, folder / language / "_static" / "network.safetensors")
+    shutil.copy(HERE / "start.html", folder / "index.html")
+    return 0
+
+
+def train_network() -> Path:
+    """The file with the default network, in build/."""
+    path = run.ROOT / "build" / "network.safetensors"
+    if not path.exists():
+        folder = path.with_suffix("")
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.check_call([sys.executable, "-m", "d2lrnn.train", "--out", str(folder)])
+        subprocess.check_call([sys.executable, "-m", "d2lrnn.export", str(folder), "--out", str(path)])
+    return path
+
+
+def main() -> int:
+    """Build into the folder that is named on the command line."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else run.ROOT / "build" / "book"
+    code = build(folder.resolve(), train_network())
+    if code == 0:
+        print(f"The book: {folder.resolve() / 'index.html'}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

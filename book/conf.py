@@ -1,0 +1,112 @@
+"""Settings of the site, read by Sphinx. build.py runs it once a language, with the tag zh or en.
+
+Two sites rather than one, because the language of the buttons and of the search index is a setting of a site.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from jupyter_cache import get_cache
+from sphinx.application import Sphinx
+from sphinx.search.zh import SearchChinese
+
+import d2lrnn
+
+ZH = tags.has("zh")  # type: ignore[name-defined]  # noqa: F821
+
+project = "循环神经网络语言模型：从零开始" if ZH else "Recurrent language models from scratch"
+author = "d2lrnn"
+version = release = d2lrnn.__version__
+language = "zh_CN" if ZH else "en"
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.mathjax", "sphinx-mathjax-offline"]
+templates_path = ["templates"]
+html_static_path = ["static"]
+
+myst_enable_extensions = ["amsmath", "dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_timeout = 120
+nb_execution_raise_on_error = True
+nb_output_stderr = "warn"
+nb_ipywidgets_js: dict[str, str] = {}  # they would come from an outside host
+# MathJax: CHTML with the fonts beside it, and no menu, whose extras ask an outside host
+mathjax3_config = {"options": {"enableMenu": False}}
+copybutton_selector = "div.cell_input pre, div.highlight-python pre, div.highlight-shell pre"
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_favicon = "static/icon.svg"
+html_css_files = ["book.css"]
+html_show_sphinx = html_show_copyright = html_use_index = False
+html_theme_options = {
+    "article_header_end": ["language.html", "article-header-buttons.html"],
+    "footer_content_items": [],
+    "logo": {"text": project},
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "navbar_persistent": [],  # the search field stands in the sidebar
+    "show_toc_level": 2,
+    "use_fullscreen_button": False,
+}
+html_context = {
+    "default_mode": "auto",
+    "here": "zh" if ZH else "en",
+    "other": "en" if ZH else "zh",
+    "name_of_other": "English" if ZH else "中文",
+    "hint_of_other": "This page in English" if ZH else "本页的中文版",
+}
+
+
+class SearchCharacters(SearchChinese):
+    """Chinese is indexed by its characters and by pairs of them: any are found, without a dictionary."""
+
+    language_name = (
+        "English"  # whose stemmer latin words get; with "Chinese" Sphinx 9.0 asks for one it has not
+    )
+    js_splitter_code = r"""
+var splitQuery = (query) =>
+  (query.match(/[\u3400-\u9fff]+|[^\u3400-\u9fff\P{L}]+|[\p{N}_]+/gu) || []).flatMap((run) =>
+    /^[\u3400-\u9fff]{2}/.test(run) ? [...run].slice(1).map((char, i) => run[i] + char) : [run]
+  );
+"""
+
+    def split(self, text: str) -> list[str]:
+        """Words of latin letters, and of each run of Chinese every character and every two neighbours."""
+        runs = re.findall(r"[\u3400-\u9fff]+", text)
+        pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
+        return [*super().split(text), *pairs, *"".join(runs)]
+
+    def word_filter(self, word: str) -> bool:
+        """Short words of latin letters are left out; short words of Chinese are words."""
+        return super().word_filter(word) or "\u3400" <= word <= "\u9fff"
+
+
+def number_the_chapter(app: Sphinx, name: str, source: list[str]) -> None:
+    """Chapter 4 is called 4 wherever its title stands, whatever chapters stand before it."""
+    number = re.match(r"(\d\d)-", name)
+    if number:
+        source[0] = re.sub(r"^# ", f"# {int(number[1])}. ", source[0], count=1, flags=re.M)
+
+
+def offer_the_notebook(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Put a chapter as a notebook with its outputs where the theme's download button looks for it."""
+    if re.match(r"\d\d-", name) and app.config.nb_execution_mode == "cache":
+        notebook = jupytext.read(Path(app.srcdir) / f"{name}.md")
+        _, notebook = get_cache(app.config.nb_execution_cache_path).merge_match_into_notebook(notebook)
+        path = Path(app.outdir) / "_sources" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, path)
+        context["ipynb_source"] = path.name
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the search language, the numbers of chapters and the notebooks."""
+    app.add_search_language(SearchCharacters)
+    app.connect("source-read", number_the_chapter)
+    app.connect("html-page-context", offer_the_notebook, priority=400)  # before the theme's own, at 500
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

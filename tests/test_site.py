@@ -1,0 +1,212 @@
+"""The site: built from the chapters, complete in itself, and fit to be read in a browser of any width.
+
+It is built from the outputs that test_chapters.py has just kept (pytest takes files in order of their names),
+so that no chapter runs twice; alone, this file runs those chapters first whose outputs are not kept yet.
+"""
+
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import pytest
+from browser import Page, chromium
+
+from book.build import build
+from book.run import CHAPTERS, LANGUAGES
+from d2lrnn import export, train
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+SOURCES = [
+    (language, path.stem) for language in LANGUAGES for path in sorted((CHAPTERS / language).glob("*.md"))
+]
+LOADED = {"src", "srcset", "data", "poster", "action"}  # what a browser fetches or sends to by itself
+
+
+class Links(HTMLParser):
+    """The addresses in a page: those that are loaded, those that can be clicked, and the anchors."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.clicked: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id" and value:
+                self.anchors.add(value)
+            if name in LOADED or (name == "href" and tag == "link"):
+                self.loaded.append(value or "")
+            elif name == "href" and tag in ("a", "area"):
+                self.clicked.append(value or "")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, run = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("run")
+    network = run / "network.safetensors"
+    train.main(
+        [
+            *["--max-chars", "3000", "--hidden-dim", "16", "--num-steps", "10", "--epochs", "1", "--out"],
+            str(run / "a"),
+        ]
+    )
+    export.main([str(run / "a"), "--out", str(network)])
+    assert build(folder, network) == 0, "Sphinx warns: see the captured output"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with chromium() as page:
+        yield page
+
+
+def test_every_page_of_both_languages_is_built_and_is_in_the_contents(site: Path) -> None:
+    for language, name in SOURCES:
+        contents = Links(site / language / "index.html").clicked
+
+        assert (site / language / f"{name}.html").is_file()
+        assert name == "index" or f"{name}.html" in contents
+
+
+def test_a_chapter_keeps_its_number(site: Path) -> None:
+    for language, name in SOURCES:
+        title = re.search(r"<h1>(.*?)<", (site / language / f"{name}.html").read_text(encoding="utf-8"))[1]
+
+        assert (re.match(r"\d+", title) or [""])[0] == (re.match(r"\d+", name) or [""])[0].lstrip("0")
+
+
+def test_every_link_inside_the_site_leads_somewhere(site: Path) -> None:
+    pages = {path: Links(path) for path in site.rglob("*.html") if "_static" not in path.parts}
+    broken = []
+    for path, links in pages.items():
+        for link in links.loaded + links.clicked:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or link.startswith("#!"):
+                continue
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            anchor = unquote(parts.fragment)
+            if not file.is_file() or (anchor and file in pages and anchor not in pages[file].anchors):
+                broken.append(f"{path.relative_to(site)}: {link}")
+
+    assert len(pages) > len(SOURCES)
+    assert broken == []
+
+
+def test_no_page_loads_anything_from_an_outside_host(site: Path) -> None:
+    outside = re.compile(r"(?:https?:)?//")
+    for path in site.rglob("*.html"):
+        assert not [link for link in Links(path).loaded if outside.match(link)], path
+    for path in site.rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", path.read_text(encoding="utf-8")), (
+            path
+        )
+
+
+def test_a_chapter_can_be_taken_away_as_a_notebook_with_its_outputs(site: Path) -> None:
+    for language, name in SOURCES:
+        if name[0].isdigit():
+            link = next(
+                link for link in Links(site / language / f"{name}.html").clicked if link.endswith(".ipynb")
+            )
+            notebook = json.loads((site / language / link).read_text(encoding="utf-8"))
+            code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+            assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+            assert any(cell["outputs"] for cell in code)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("language", "name"), SOURCES)
+def test_a_page_opens_without_errors_and_outside_requests_and_fits(
+    language: str, name: str, width: int, address: str, page: Page
+) -> None:
+    page.resize(width)
+    page.open(f"{address}/{language}/{name}.html")
+    source = (CHAPTERS / language / f"{name}.md").read_text(encoding="utf-8")
+    page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
+
+    assert page.troubles == []
+    assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate("document.querySelectorAll('mjx-merror').length") == 0
+    assert page.evaluate("document.querySelectorAll('mjx-container').length") == page.evaluate(
+        "document.querySelectorAll('.math').length"
+    )
+    assert page.evaluate("document.querySelectorAll('.math').length > 0") or "\\math" not in source
+    assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    assert page.evaluate("document.documentElement.lang.slice(0, 2)") == language
+
+
+@pytest.mark.parametrize(("language", "name"), SOURCES)
+def test_the_switch_of_languages_leads_to_the_same_page_and_back(
+    language: str, name: str, address: str, page: Page
+) -> None:
+    page.resize(390)
+    page.open(f"{address}/{language}/{name}.html")
+    other = LANGUAGES[1 - LANGUAGES.index(language)]
+
+    for expected in (other, language):
+        page.forget()
+        page.evaluate("document.querySelector('.language-switch').click()")
+        page.wait(lambda: page.loaded, "the other language")
+        assert page.evaluate("location.href") == f"{address}/{expected}/{name}.html"
+        assert page.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("language", "query"), [("zh", "隐藏状态"), ("zh", "字"), ("en", "hidden states"), ("zh", "softmax")]
+)
+def test_the_search_finds_chapters(language: str, query: str, address: str, page: Page) -> None:
+    page.resize(1280)
+    page.open(urljoin(address, f"/{language}/search.html?q={query}"))
+    links = (
+        "[...document.querySelectorAll('#search-results .search a, #search-results li a')].map((a) => a.href)"
+    )
+    page.wait(lambda: page.evaluate(links), "results")
+
+    assert any("/04-rnn.html" in urldefrag(link)[0] for link in page.evaluate(links))
+    assert page.troubles == []
+
+
+def test_the_page_can_be_dark_and_a_cell_can_be_copied(address: str, page: Page) -> None:
+    page.resize(1280)
+    page.open(f"{address}/en/04-rnn.html")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate("document.documentElement.dataset.theme = 'light'; " + background)
+    dark = page.evaluate("document.documentElement.dataset.theme = 'dark'; " + background)
+
+    assert light != dark
+    assert page.evaluate(
+        "document.querySelectorAll('div.cell_input button.copybtn').length"
+    ) == page.evaluate("document.querySelectorAll('div.cell_input').length")
+
+
+def test_the_first_page_leads_to_a_language(address: str, page: Page) -> None:
+    page.open(f"{address}/index.html")
+    page.wait(
+        lambda: re.search(r"/(zh|en)/index\.html$", page.evaluate("location.href")), "the book to open", 20
+    )
+
+    assert page.troubles == []

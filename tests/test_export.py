@@ -70,7 +70,7 @@ def page(exported: Path) -> Iterator[Page]:
         shutil.copy(ROOT / "book/static" / name, exported)
     (exported / "index.html").write_text(
         '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
-        '<link rel="stylesheet" href="play.css"><script src="play.js"></script>'
+        '<link rel="stylesheet" href="play.css"><script type="module" src="play.js"></script>'
         '<div class="play" data-language="en" data-prefix="" data-delay="0" '
         'data-network="network.safetensors"></div>'
     )
@@ -122,3 +122,13 @@ def test_the_web_page_names_characters_that_the_network_does_not_know(page: Page
 
     write(page, "", 5)
     assert "at least one character" in page.evaluate(message)
+
+
+@pytest.mark.slow
+def test_a_chinese_input_method_can_type_the_prefix(page: Page) -> None:
+    page.evaluate("Object.assign(document.getElementById('play-prefix'), { value: '' }).focus()")
+    page.send("Input.imeSetComposition", text="fenkai", selectionStart=6, selectionEnd=6)
+    page.send("Input.insertText", text="分开")
+
+    assert page.evaluate("document.getElementById('play-prefix').value") == "分开"
+    assert page.evaluate("document.querySelector('.play').dataset.state") == "ready"

@@ -1,5 +1,4 @@
 // The networks of chapters 4, 11 and 12 in the visitor's browser: the same formulas, on weights from `python -m d2lrnn.export`.
-"use strict";
 
 // --- the network ---
 

@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except FloatingPointError as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return 1

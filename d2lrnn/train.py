@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{PROG}: stopped before the first batch", file=sys.stderr)
+        return 130
     if run.epoch >= run.settings.epochs:
         print(
             f"{run.folder} has had its {run.epoch} epochs: give a larger --epochs to go on", file=sys.stderr

@@ -193,6 +193,22 @@ def test_sigterm_saves_too_and_says_so_in_the_exit_code(
     assert "saved; go on with python -m d2lrnn.train --resume --out a" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "busy_with"),
+    [(train, "d2lrnn.run.Run"), (predict, "d2lrnn.run.newest_run")],
+    ids=["train", "predict"],
+)
+def test_ctrl_c_while_there_is_nothing_to_save_leaves_no_traceback(
+    command: Any, busy_with: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(busy_with, pressed)
+
+    assert command.main([]) == 130
+
+
 def test_a_long_epoch_is_saved_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
     monkeypatch.setattr(train, "SAVE_SECONDS", -1)

@@ -16,6 +16,7 @@ from d2lrnn import export, predict, train
 from d2lrnn.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
 SMALL = [
     "--max-chars",
     "3000",
@@ -94,7 +95,6 @@ def write(page: Page, prefix: str, length: int) -> None:
     page.evaluate("document.getElementById('play-write').click()")
 
 
-@pytest.mark.slow
 def test_the_web_page_writes_what_predict_writes(
     page: Page, exported: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +113,6 @@ def test_the_web_page_writes_what_predict_writes(
     assert page.troubles == []
 
 
-@pytest.mark.slow
 def test_the_web_page_names_characters_that_the_network_does_not_know(page: Page) -> None:
     message = "document.getElementById('play-message').textContent"
 
@@ -124,7 +123,6 @@ def test_the_web_page_names_characters_that_the_network_does_not_know(page: Page
     assert "at least one character" in page.evaluate(message)
 
 
-@pytest.mark.slow
 def test_a_chinese_input_method_can_type_the_prefix(page: Page) -> None:
     page.evaluate("Object.assign(document.getElementById('play-prefix'), { value: '' }).focus()")
     page.send("Input.imeSetComposition", text="fenkai", selectionStart=6, selectionEnd=6)

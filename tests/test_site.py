@@ -184,9 +184,11 @@ def test_the_search_finds_chapters(language: str, query: str, address: str, page
     links = (
         "[...document.querySelectorAll('#search-results .search a, #search-results li a')].map((a) => a.href)"
     )
-    page.wait(lambda: page.evaluate(links), "results")
 
-    assert any("/04-rnn.html" in urldefrag(link)[0] for link in page.evaluate(links))
+    def found() -> bool:  # results come in one by one
+        return any("/04-rnn.html" in urldefrag(link)[0] for link in page.evaluate(links))
+
+    page.wait(found, "chapter 4 among the results", seconds=20)
     assert page.troubles == []
 
 

@@ -62,9 +62,8 @@ def execute(path: Path) -> Run:
     # no folder of kernels: jupyter falls back to the interpreter that runs this
     kernel = KernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     folder = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(
-        notebook, km=kernel, timeout=2 * SECONDS, resources=folder, record_timing=False
-    )  # timings in the cells would hide that the code is the same
+    # record_timing would write into the cells, and hide that the code of both languages is the same
+    client = NotebookClient(notebook, km=kernel, timeout=2 * SECONDS, resources=folder, record_timing=False)
     complaints = kept_outputs(path)
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as log:

@@ -133,9 +133,8 @@ def _unzip(path: Path) -> bytes:
         with zipfile.ZipFile(path) as archive:
             member = _text_member(archive, path)
             with archive.open(member) as file:
-                return file.read(
-                    member.file_size + 1
-                )  # read() would inflate all, whatever the directory says
+                # without a number read() would inflate all there is, whatever the directory says
+                return file.read(member.file_size + 1)
     except (
         zipfile.BadZipFile,
         zlib.error,

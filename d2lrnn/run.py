@@ -20,7 +20,7 @@ from . import __version__
 from .checkpoint import load_checkpoint, save_checkpoint, write_atomically
 from .config import PREFIXES, Settings
 from .decoding import encode_prefix, predict_rnn
-from .fast import get_network, get_rows
+from .fast import CELLS, get_network, get_rows
 from .loss import perplexity
 from .optim import Optimizer
 from .sampling import data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
@@ -89,7 +89,7 @@ class Run:
             itertools.islice(self._batches(), self.batch, None),
             self.optimizer,
             self.settings.theta,
-            is_random_iter=self.settings.sampler == "random",
+            is_random_iter=self.is_random_iter,
             get_inputs=get_rows,
             state=self.state,
         )
@@ -98,7 +98,7 @@ class Run:
             self.batch += 1
             self.nats += nats * num_chars
             self.num_chars += num_chars
-            self.state = state if self.settings.sampler == "consecutive" else None
+            self.state = None if self.is_random_iter else state
             now = time.perf_counter()
             self.seconds, clock = self.seconds + now - clock, now
             yield num_chars
@@ -119,6 +119,11 @@ class Run:
         self.nats = self.seconds = 0.0
         self.state = None
         return metrics
+
+    @property
+    def is_random_iter(self) -> bool:
+        """Whether batches are cut at random, so that no state is carried between them."""
+        return self.settings.sampler == "random"
 
     @property
     def perplexity(self) -> float:
@@ -146,10 +151,9 @@ class Run:
     def _batches(self) -> Iterator[Any]:
         settings = self.settings
         rng = np.random.default_rng([settings.seed, self.epoch])  # an epoch repeats without those before it
-        is_random_iter = settings.sampler == "random"
-        data_iter: Any = data_iter_random if is_random_iter else data_iter_consecutive
+        data_iter: Any = data_iter_random if self.is_random_iter else data_iter_consecutive
         size = settings.batch_size, settings.num_steps
-        offset = fresh_offset(rng, len(self.train_indices), *size, is_random_iter=is_random_iter)
+        offset = fresh_offset(rng, len(self.train_indices), *size, is_random_iter=self.is_random_iter)
         return data_iter(self.train_indices, *size, self.ctx, rng=rng, offset=offset)
 
     def _heldout_perplexity(self) -> float | None:
@@ -338,7 +342,7 @@ def _context(name: str) -> mx.Context:
 
 def _check_memory(settings: Settings, vocab_size: int) -> None:
     """Refuse sizes that cannot fit, before MXNet is asked for them."""
-    rows, gates = settings.batch_size * settings.num_steps, {"rnn": 1, "gru": 3, "lstm": 4}[settings.cell]
+    rows, gates = settings.batch_size * settings.num_steps, CELLS[settings.cell].num_gates
     width = settings.hidden_dim
     weights = (2 * vocab_size + 1) * width * gates + 2 * settings.layers * gates * width * (width + 1)
     floats = weights * (4 if settings.optimizer == "adam" else 2) + rows * (

@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 
 PROG = "python -m d2lrnn.train"
 SAVE_SECONDS = 60
-CHANGEABLE = (
-    "epochs",
-    "prefix",
-    "pred_period",
-    "pred_len",
-)  # the settings that a resumed run may be given anew
+# the settings that a resumed run may be given anew
+CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

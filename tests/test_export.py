@@ -1,15 +1,12 @@
 """A network in one file, under the names of the formulas; the web page writes with it what predict writes."""
 
-import functools
-import http.server
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Page, chromium
+from browser import Page, chromium, served
 from safetensors import safe_open
 
 from d2lrnn import export, predict, train
@@ -75,17 +72,12 @@ def page(exported: Path) -> Iterator[Page]:
         '<div class="play" data-language="en" data-prefix="" data-delay="0" '
         'data-network="network.safetensors"></div>'
     )
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(exported))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with chromium() as page:
-        page.open(f"http://127.0.0.1:{server.server_port}/index.html")
+    with served(exported) as address, chromium() as page:
+        page.open(f"{address}/index.html")
         page.wait(
             lambda: page.evaluate("document.querySelector('.play').dataset.state") == "ready", "the network"
         )
         yield page
-    server.shutdown()
-    server.server_close()
 
 
 def write(page: Page, prefix: str, length: int) -> None:

@@ -11,7 +11,7 @@ def adam(params, states, lr, t, *, beta1=0.9, beta2=0.999, eps=1e-8):
     check_size(t=t)
     if len(states) != len(params):
         raise ValueError(f"{len(states)} states for {len(params)} parameters")
-    for param, g, (m, v) in zip(params, check_gradients(params), states):
+    for (param, g), (m, v) in zip(check_gradients(params), states):
         m[:] = beta1 * m + (1 - beta1) * g
         v[:] = beta2 * v + (1 - beta2) * g
         m_hat = m / (1 - beta1**t)

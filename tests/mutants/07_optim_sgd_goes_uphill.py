@@ -6,5 +6,5 @@ from d2lrnn.checks import check_gradients, check_positive
 
 def sgd(params, lr):
     check_positive(lr=lr)
-    for param, g in zip(params, check_gradients(params)):
+    for param, g in check_gradients(params):
         param[:] = param + lr * g

@@ -1,0 +1,203 @@
+r"""Write the functions of the course yourself, and see in seconds how far you are.
+
+    python -m d2lrnn.assignment new mine                       submission.py and exercises.ipynb, to be filled
+    python -m d2lrnn.assignment new mine --lesson onehot rnn   only these lessons
+    python -m d2lrnn.assignment check mine                     what is right, what is not, what is missing
+
+`check` takes a folder, a .py or an .ipynb, and asks your functions the examples of the course. It exits with
+0 when all that is written is right, and with 1 when something is not. Grading asks more: inputs that nobody
+knows. In a notebook one cell does it: `from d2lrnn.assignment import check; check()` takes the cells that
+were run.
+
+With otter-grader, `passes` is asked in the test of a question, tests/one_hot.py:
+
+    OK_FORMAT = True
+    test = {"name": "one_hot", "points": 2, "suites": [{"type": "doctest", "cases": [
+        {"code": ">>> from d2lrnn.assignment import passes\n>>> passes('one_hot')\nTrue"}]}]}
+
+and with nbgrader in a test cell: `from d2lrnn.assignment import passes; assert passes("one_hot")`. With
+`seed=N` hidden inputs are asked, too. The functions run in our sandbox, but the cell that asks runs where
+students' code does: scores that nobody may forge come from `python -m d2lrnn.grade`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .config import Parser
+from .grading.skeleton import find_lessons, notebook, submission_text
+
+if TYPE_CHECKING:
+    from .grading.marking import Marks
+    from .grading.submissions import Submission
+
+PROG = "python -m d2lrnn.assignment"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Begin or check an assignment. 0: done, 1: not all that is written is right, 2: a user's mistake."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "new":
+            return _new(Path(arguments.folder), arguments.lesson)
+        return _check(arguments.path, arguments.lesson)
+    except (ValueError, OSError) as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog=PROG, description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    new = commands.add_parser("new", help="write what you begin with")
+    new.add_argument("folder", metavar="DIR", help="where to")
+    check = commands.add_parser("check", help="say what is right and what is not")
+    check.add_argument("path", metavar="DIR|FILE", nargs="?", default=".", help="your work (here)")
+    for command in (new, check):
+        command.add_argument(
+            "--lesson", nargs="+", metavar="LESSON", help="only these, by name or number (all)"
+        )
+    return parser
+
+
+def _new(folder: Path, wanted: Sequence[str] | None) -> int:
+    lessons = find_lessons(wanted)
+    from .grading.cases import GRADED
+
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "submission.py": submission_text(lessons, GRADED),
+        "exercises.ipynb": notebook(lessons, GRADED, folder.resolve()),
+    }
+    for name in texts:
+        if (folder / name).exists():
+            raise ValueError(f"{folder / name} is there already: give another folder, or move it away")
+    for name, text in texts.items():
+        with (folder / name).open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    print(f"{folder}/ holds submission.py and exercises.ipynb: write in one of them, then")
+    print(f"{PROG} check {folder}")
+    return 0
+
+
+def _check(path: str, wanted: Sequence[str] | None) -> int:
+    lessons = find_lessons(wanted)
+    from .grading.submissions import read_submissions
+
+    (submission,) = read_submissions([path], single=True)
+    if submission.problem:
+        raise ValueError(submission.problem)
+    return 0 if _show(_marks(submission, lessons=lessons)) else 1
+
+
+def check(
+    submission: str | os.PathLike[str] | None = None, *, lesson: str | Sequence[str] | None = None
+) -> None:
+    """Print what is right, what is not, and what is not written yet.
+
+    submission: a .py, an .ipynb or a folder; None, in a notebook: its cells that were run. lesson: one, or
+    several.
+
+    Raises:
+        ValueError: there is no such lesson, or the submission cannot be read.
+        FileNotFoundError: there is no such file.
+    """
+    lessons = find_lessons([lesson] if isinstance(lesson, str) else lesson)
+    _show(_marks(_given(submission), lessons=lessons))
+
+
+def passes(
+    function: str, submission: str | os.PathLike[str] | None = None, *, seed: int | None = None
+) -> bool:
+    """True when a function is right; else False, and it is printed what is not. For otter and nbgrader.
+
+    submission: as for check. seed: ask hidden inputs, too; of these it is not said what is wrong.
+
+    Raises:
+        ValueError: no such function is graded, or the submission cannot be read.
+    """
+    from .grading.cases import GRADED
+    from .grading.report import check_report, function_state
+
+    if function not in GRADED:
+        raise ValueError(f"{function!r} is not graded: give one of {', '.join(GRADED)}")
+    marks = _marks(_given(submission), function=function, seed=seed)
+    right = marks.status == "graded" and function_state(marks.outcomes) == "right"
+    if not right:
+        print(check_report(marks))
+    return right
+
+
+def _given(path: str | os.PathLike[str] | None) -> Submission:
+    from .grading.submissions import read_submissions
+
+    if path is None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "cells.ipynb"
+            file.write_text(_cells_run(), "utf-8")
+            (submission,) = read_submissions([file])
+    else:
+        (submission,) = read_submissions([path], single=True)
+    if submission.problem:
+        raise ValueError(submission.problem)
+    return submission
+
+
+def _cells_run() -> str:
+    """The cells of this kernel that were run so far, as a notebook."""
+    try:
+        shell = get_ipython()  # type: ignore[name-defined]
+    except NameError:
+        raise ValueError("there is no notebook here: give the path of your submission") from None
+    cells = [{"cell_type": "code", "source": text} for text in shell.history_manager.input_hist_raw]
+    return json.dumps({"cells": cells})
+
+
+def _marks(
+    submission: Submission,
+    *,
+    lessons: Sequence[int] | None = None,
+    function: str | None = None,
+    seed: int | None = None,
+) -> Marks:
+    from .grading.jail import Jail
+
+    # mxnet takes seconds to load: let it be loaded here while the jail loads it, too
+    loading = threading.Thread(target=importlib.import_module, args=("d2lrnn.grading.cases",))
+    loading.start()
+    with Jail("best") as jail:
+        loading.join()
+        from .grading.cases import CASES
+        from .grading.marking import Exam, mark
+
+        cases = [
+            case
+            for case in CASES
+            if (lessons is None or case.lesson in lessons) and function in (None, case.function)
+        ]
+        return mark(submission, Exam(cases, seed), jail)
+
+
+def _show(marks: Marks) -> bool:
+    """Print; whether all that is written is right."""
+    from .grading.report import by_function, check_report, function_state
+
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    print(check_report(marks, colour=colour))
+    groups = by_function(marks.outcomes).values()
+    return marks.status == "graded" and all(function_state(outcomes) != "wrong" for outcomes in groups)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Grade what a class has handed in.
+
+    python -m d2lrnn.grade submissions/ --out results     a folder with a file or a folder for each student
+    python -m d2lrnn.grade class.zip --out results        the same in an archive; notebooks are welcome
+    python -m d2lrnn.grade late/zoe.py --out results      later: the same hidden inputs, the same points
+    python -m d2lrnn.grade --write-points points.toml     what every case is worth, to edit
+    python -m d2lrnn.grade --gradescope autograder.zip    the same grading on Gradescope
+
+DIR gets grades.csv, suspicions.jsonl and, for every submission, feedback/NAME/feedback.html and results.json.
+DIR/seed decides the hidden inputs: keep it to yourself. A run that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from .config import Parser
+from .grading.skeleton import find_lessons
+
+PROG = "python -m d2lrnn.grade"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Grade. 0: done, 2: a mistake of the user, 130: stopped, 1: a fault of ours."""
+    arguments = _parser().parse_args(argv)
+    if not (arguments.submissions or arguments.write_points or arguments.gradescope):
+        print(f"{PROG}: nothing to grade: give files, folders or archives; see --help", file=sys.stderr)
+        return 2
+    if arguments.submissions and not arguments.out:
+        print(f"{PROG}: where to? give --out DIR", file=sys.stderr)
+        return 2
+    if arguments.jobs is not None and arguments.jobs < 1:
+        print(f"{PROG}: -j {arguments.jobs}: give a number of at least 1", file=sys.stderr)
+        return 2
+    try:
+        return _run(arguments)
+    except (ValueError, OSError) as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{PROG}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenProcessPool:
+        print(
+            f"{PROG}: a process of the grader was killed; the same command goes on from here", file=sys.stderr
+        )
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog=PROG, description=__doc__)
+    parser.add_argument(
+        "submissions", nargs="*", metavar="SUBMISSION", help=".py, .ipynb, a folder, or a .zip"
+    )
+    parser.add_argument("--out", metavar="DIR", help="where the results go")
+    parser.add_argument(
+        "--seed", metavar="FILE|N", help="what hidden inputs are drawn from (DIR/seed; a new one at first)"
+    )
+    parser.add_argument(
+        "--points", metavar="FILE", help="points of the cases (DIR/points.toml, or those of the course)"
+    )
+    parser.add_argument(
+        "--isolation", choices=("strict", "best", "minimal"), default="best",
+        help="how submissions are locked in: all or nothing, what this machine can do, or hardly (best)",
+    )  # fmt: skip
+    parser.add_argument("--lesson", nargs="+", metavar="LESSON", help="only these, by name or number (all)")
+    parser.add_argument(
+        "--single", action="store_true", help="every SUBMISSION is one student's, also a folder"
+    )
+    parser.add_argument(
+        "-j", "--jobs", type=int, metavar="N", help="submissions at once (the number of cores)"
+    )
+    parser.add_argument("--write-points", metavar="FILE", help="write the points to a file that you can edit")
+    parser.add_argument("--gradescope", metavar="OUT.zip", help="write an autograder for Gradescope")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    lessons = find_lessons(arguments.lesson)
+    from .grading.cases import CASES
+    from .grading.jail import JailError
+    from .grading.marking import POINTS_FILE, Exam, read_points, write_points
+    from .grading.results import Results, new_seed, read_seed
+    from .grading.submissions import read_submissions
+
+    cases = [case for case in CASES if case.lesson in lessons]
+    if arguments.write_points:
+        points = read_points(Path(arguments.points or POINTS_FILE), CASES)
+        Path(arguments.write_points).write_text(write_points(points, cases), "utf-8")
+        print(
+            f"{arguments.write_points} holds the points of {len(cases)} cases: edit it, give it as --points"
+        )
+    if arguments.gradescope:
+        from .grading.gradescope import write_autograder
+
+        seed = new_seed() if arguments.seed is None else read_seed(arguments.seed)
+        points = read_points(Path(arguments.points or POINTS_FILE), CASES)
+        write_autograder(
+            Path(arguments.gradescope),
+            seed,
+            write_points(points, cases),
+            arguments.lesson,
+            arguments.isolation,
+        )
+        print(
+            f"{arguments.gradescope} is an autograder for Gradescope, and holds its seed: keep it to yourself"
+        )
+    if not arguments.submissions:
+        return 0
+    submissions = read_submissions(arguments.submissions, single=arguments.single)
+    results = Results(Path(arguments.out), arguments.seed, arguments.points)
+    try:
+        results.grade(
+            submissions, Exam(cases, results.seed), arguments.isolation, arguments.jobs or _num_cores()
+        )
+    except JailError as error:
+        raise ValueError(str(error)) from None
+    return 0
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""Grading of files from people one does not know. No submission is ever run in the grader's own process.
+
+wire            plain values <-> bytes: all that passes between the grader and a worker
+sandbox         what a worker takes away from itself
+worker          the untrusted side: locks itself up, forks for each call, runs submission and driver there
+jail            the trusted side of a worker: start, ask, watch, kill
+case            a case, the comparison of an answer with the right one, the words for what went wrong
+leans           the reference code that a graded function leans on, without the function itself
+cases           the cases of each lesson
+submissions     files, notebooks, folders and zips -> named sources
+marking         one submission x cases x jail -> marks
+report          marks -> terminal table, grades.csv, feedback.html, results.json
+skeleton        the lessons' signatures and docstrings for a student to fill
+"""

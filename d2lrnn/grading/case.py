@@ -1,0 +1,284 @@
+"""A case: one question to a submission, how its answer is judged, and what a good teaching assistant says.
+
+Answers are plain values: None, numbers, strings, containers, numpy arrays. Their structure is never trusted.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .leans import source_of
+
+ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
+Check = Callable[[Any, Any, dict], "str | None"]
+
+
+def differs(
+    answer: Any, expected: Any, *, atol: float = ATOL, rtol: float = RTOL, where: str = ""
+) -> str | None:
+    """None when the answer is the expected one; else one sentence about the first difference.
+
+    Type, length, keys, shape and kind of dtype must be equal, and floats as near as atol + rtol |expected|.
+    A NaN never equals. The sentence names what kind of answer is expected, never its value.
+    """
+    if isinstance(expected, np.ndarray):
+        return _array_differs(answer, expected, atol, rtol, where)
+    if isinstance(expected, float):
+        return _float_differs(answer, expected, atol, rtol, where)
+    if type(answer) is not type(expected):
+        return f"{_at(where)}{_kind(expected)} is expected, not {_kind(answer)}"
+    if isinstance(expected, dict):
+        if set(answer) != set(expected):
+            return (
+                f"{_at(where)}{sorted(expected, key=str)} are expected, not {short(sorted(answer, key=str))}"
+            )
+        parts = [(f"{key}", answer[key], expected[key]) for key in expected]
+    elif isinstance(expected, (list, tuple)):
+        if len(answer) != len(expected):
+            return f"{_at(where)}{len(expected)} items are expected, not {len(answer)}"
+        parts = [(f"{where}[{i}]", answer[i], expected[i]) for i in range(len(expected))]
+    else:
+        return None if answer == expected else f"{_at(where)}{short(answer)} is wrong"
+    return next(filter(None, (differs(a, e, atol=atol, rtol=rtol, where=w) for w, a, e in parts)), None)
+
+
+def floats(values: Any) -> np.ndarray:
+    """values as an array of float32, which is what MXNet works with."""
+    return np.array(values, dtype=np.float32)
+
+
+def within(*, atol: float = ATOL, rtol: float = RTOL) -> Check:
+    """A check like `same` with other bounds."""
+    return lambda answer, expected, inputs: differs(answer, expected, atol=atol, rtol=rtol)
+
+
+def same(answer: Any, expected: Any, inputs: dict) -> str | None:
+    """The check of most cases: the expected answer to rel 1e-4."""
+    return differs(answer, expected)
+
+
+def refused(error: str) -> Check:
+    """A check of what a driver's refusal() has caught: this error, or one derived from it, is expected."""
+
+    def check(answer: Any, expected: Any, inputs: dict) -> str | None:
+        if error in answer:
+            return None
+        return f"{error} is expected, not {short(answer[0]) if answer else 'an answer'}"
+
+    return check
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known wrong way, and what a good teaching assistant says about it: never the solution's code.
+
+    twin(inputs) is the answer that it gives; or else shows(answer, expected, inputs) says if it was made.
+    """
+
+    message: str
+    twin: Callable[[dict], Any] | None = None
+    shows: Callable[[Any, Any, dict], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that can be wrong with one function. name: a sentence that can be false.
+
+    drive(s, **inputs) asks a submission's namespace s; its source goes to the worker, so it holds no answers.
+    draw(rng): hidden inputs. example: the public ones, the smallest that show the point. expect(inputs): the
+    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks.
+    """
+
+    name: str
+    function: str
+    lesson: int
+    drive: Callable[..., Any]
+    draw: Callable[[np.random.Generator], dict[str, Any]]
+    example: dict[str, Any]
+    check: Check = same
+    expect: Callable[[dict], Any] | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    seconds: float = 10.0
+
+    @property
+    def driver(self) -> str:
+        """drive and all it leans on, as text that runs alone."""
+        module, name = self.drive.__module__.partition("d2lrnn.")[2], self.drive.__name__
+        return f"{source_of([(module, name)])}\ndrive = {name}\n"
+
+    def expected(self, inputs: dict[str, Any]) -> Any:
+        """The right answer, made in this process: by expect, or by our own package."""
+        if self.expect:
+            return self.expect(deepcopy(inputs))
+        return run_drive(self.drive, _Package({}), inputs)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """ok, or why not, in the words for the student. Only the public example's message may be shown."""
+
+    ok: bool
+    message: str = ""
+
+
+def verdict(case: Case, inputs: dict[str, Any], reply: Any, expected: Any) -> Verdict:
+    """Judge a Reply of the jail. No answer, however odd, raises an error here."""
+    if not reply.ok:
+        return Verdict(False, _failure(case, inputs, reply))
+    difference = _safely(case.check, reply.value, expected, inputs)
+    if difference is None:
+        return Verdict(True)
+    message = next(
+        (m.message for m in case.mistakes if _fits(m, case, reply.value, expected, inputs)), difference
+    )
+    return Verdict(False, f"{question(case, inputs)}: {message}")
+
+
+def question(case: Case, inputs: dict[str, Any]) -> str:
+    """The function and the inputs, as a student may read them."""
+    asked = {name: v for name, v in inputs.items() if not (isinstance(v, str) and v == case.function)}
+    shown = ", ".join(f"{name} = {short(value)}" for name, value in asked.items())
+    return f"{case.function} with {shown}" if shown else case.function
+
+
+def short(value: Any, width: int = 60) -> str:
+    """A value in a few characters: arrays as nested lists, rounded, the middle of long things left out."""
+    text = repr(_rounded(value))
+    return text if len(text) <= width else f"{text[: width // 2]} … {text[-width // 3 :]}"
+
+
+def _rounded(value: Any) -> Any:
+    """As a person would write it, and never long: an answer can be enormous."""
+    if isinstance(value, np.ndarray) and value.size > 200:
+        return f"array of shape {value.shape}"
+    if isinstance(value, np.ndarray):
+        return np.round(value.astype(np.float64), 4).tolist() if value.dtype.kind == "f" else value.tolist()
+    if isinstance(value, (str, bytes)):
+        return value[:200]
+    if isinstance(value, dict):
+        return {_rounded(key): _rounded(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_rounded(v) for v in value)
+    return value
+
+
+def plain(value: Any) -> Any:
+    """A driver's answer as it comes back from a worker: MXNet's arrays as numpy's."""
+    if hasattr(value, "asnumpy"):
+        return value.asnumpy()
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (list if isinstance(value, list) else tuple)(plain(v) for v in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def run_drive(drive: Callable[..., Any], subject: Any, inputs: dict[str, Any]) -> Any:
+    """Ask a namespace that is trusted, in this process, with generators seeded."""
+    import mxnet as mx
+
+    mx.random.seed(0)
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    return plain(drive(subject, **deepcopy(inputs)))
+
+
+def doing(drive: Callable[..., Any], **wrong: Any) -> Callable[[dict], Any]:
+    """A twin: what drive gets from our own package with these names done wrong."""
+    return lambda inputs: run_drive(drive, _Package(wrong), inputs)
+
+
+class _Package:
+    """Our own package, with some names replaced."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        vars(self).update(names)
+
+    def __getattr__(self, name: str) -> Any:
+        import d2lrnn
+
+        return getattr(d2lrnn, name)
+
+
+def _safely(check: Check, answer: Any, expected: Any, inputs: dict) -> str | None:
+    try:
+        return check(answer, expected, inputs)
+    except Exception:
+        return f"the answer has the wrong structure: {short(answer)}"
+
+
+def _fits(mistake: Mistake, case: Case, answer: Any, expected: Any, inputs: dict) -> bool:
+    try:
+        if mistake.twin:
+            return case.check(answer, mistake.twin(deepcopy(inputs)), inputs) is None
+        return bool(mistake.shows and mistake.shows(answer, expected, inputs))
+    except Exception:
+        return False
+
+
+def _failure(case: Case, inputs: dict[str, Any], reply: Any) -> str:
+    if reply.stage == "missing":
+        return "not written yet"
+    line = f" (line {reply.line})" if reply.line else ""
+    if reply.stage == "import":
+        return f"the file cannot be run: {reply.error}{line}"
+    what = {
+        "call": f"{reply.error}{line}",
+        "time": f"no answer within {case.seconds:g} seconds: does a loop never end?",
+        "memory": "it asked for more memory than there is",
+        "output": "it printed far too much",
+        "died": "the process ended before it had answered",
+        "wire": f"the answer cannot be read: {reply.error}",
+    }.get(reply.stage, reply.error)
+    return f"{question(case, inputs)}: {what}"
+
+
+def _at(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return {"NoneType": "None", "str": f"the text {short(value)}"}.get(
+        type(value).__name__, type(value).__name__
+    )
+
+
+def _float_differs(answer: Any, expected: float, atol: float, rtol: float, where: str) -> str | None:
+    if isinstance(answer, np.ndarray) and answer.ndim == 0:
+        answer = answer.item()
+    if type(answer) not in (float, int):
+        return f"{_at(where)}a number is expected, not {_kind(answer)}"
+    if answer == expected or abs(answer - expected) <= atol + rtol * abs(expected) < math.inf:
+        return None
+    return f"{_at(where)}{answer:g} is wrong"
+
+
+def _array_differs(answer: Any, expected: np.ndarray, atol: float, rtol: float, where: str) -> str | None:
+    if not isinstance(answer, np.ndarray):
+        return f"{_at(where)}an array of shape {expected.shape} is expected, not {_kind(answer)}"
+    if answer.shape != expected.shape:
+        return f"{_at(where)}an array of shape {expected.shape} is expected, not {answer.shape}"
+    if answer.dtype.kind != expected.dtype.kind:
+        return f"{_at(where)}{expected.dtype} values are expected, not {answer.dtype}"
+    if expected.dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            found, wanted = answer.astype(np.float64), expected.astype(np.float64)
+            near = abs(found - wanted) <= atol + rtol * abs(wanted)
+            right = (found == wanted) | (near & np.isfinite(wanted))
+    else:
+        right = answer == expected
+    if right.all():
+        return None
+    first = tuple(int(i) for i in np.argwhere(~right)[0])
+    spot = f" at [{', '.join(map(str, first))}]" if first else ""
+    how_many = f"{int((~right).sum())} of {right.size} numbers are wrong"
+    return f"{_at(where)}{how_many}, the first{spot}: {short(answer[first])}"

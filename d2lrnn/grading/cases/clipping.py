@@ -1,0 +1,203 @@
+"""Lesson 6. What grad_clipping is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..case import Case, Mistake, differs, floats, refused, within
+from .driving import refusal, with_gradients
+
+
+def drive_norm(s: Any, gradients: Any, theta: float) -> Any:
+    """The norm that is returned."""
+    params = with_gradients([np.ones_like(g) for g in gradients], gradients)
+    return s.grad_clipping(params, theta)
+
+
+def drive_gradients(s: Any, gradients: Any, theta: float) -> Any:
+    """The gradients after the call."""
+    params = with_gradients([np.ones_like(g) for g in gradients], gradients)
+    s.grad_clipping(params, theta)
+    return [param.grad for param in params]
+
+
+def drive_values(s: Any, gradients: Any, theta: float) -> Any:
+    """The parameters after the call."""
+    params = with_gradients([np.ones_like(g) for g in gradients], gradients)
+    s.grad_clipping(params, theta)
+    return params
+
+
+def drive_no_number(s: Any, gradients: Any, theta: float) -> Any:
+    """The error that a gradient which is no number causes."""
+    params = with_gradients([np.ones_like(g) for g in gradients], gradients)
+    grad_clipping = s.grad_clipping
+    return refusal(lambda: grad_clipping(params, theta))
+
+
+def drive_scaled(s: Any, gradients: Any, theta: float, size: float) -> Any:
+    """Norm and gradients of enormous or tiny gradients, in units of size."""
+    params = with_gradients([np.ones_like(g) for g in gradients], [g * np.float32(size) for g in gradients])
+    norm = s.grad_clipping(params, theta * size)
+    return {"norm / size": norm / size, "gradients / size": [param.grad.asnumpy() / size for param in params]}
+
+
+def _drawn(rng: np.random.Generator, share: tuple[float, float] = (0.2, 0.8)) -> dict:
+    """theta: a share of the norm."""
+    shapes = [tuple(int(n) for n in rng.integers(1, 4, size=2)) for _ in range(int(rng.integers(2, 5)))]
+    gradients = [rng.normal(scale=rng.uniform(0.5, 5), size=shape).astype(np.float32) for shape in shapes]
+    return {"gradients": gradients, "theta": float(rng.uniform(*share) * _norm(gradients))}
+
+
+def _norm(gradients: Any) -> float:
+    return math.sqrt(sum((np.asarray(g, dtype=np.float64) ** 2).sum() for g in gradients))
+
+
+def _scaled_by(factor: Callable[[Any, list, float], Any]) -> Callable[[dict], list]:
+    """The gradients, each times factor(gradient, gradients, theta)."""
+
+    def twin(inputs: dict) -> list:
+        gradients, theta = inputs["gradients"], inputs["theta"]
+        return [np.float32(g * factor(g, gradients, theta)) for g in gradients]
+
+    return twin
+
+
+_shortened = _scaled_by(lambda g, gradients, theta: min(1, theta / _norm(gradients)))
+
+THREE_FOUR_TWELVE = {"gradients": [floats([3, 4]), floats([[12]])], "theta": 1.3}
+UNCHANGED = Mistake(
+    "the gradients are as long as before: scale them in place. A new array under the old name leaves the "
+    "gradient itself alone, and a generator is empty when it is read a second time",
+    twin=lambda inputs: inputs["gradients"],
+)
+ONE_NORM_EACH = Mistake(
+    "the norm must be over all gradients together, not one norm a parameter: large and small ones become "
+    "alike, and the direction is lost",
+    twin=_scaled_by(lambda g, gradients, theta: min(1, theta / _norm([g]))),
+)
+OVERFLOW = (
+    "the square of a large number is beyond float32, so your norm is infinite and every gradient becomes "
+    "0: sum the squares in float64"
+)
+build = partial(Case, function="grad_clipping", lesson=6)
+
+CASES = [
+    build(
+        name="the norm of all gradients together, as it was before, is returned",
+        drive=drive_norm,
+        example=THREE_FOUR_TWELVE,
+        draw=_drawn,
+        expect=lambda inputs: _norm(inputs["gradients"]),
+        mistakes=(
+            Mistake(
+                "the norm after clipping is returned: it would never tell that gradients explode. Return "
+                "the one before",
+                twin=lambda inputs: min(_norm(inputs["gradients"]), inputs["theta"]),
+            ),
+            Mistake(
+                "the square root is missing: the norm is the root of the sum of squares",
+                twin=lambda inputs: _norm(inputs["gradients"]) ** 2,
+            ),
+            Mistake(
+                "the norm must be over all gradients together, the root of one sum of squares: you add up "
+                "a norm a parameter",
+                twin=lambda inputs: sum(_norm([g]) for g in inputs["gradients"]),
+            ),
+        ),
+    ),
+    build(
+        name="gradients longer than theta are shortened together, in place, to theta",
+        drive=drive_gradients,
+        example=THREE_FOUR_TWELVE,
+        draw=_drawn,
+        expect=_shortened,
+        mistakes=(
+            UNCHANGED,
+            ONE_NORM_EACH,
+            Mistake(
+                "every number is cut off at theta on its own: the direction is lost. Scale all of them by "
+                "one factor",
+                twin=lambda inputs: [g.clip(-inputs["theta"], inputs["theta"]) for g in inputs["gradients"]],
+            ),
+        ),
+    ),
+    build(
+        name="gradients no longer than theta are not touched",
+        drive=drive_gradients,
+        example={"gradients": [floats([3]), floats([4])], "theta": 10.0},
+        draw=lambda rng: _drawn(rng, (1.1, 9.0)),
+        expect=lambda inputs: inputs["gradients"],
+        mistakes=(
+            Mistake(
+                "a short gradient is made long: theta is a limit, not a length. Scale by min(1, theta / "
+                "norm)",
+                twin=_scaled_by(lambda g, gradients, theta: theta / _norm(gradients)),
+            ),
+        ),
+    ),
+    build(
+        name="gradients of zero stay zero",
+        drive=drive_gradients,
+        example={"gradients": [np.zeros(2, np.float32), np.zeros((1, 1), np.float32)], "theta": 1.0},
+        draw=lambda rng: {"gradients": [np.zeros_like(g) for g in _drawn(rng)["gradients"]], "theta": 0.5},
+        expect=lambda inputs: inputs["gradients"],
+        mistakes=(
+            Mistake(
+                "zero divided by zero is no number: near a minimum there is nothing to clip",
+                shows=lambda answer, expected, inputs: any(np.isnan(g).any() for g in answer),
+            ),
+        ),
+    ),
+    build(
+        name="the parameters themselves are not touched",
+        drive=drive_values,
+        example=THREE_FOUR_TWELVE,
+        draw=_drawn,
+        expect=lambda inputs: [np.ones_like(g) for g in inputs["gradients"]],
+        mistakes=(
+            Mistake(
+                "the parameters have changed: clipping is about their gradients",
+                shows=lambda answer, expected, inputs: differs(answer, expected) is not None,
+            ),
+        ),
+    ),
+    build(
+        name="a norm that is NaN or infinite is a FloatingPointError",
+        drive=drive_no_number,
+        example={"gradients": [floats([3, 4]), floats([np.nan])], "theta": 1.0},
+        draw=lambda rng: {
+            "gradients": [*_drawn(rng)["gradients"], floats([rng.choice([np.nan, np.inf, -np.inf])])],
+            "theta": 1.0,
+        },
+        check=refused("FloatingPointError"),
+        mistakes=(
+            Mistake(
+                "a gradient that is no number goes through: every parameter would be NaN after the next "
+                "step. Refuse it",
+                shows=lambda answer, expected, inputs: answer == [],
+            ),
+        ),
+    ),
+    build(
+        name="the squares of gradients may be too large for float32",
+        drive=drive_scaled,
+        example={"gradients": [floats([3]), floats([4])], "theta": 1.0, "size": 1e20},
+        draw=lambda rng: {**_drawn(rng), "size": float(10 ** rng.uniform(21, 30))},
+        expect=lambda inputs: {
+            "norm / size": _norm(inputs["gradients"]),
+            "gradients / size": _shortened(inputs),
+        },
+        check=within(atol=1e-5),
+        mistakes=(
+            Mistake(
+                OVERFLOW, shows=lambda answer, expected, inputs: not math.isfinite(answer["norm / size"])
+            ),
+        ),
+    ),
+]

@@ -1,0 +1,654 @@
+"""Lesson 13: Gluon's layers. A driver is handed plain arrays, under our names or in Gluon's own order.
+
+Where a model is to be filled first, the driver writes Gluon's parameters itself, or our set_params does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon, nd
+
+import d2lrnn
+
+from ..case import Case, Mistake, doing, within
+from .driving import refusal
+from .gru import NAMES as GRU_NAMES
+from .gru import cell_cases, mistaken
+from .lstm import NAMES as LSTM_NAMES
+from .rnn import NAMES as RNN_NAMES
+from .rnn import is_drawn, named
+from .training import ROW_BY_ROW, UNBOUNDED, UNCLIPPED, new_batches, only
+
+LAYERS = {"rnn": RNN_NAMES, "gru": GRU_NAMES, "lstm": LSTM_NAMES}
+GATED = ("gru", "lstm")  # what is right for several gates is right for one
+
+# --- drivers --------------------------------------------------------------------------------------
+
+
+def fill(model: Any, weights: dict[str, np.ndarray]) -> None:
+    """Write arrays into the parameters of a model whose names end like theirs; the longest ending counts."""
+    for name, parameter in model.collect_params().items():
+        ending = max((end for end in weights if name.endswith(end)), key=len, default=None)
+        if ending:
+            parameter.set_data(nd.array(weights[ending]))
+
+
+def read_on(model: Any, steps: list, state: list) -> dict[str, Any]:
+    """What a model answers to these steps, from this state on."""
+    outputs, new_state = model([nd.array(X) for X in steps], tuple(nd.array(S) for S in state))
+    return {"outputs": list(outputs), "state": list(new_state)}
+
+
+def drive_block(
+    s: Any, cell: str, num_layers: int, weights: dict, steps: list, state: list
+) -> dict[str, Any]:
+    """What an RNNModel answers, made of a layer of Gluon's, and the state that it begins with."""
+    kind = {"rnn": gluon.rnn.RNN, "gru": gluon.rnn.GRU, "lstm": gluon.rnn.LSTM}[cell]
+    vocab_size, hidden_dim = weights["weight"].shape
+    model = s.RNNModel(kind(hidden_dim, num_layers, input_size=vocab_size), vocab_size)
+    model.initialize(ctx=mx.cpu())
+    fill(model, weights)
+    return {**read_on(model, steps, state), "first": list(model.begin_state(len(steps[0]), mx.cpu()))}
+
+
+def drive_layer(
+    s: Any, cell: str, num_layers: int, weights: dict, steps: list, state: list
+) -> dict[str, Any]:
+    """What the model of get_rnn_model answers with these weights in Gluon's parameters."""
+    vocab_size, hidden_dim = weights["weight"].shape
+    model = s.get_rnn_model(cell, vocab_size, hidden_dim, num_layers, mx.cpu())
+    fill(model, weights)
+    return read_on(model, steps, state)
+
+
+def drive_new_model(s: Any, cell: str, vocab_size: int, hidden_dim: int) -> dict[str, Any]:
+    """The parameters of a new model: "weight 0", "bias 1", …"""
+    parameters = s.get_rnn_model(cell, vocab_size, hidden_dim, ctx=mx.cpu()).collect_params()
+    return {f"{name.split('_')[-1]} {i}": p.data() for i, (name, p) in enumerate(parameters.items())}
+
+
+def drive_second_bias(s: Any, cell: str, vocab_size: int, hidden_dim: int, data: list) -> dict[str, Any]:
+    """The largest number in a second bias after two steps of Gluon's trainer; whether all others moved."""
+    model = s.get_rnn_model(cell, vocab_size, hidden_dim, ctx=mx.cpu())
+    parameters = model.collect_params()
+    before = {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
+    trainer = gluon.Trainer(parameters, "sgd", {"learning_rate": 1.0})
+    chars = nd.array(data)
+    for _ in range(2):
+        with autograd.record():
+            outputs, _state = model(
+                [nd.one_hot(X, vocab_size) for X in chars.T], model.begin_state(len(data), mx.cpu())
+            )
+            loss = -nd.pick(nd.log_softmax(nd.concat(*outputs, dim=0)), chars.T.reshape((-1,))).mean()
+        loss.backward()
+        trainer.step(1)
+    after = {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
+    return {
+        "second": [float(abs(array).max()) for name, array in after.items() if name.endswith("h2h_bias")],
+        "others moved": all(
+            bool((after[name] != before[name]).any()) for name in after if not name.endswith("h2h_bias")
+        ),
+    }
+
+
+def drive_bad_cell(s: Any, cell: str) -> dict[str, Any]:
+    """The error that this cell's name causes, and the outputs' shapes of a model of another name."""
+    get_rnn_model = s.get_rnn_model
+    model = get_rnn_model("gru", 5, 4, 1, mx.cpu())
+    outputs, _ = model([nd.ones((2, 5))], (nd.zeros((2, 4)),))
+    return {
+        "error": refusal(lambda: get_rnn_model(cell, 5, 4, 1, mx.cpu())),
+        "shapes": [list(Y.shape) for Y in outputs],
+    }
+
+
+def filled(s: Any, cell: str, num_layers: int, params: dict) -> Any:
+    """A model with our parameters in it, by set_params."""
+    vocab_size, hidden_dim = params["W_hy"].shape[::-1]
+    model = s.get_rnn_model(cell, vocab_size, hidden_dim, num_layers, mx.cpu())
+    s.set_params(model, named(params))
+    return model
+
+
+def drive_set(s: Any, cell: str, num_layers: int, params: dict, steps: list, state: list) -> dict[str, Any]:
+    """What a model answers that set_params has filled."""
+    return read_on(filled(s, cell, num_layers, params), steps, state)
+
+
+def drive_bad_params(s: Any, cell: str, num_layers: int, params: dict, hidden_dim: int) -> dict[str, Any]:
+    """The error that parameters cause in a model of another depth or size, and what is in the right one."""
+    vocab_size, set_params = len(params["b_y"]), s.set_params
+    model = s.get_rnn_model(cell, vocab_size, hidden_dim, num_layers, mx.cpu())
+    right = filled(s, cell, 1, params)
+    return {
+        "error": refusal(lambda: set_params(model, named(params))),
+        "bias": [p.data() for name, p in right.collect_params().items() if name.endswith("dense0_bias")],
+    }
+
+
+def drive_read(s: Any, cell: str, num_layers: int, params: dict) -> dict[str, Any]:
+    """What read_params reads, and what it reads again when the first arrays have been overwritten."""
+    model = filled(s, cell, num_layers, params)
+    first = s.read_params(model)
+    values = {name: array.asnumpy() for name, array in first.items()}
+    for array in first.values():
+        array[:] = 7
+    return {"read": values, "again": {name: array.asnumpy() for name, array in s.read_params(model).items()}}
+
+
+def drive_gradients(
+    s: Any, cell: str, num_layers: int, params: dict, steps: list, state: list
+) -> dict[str, Any]:
+    """The gradients that read_gradients reads after backward() from the sum of squares of the outputs."""
+    model = filled(s, cell, num_layers, params)
+    with autograd.record():
+        outputs, _state = model([nd.array(X) for X in steps], tuple(nd.array(S) for S in state))
+        loss = (nd.concat(*outputs, dim=0) ** 2).sum()
+    loss.backward()
+    return dict(s.read_gradients(model))
+
+
+def drive_epoch(
+    s: Any, cell: str, params: dict, batches: list, is_random_iter: bool, theta: float, lr: float
+) -> dict[str, Any]:
+    """The perplexity and the parameters after train_epoch_gluon with Gluon's descent."""
+    model = filled(s, cell, 1, params)
+    trainer = gluon.Trainer(model.collect_params(), "sgd", {"learning_rate": lr, "wd": 0})
+    perplexity = s.train_epoch_gluon(
+        model, trainer, new_batches(batches), theta, is_random_iter=is_random_iter
+    )
+    return {"perplexity": float(perplexity), "params": dict(s.read_params(model))}
+
+
+# --- what mistakes answer -------------------------------------------------------------------------
+
+
+def _our_names(cell: str, num_layers: int) -> list[str]:
+    layer = LAYERS[cell][:-2]
+    above = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in layer]
+    return [*layer, *above, "W_hy", "b_y"]
+
+
+class _StatesByKind(d2lrnn.RNNModel):
+    """Takes and gives H of all layers, then C of all layers."""
+
+    def forward(self, inputs: Any, state: Any) -> Any:
+        H, C = state[: self.num_layers], state[self.num_layers :]
+        outputs, new_state = super().forward(inputs, [S for pair in zip(H, C) for S in pair] if C else state)
+        return outputs, (*new_state[::2], *new_state[1::2]) if C else new_state
+
+
+class _BatchFirst(d2lrnn.RNNModel):
+    """Joins the steps along the second axis, where the layer takes the rows."""
+
+    def forward(self, inputs: Any, state: Any) -> Any:
+        rows = list(nd.stack(*inputs, axis=1))
+        return super().forward(rows, [nd.broadcast_to(S[:1], (len(inputs), S.shape[1])) for S in state])
+
+
+def _relu_model(cell: str, vocab_size: int, hidden_dim: int, num_layers: int = 1, ctx: Any = None) -> Any:
+    model = d2lrnn.RNNModel(gluon.rnn.RNN(hidden_dim, num_layers, input_size=vocab_size), vocab_size)
+    model.initialize(ctx=ctx)
+    model.collect_params(".*h2h_bias").setattr("grad_req", "null")
+    return model
+
+
+def _set_in_order(right: str, order: str) -> Callable:
+    """set_params with the gates of a cell in this order."""
+    moved = dict(zip(right, order))
+
+    def other(name: str) -> str:
+        kind, letters, *layer = name.split("_")
+        return "_".join([kind, letters[:-1] + moved.get(letters[-1], letters[-1]), *layer])
+
+    def set_params(model: Any, params: Any) -> None:
+        d2lrnn.set_params(
+            model, params._replace(**{name: getattr(params, other(name)) for name in params._fields})
+        )
+
+    return set_params
+
+
+def _left_transposed(read: Callable) -> Callable:
+    def wrong(model: Any) -> dict:
+        return {name: a.T if a.ndim == 2 and a.shape == a.T.shape else a for name, a in read(model).items()}
+
+    return wrong
+
+
+def _wrong_epoch(mistake: str) -> Callable[[dict], Any]:
+    return doing(drive_epoch, train_epoch_gluon=partial(_epoch, mistake=mistake))
+
+
+def _epoch(
+    model: Any, trainer: Any, batches: Any, theta: float, *, is_random_iter: bool, mistake: str
+) -> float:
+    nats, characters, state = [], [], None
+    starts_anew = {"forgets": True, "carries": False}.get(mistake, is_random_iter)
+    for data, label in batches:
+        if starts_anew or state is None:
+            state = model.begin_state(len(data), data.context)
+        state = tuple(S.detach() for S in state)
+        with autograd.record():
+            outputs, state = model(d2lrnn.get_inputs(data, model.vocab_size), state)
+            order = label if mistake == "row by row" else label.T
+            loss = d2lrnn.cross_entropy(nd.concat(*outputs, dim=0), order.reshape(-1))
+        loss.backward()
+        if mistake != "unclipped":
+            gradients = [p.grad() for p in model.collect_params().values() if p.grad_req != "null"]
+            gluon.utils.clip_global_norm(gradients, theta)
+        trainer.step(len(data) if mistake == "divides" else 1)
+        nats.append(float(loss.asscalar()))
+        characters.append(label.size)
+    if mistake == "averages perplexities":
+        return float(np.mean(np.exp(nats)))
+    return float(np.exp(np.average(nats, weights=None if mistake == "weighs batches alike" else characters)))
+
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.normal(scale=0.7, size=shape).astype(np.float32)
+
+
+def _sizes(rng: np.random.Generator) -> tuple[int, int, int, int]:
+    vocab_size, hidden_dim, batch_size, num_steps = (int(n) for n in rng.integers((4, 3, 2, 3), (7, 6, 4, 5)))
+    return vocab_size, hidden_dim, batch_size, num_steps
+
+
+def _steps_and_state(
+    rng: np.random.Generator, cell: str, num_layers: int, sizes: tuple[int, int, int, int]
+) -> dict[str, Any]:
+    vocab_size, hidden_dim, batch_size, num_steps = sizes
+    num_states = num_layers * (2 if cell == "lstm" else 1)
+    return {
+        "steps": [
+            np.eye(vocab_size, dtype=np.float32)[column]
+            for column in rng.integers(vocab_size, size=(num_steps, batch_size))
+        ],
+        "state": [_normal(rng, batch_size, hidden_dim) for _ in range(num_states)],
+    }
+
+
+def _our_params(
+    rng: np.random.Generator, cell: str, num_layers: int, vocab_size: int, hidden_dim: int
+) -> dict[str, np.ndarray]:
+    """Parameters under our names, none of them zero."""
+    params = {}
+    for name in _our_names(cell, num_layers):
+        _, letters, *layer = name.split("_")
+        sizes = {"x": hidden_dim if layer else vocab_size, "y": vocab_size}
+        params[name] = _normal(rng, *[sizes.get(letter, hidden_dim) for letter in letters])
+    return params
+
+
+def _gluon_weights(
+    rng: np.random.Generator, cell: str, num_layers: int, vocab_size: int, hidden_dim: int, *, second: bool
+) -> dict[str, np.ndarray]:
+    """Arrays in the shapes of Gluon's parameters, by the ends of their names."""
+    width = hidden_dim * {"rnn": 1, "gru": 3, "lstm": 4}[cell]
+    weights = {"weight": _normal(rng, vocab_size, hidden_dim), "bias": _normal(rng, vocab_size)}
+    for k in range(num_layers):
+        weights[f"l{k}_i2h_weight"] = _normal(rng, width, hidden_dim if k else vocab_size)
+        weights[f"l{k}_h2h_weight"] = _normal(rng, width, hidden_dim)
+        weights[f"l{k}_i2h_bias"] = _normal(rng, width)
+        weights[f"l{k}_h2h_bias"] = _normal(rng, width) * second
+    return weights
+
+
+def _gluon_model(cell: str, num_layers: int, *, second: bool) -> Callable:
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        sizes = _sizes(rng)
+        return {
+            "cell": cell,
+            "num_layers": num_layers,
+            "weights": _gluon_weights(rng, cell, num_layers, *sizes[:2], second=second),
+            **_steps_and_state(rng, cell, num_layers, sizes),
+        }
+
+    return draw
+
+
+def _our_model(
+    cell: str, layers: tuple[int, ...] = (1, 2), *, reads: bool = True, square: bool = False
+) -> Callable:
+    """Draws our parameters of so many layers, and something to read. square: all matrices are."""
+
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        sizes, num_layers = _sizes(rng), int(rng.choice(layers))
+        sizes = (sizes[1], *sizes[1:]) if square else sizes
+        inputs = {
+            "cell": cell,
+            "num_layers": num_layers,
+            "params": _our_params(rng, cell, num_layers, *sizes[:2]),
+        }
+        return {**inputs, **_steps_and_state(rng, cell, num_layers, sizes)} if reads else inputs
+
+    return draw
+
+
+def _draw_data(rng: np.random.Generator) -> dict[str, Any]:
+    vocab_size, hidden_dim, batch_size, num_steps = _sizes(rng)
+    data = rng.integers(vocab_size, size=(batch_size, num_steps)).tolist()
+    cell = str(rng.choice(["rnn", "gru", "lstm"]))
+    return {"cell": cell, "vocab_size": vocab_size, "hidden_dim": hidden_dim, "data": data}
+
+
+def _draw_bad_params(rng: np.random.Generator) -> dict[str, Any]:
+    hidden_dim, deeper = int(rng.integers(2, 5)), bool(rng.integers(2))
+    return {
+        "cell": "lstm",
+        "num_layers": 2 if deeper else 1,
+        "params": _our_params(rng, "lstm", 1, 5, hidden_dim),
+        "hidden_dim": hidden_dim if deeper else hidden_dim + 1,
+    }
+
+
+def _draw_epoch(is_random_iter: bool, *, theta: float = 0.5, lr: float = 1.0) -> Callable:
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        vocab_size, hidden_dim, batch_size, _ = _sizes(rng)
+        rows = [int(rng.integers(1, 5)) if is_random_iter else batch_size for _ in range(3)]
+        shapes = [(n, int(rng.integers(2, 6))) for n in rows]
+        return {
+            "cell": "rnn",
+            "params": _our_params(rng, "rnn", 1, vocab_size, hidden_dim),
+            "batches": [
+                [rng.integers(vocab_size, size=shape).tolist() for _ in ("data", "label")] for shape in shapes
+            ],
+            "is_random_iter": is_random_iter,
+            "theta": theta,
+            "lr": lr,
+        }
+
+    return draw
+
+
+def _first(draw: Callable) -> dict[str, Any]:
+    return draw(np.random.default_rng(1))
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _refuses(answer: Any, expected: Any, inputs: dict) -> str | None:
+    """A ValueError where one is due; and all else as expected."""
+    if "ValueError" not in answer["error"]:
+        return f"a ValueError is expected, not {answer['error'][0] if answer['error'] else 'an answer'}"
+    rest = [key for key in expected if key != "error"]
+    return only(*rest)(answer, expected, inputs)
+
+
+def _is_new(answer: Any, expected: Any, inputs: dict) -> str | None:
+    shapes = [sorted(str(array.shape) for array in arrays.values()) for arrays in (answer, expected)]
+    if shapes[0] != shapes[1]:
+        return f"parameters of the shapes {shapes[1]} are expected, not {shapes[0]}"
+    return is_drawn(answer, expected, inputs)
+
+
+# --- the cases ------------------------------------------------------------------------------------
+
+SET_MISTAKES = {
+    "rnn": (),
+    "gru": (
+        Mistake(
+            "the matrices of the gates are joined in our order z, r, h: Gluon reads r, z, h",
+            twin=doing(drive_set, set_params=_set_in_order("rzh", "zrh")),
+        ),
+    ),
+    "lstm": (
+        Mistake(
+            "the matrices of the gates are joined in our order i, f, o, c: Gluon reads i, f, c, o",
+            twin=doing(drive_set, set_params=_set_in_order("ifco", "ifoc")),
+        ),
+    ),
+}
+RESET_AFTER_WRONG = {
+    "the reset gate acts before the product with W_hh: that is the book's form. Gluon's acts after it": (
+        mistaken()
+    ),
+    "the update gate is the wrong way round: where Z is 1, the old state stays": mistaken(
+        reset="after", reversed_update=True
+    ),
+    "the reset gate has no effect": mistaken(reset="never"),
+    "every time step starts from the first state: what the last step has read is forgotten": mistaken(
+        reset="after", carried=False
+    ),
+}
+SECOND_BIAS = (
+    "the second bias is trained too: it is added in the same place as the first, so that under SGD their sum "
+    "learns at twice the rate"
+)
+
+BLOCK = [
+    Case(
+        name=f"the block reads {layers}, and begins with zeros",
+        function="RNNModel",
+        lesson=13,
+        drive=drive_block,
+        example=_first(_gluon_model(cell, num_layers, second=True)),
+        draw=_gluon_model(cell, num_layers, second=True),
+        mistakes=(
+            Mistake(
+                "the states are grouped by kind, all H, then all C: give those of layer 1, then of layer 2",
+                twin=doing(drive_block, RNNModel=_StatesByKind),
+            ),
+            Mistake(
+                "steps and rows have changed places: Gluon's layer takes (num_steps, batch_size, vocab_size)",
+                twin=doing(drive_block, RNNModel=_BatchFirst),
+            ),
+            Mistake(
+                "the outputs are a list of num_steps matrices, as those of rnn",
+                shows=lambda answer, expected, inputs: len(answer["outputs"]) != len(expected["outputs"]),
+            ),
+        ),
+    )
+    for cell, num_layers, layers in (("gru", 1, "one layer"), ("lstm", 2, "two layers of two states"))
+]
+MODEL = [
+    Case(
+        name=f"the model of {cell!r} is that cell, as we write it",
+        function="get_rnn_model",
+        lesson=13,
+        drive=drive_layer,
+        example=_first(_gluon_model(cell, num_layers, second=False)),
+        draw=_gluon_model(cell, num_layers, second=False),
+        mistakes=(
+            Mistake(
+                "the states are bent by relu, Gluon's own choice: ask its layer for tanh",
+                twin=doing(drive_layer, get_rnn_model=_relu_model),
+            ),
+        )
+        if cell == "rnn"
+        else (),
+    )
+    for cell, num_layers in (("rnn", 1), ("gru", 2), ("lstm", 2))
+]
+NEW = Case(
+    name="new weights are normal with deviation 0.01, and biases zero",
+    function="get_rnn_model",
+    lesson=13,
+    drive=drive_new_model,
+    example={"cell": "lstm", "vocab_size": 80, "hidden_dim": 100},
+    draw=lambda rng: {
+        "cell": str(rng.choice(["rnn", "gru", "lstm"])),
+        "vocab_size": int(rng.integers(70, 90)),
+        "hidden_dim": int(rng.integers(80, 110)),
+    },
+    check=_is_new,
+)
+FROZEN = Case(
+    name="the second bias stays zero in training",
+    function="get_rnn_model",
+    lesson=13,
+    drive=drive_second_bias,
+    example={"cell": "gru", "vocab_size": 3, "hidden_dim": 2, "data": [[0, 1, 2], [2, 0, 1]]},
+    draw=_draw_data,
+    mistakes=(
+        Mistake(SECOND_BIAS, shows=lambda answer, *_: max(answer["second"]) > 0),
+        Mistake(
+            "a parameter other than the second bias does not move in training",
+            shows=lambda answer, *_: not answer["others moved"],
+        ),
+    ),
+)
+UNKNOWN_CELL = Case(
+    name="a cell that there is not is a ValueError",
+    function="get_rnn_model",
+    lesson=13,
+    drive=drive_bad_cell,
+    example={"cell": "elman"},
+    draw=lambda rng: {"cell": "".join(rng.choice(list("nugrtml"), size=5))},
+    check=_refuses,
+)
+SET = [
+    Case(
+        name=f"a model of {cell!r} with our parameters in it answers as {cell}",
+        function="set_params",
+        lesson=13,
+        drive=drive_set,
+        example=_first(_our_model(cell, (1,))),
+        draw=_our_model(cell),
+        mistakes=mistakes,
+    )
+    for cell, mistakes in SET_MISTAKES.items()
+]
+BAD_PARAMS = Case(
+    name="parameters of another depth or size are a ValueError",
+    function="set_params",
+    lesson=13,
+    drive=drive_bad_params,
+    example={
+        "cell": "lstm",
+        "num_layers": 2,
+        "params": _our_params(np.random.default_rng(1), "lstm", 1, 3, 2),
+        "hidden_dim": 2,
+    },
+    draw=_draw_bad_params,
+    check=_refuses,
+)
+TRANSPOSED = (
+    "a square matrix came back as Gluon keeps it, transposed: its shape gives nothing away, so turn every "
+    "matrix round, whatever its shape"
+)
+READ = [
+    Case(
+        name=f"what is read from a model of {cell!r} is what was set, under our names",
+        function="read_params",
+        lesson=13,
+        drive=drive_read,
+        example=_first(_our_model(cell, (1,), reads=False, square=True)),
+        draw=_our_model(cell, reads=False, square=True),
+        check=only("read"),
+        mistakes=(
+            Mistake(TRANSPOSED, twin=doing(drive_read, read_params=_left_transposed(d2lrnn.read_params))),
+        ),
+    )
+    for cell in GATED
+]
+COPIES = Case(
+    name="what is read are copies: to overwrite them changes nothing in the model",
+    function="read_params",
+    lesson=13,
+    drive=drive_read,
+    example=_first(_our_model("rnn", (1,), reads=False)),
+    draw=_our_model("rnn", (1,), reads=False),
+    check=only("again"),
+    mistakes=(
+        Mistake(
+            "the model changed when what was read was overwritten: hand out copies",
+            shows=lambda answer, *_: any((array == 7).all() for array in answer["again"].values()),
+        ),
+    ),
+)
+GRADIENTS = [
+    Case(
+        name=f"the gradients of a model of {cell!r} come under our names",
+        function="read_gradients",
+        lesson=13,
+        drive=drive_gradients,
+        example=_first(_our_model(cell, (1,))),
+        draw=_our_model(cell, square=True),
+        check=within(atol=1e-4),
+        mistakes=(
+            Mistake(
+                TRANSPOSED,
+                twin=doing(drive_gradients, read_gradients=_left_transposed(d2lrnn.read_gradients)),
+            ),
+            Mistake(
+                "these are the parameters: their gradients are asked for",
+                twin=doing(drive_gradients, read_gradients=d2lrnn.read_params),
+            ),
+        ),
+    )
+    for cell in GATED
+]
+RESET_AFTER = cell_cases(
+    "gru_reset_after",
+    13,
+    GRU_NAMES,
+    RESET_AFTER_WRONG,
+    (
+        Mistake(
+            "the state that came in is returned, not the one after the last step",
+            twin=lambda inputs: inputs["state"],
+        ),
+    ),
+    mistaken(reset="after", detached=True),
+)
+COUNTED = Case(
+    name="the perplexity counts every character alike",
+    function="train_epoch_gluon",
+    lesson=13,
+    drive=drive_epoch,
+    example=_first(_draw_epoch(True, theta=UNBOUNDED, lr=1e-9)),
+    draw=_draw_epoch(True, theta=UNBOUNDED, lr=1e-9),
+    check=only("perplexity"),
+    mistakes=(
+        Mistake(
+            "the mean of the batches' perplexities came back: the perplexity of an epoch is exp of the mean "
+            "nats per character",
+            twin=_wrong_epoch("averages perplexities"),
+        ),
+        Mistake(
+            "every batch counts alike, and a small one too much: divide all nats by the number of characters",
+            twin=_wrong_epoch("weighs batches alike"),
+        ),
+        Mistake(ROW_BY_ROW, twin=_wrong_epoch("row by row")),
+    ),
+)
+EPOCHS = [
+    Case(
+        name=f"an epoch of {kind} batches trains the model as lesson 9 does",
+        function="train_epoch_gluon",
+        lesson=13,
+        drive=drive_epoch,
+        example=_first(_draw_epoch(is_random_iter)),
+        draw=_draw_epoch(is_random_iter),
+        check=only("params", rtol=1e-3),
+        mistakes=(
+            Mistake(state_rule, twin=_wrong_epoch(mistake)),
+            Mistake(
+                "the steps are too short: step(n) divides the gradients by n, and yours are those of a mean "
+                "already",
+                twin=_wrong_epoch("divides"),
+            ),
+            Mistake(UNCLIPPED, twin=_wrong_epoch("unclipped")),
+            Mistake(ROW_BY_ROW, twin=_wrong_epoch("row by row")),
+        ),
+    )
+    for kind, is_random_iter, mistake, state_rule in (
+        ("random", True, "carries", "every random batch starts from a state of zeros"),
+        ("consecutive", False, "forgets", "consecutive batches carry the state on"),
+    )
+]
+
+CASES = [
+    *(*BLOCK, *MODEL, NEW, FROZEN, UNKNOWN_CELL, *SET, BAD_PARAMS, *READ, COPIES, *GRADIENTS, *RESET_AFTER),
+    *(COUNTED, *EPOCHS),
+]

@@ -1,0 +1,291 @@
+"""Lesson 15: the same networks by rows, and several layers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, nd
+
+import d2lrnn
+from d2lrnn.fast import Network
+
+from ..case import Case, Mistake, doing, within
+from .driving import refusal
+from .gru import NAMES as GRU_NAMES
+from .lstm import NAMES as LSTM_NAMES
+from .rnn import NAMES as RNN_NAMES
+
+LAYERS = {"rnn": RNN_NAMES[:-2], "gru": GRU_NAMES[:-2], "lstm": LSTM_NAMES[:-2]}
+STATES = {"rnn": 1, "gru": 1, "lstm": 2}
+
+# --- drivers --------------------------------------------------------------------------------------
+
+
+def drive_rows(s: Any, data: list, vocab_size: int) -> Any:
+    """The indices that get_rows makes of data."""
+    return s.get_rows(nd.array(data, dtype="int32"), vocab_size)
+
+
+def drive_bad_rows(s: Any, data: list, vocab_size: int) -> dict[str, Any]:
+    """The error that an index from elsewhere causes, and the shape that a good one gives."""
+    get_rows = s.get_rows
+    return {
+        "error": refusal(lambda: get_rows(nd.array(data, dtype="int32"), vocab_size)),
+        "shape": list(get_rows(nd.array([[0, 1, 0]], dtype="int32"), vocab_size).shape),
+    }
+
+
+def drive_network(
+    s: Any, cell: str, num_layers: int, reads: str, params: dict, state: list, data: list, label: list
+) -> dict[str, Any]:
+    """Logits, new state and gradients of a network. reads: "rows" or "matrices"."""
+    network, arrays = s.get_network(cell, num_layers), [nd.array(S) for S in state]
+    weights = network.get_params(len(params["b_y"]), len(state[0][0]), mx.cpu())
+    for weight, values in zip(weights, params.values()):
+        weight[:] = nd.array(values)
+    read = s.get_rows if reads == "rows" else s.get_inputs
+    with autograd.record():
+        outputs, new_state = network.rnn(
+            read(nd.array(data, dtype="int32"), len(params["b_y"])), tuple(arrays), weights
+        )
+        logits = nd.concat(*outputs, dim=0)
+        loss = s.cross_entropy(logits, nd.array(label, dtype="int32").T.reshape((-1,)))
+    loss.backward()
+    return {
+        "logits": logits,
+        "state": list(new_state),
+        "gradients": {name: weight.grad for name, weight in zip(params, weights)},
+    }
+
+
+def drive_new(
+    s: Any, cell: str, num_layers: int, vocab_size: int, hidden_dim: int, batch_size: int
+) -> dict[str, Any]:
+    """Names and shapes of a network's parameters, whether gradients are attached, and its first state."""
+    network = s.get_network(cell, num_layers)
+    params = network.get_params(vocab_size, hidden_dim, mx.cpu(), scale=0.5)
+    return {
+        "shapes": [[name, list(param.shape)] for name, param in params._asdict().items()],
+        "gradients": all(param.grad is not None for param in params),
+        "state": list(network.init_state(batch_size, hidden_dim, mx.cpu())),
+    }
+
+
+def drive_bad_network(s: Any, cell: str, num_layers: int) -> dict[str, Any]:
+    """The error that a bad cell or number of layers causes, and how many states a good network has."""
+    get_network = s.get_network
+    return {
+        "error": refusal(lambda: get_network(cell, num_layers)),
+        "states": len(get_network("lstm", 2).init_state(1, 1, mx.cpu())),
+    }
+
+
+# --- what mistakes answer -------------------------------------------------------------------------
+
+
+def _wrong_network(mistake: str) -> Callable[[dict], Any]:
+    class Wrong(Network):
+        """The book's cell, layer after layer: its outputs are H where W_hy is the unit matrix."""
+
+        def rnn(self, inputs: Any, state: Any, params: Any) -> Any:
+            below = inputs
+            if isinstance(inputs, nd.NDArray):
+                below = list(nd.one_hot(inputs, params[-1].size))
+            first, size, width = below, 3 * self.cell.num_gates, len(state) // self.num_layers
+            book: Any = {1: d2lrnn.rnn, 3: d2lrnn.gru, 4: d2lrnn.lstm}[self.cell.num_gates]
+            hidden_dim, new_state = state[0].shape[1], []
+            passing = [nd.eye(hidden_dim), nd.zeros(hidden_dim)]
+            for k in range(self.num_layers):
+                place = 0 if mistake == "one state" else k
+                layer = [*params[k * size : (k + 1) * size], *passing]
+                read = first if mistake == "input" else below
+                below, layer_state = book(read, state[place * width : (place + 1) * width], layer)
+                new_state.append(layer_state)
+            new_state = new_state[::-1] if mistake == "swapped" else new_state
+            H = nd.concat(*below, dim=0)
+            bias = 0 if mistake == "no bias" else params[-1]
+            return [nd.dot(H, params[-2]) + bias], tuple(S for layer in new_state for S in layer)
+
+    def get_network(cell: str = "rnn", num_layers: int = 1) -> Any:
+        return Wrong(*d2lrnn.get_network(cell, num_layers))
+
+    return doing(drive_network, get_network=get_network)
+
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+def _names(cell: str, num_layers: int) -> list[str]:
+    above = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in LAYERS[cell]]
+    return [*LAYERS[cell], *above, "W_hy", "b_y"]
+
+
+def _drawn(cell: str, num_layers: int, reads: str) -> Callable[..., dict]:
+    """Draws all that a network of this kind is asked; several layers are as wide as the vocabulary."""
+
+    def draw(rng: np.random.Generator, sizes: Sequence[int] = ()) -> dict[str, Any]:
+        vocab_size, hidden_dim, batch_size, num_steps = (
+            sizes or rng.integers((4, 3, 2, 3), (8, 6, 4, 6)).tolist()
+        )
+        hidden_dim = vocab_size if num_layers > 1 else hidden_dim
+
+        def normal(*shape: int) -> np.ndarray:
+            return rng.normal(scale=0.7, size=shape).astype(np.float32)
+
+        params = {}
+        for name in _names(cell, num_layers):
+            _, letters, *layer = name.split("_")
+            widths = {"x": hidden_dim if layer else vocab_size, "y": vocab_size}
+            params[name] = normal(*[widths.get(letter, hidden_dim) for letter in letters])
+        return {
+            "cell": cell,
+            "num_layers": num_layers,
+            "reads": reads,
+            "params": params,
+            "state": [normal(batch_size, hidden_dim) for _ in range(num_layers * STATES[cell])],
+            "data": rng.integers(vocab_size, size=(batch_size, num_steps)).tolist(),
+            "label": rng.integers(vocab_size, size=(batch_size, num_steps)).tolist(),
+        }
+
+    return draw
+
+
+def _draw_data(rng: np.random.Generator) -> dict[str, Any]:
+    vocab_size, batch_size, num_steps = rng.integers((4, 2, 4), (9, 4, 7)).tolist()
+    return {
+        "data": rng.integers(vocab_size, size=(batch_size, num_steps)).tolist(),
+        "vocab_size": vocab_size,
+    }
+
+
+def _draw_bad_data(rng: np.random.Generator) -> dict[str, Any]:
+    inputs = _draw_data(rng)
+    inputs["data"][0][1] = int(rng.choice([-1, -2, inputs["vocab_size"], inputs["vocab_size"] + 3]))
+    return inputs
+
+
+def _draw_sizes(rng: np.random.Generator) -> dict[str, Any]:
+    vocab_size, hidden_dim, batch_size = rng.integers((4, 10, 1), (9, 15, 4)).tolist()
+    return {
+        "cell": str(rng.choice(list(LAYERS))),
+        "num_layers": int(rng.integers(2, 4)),
+        "vocab_size": vocab_size,
+        "hidden_dim": hidden_dim,
+        "batch_size": batch_size,
+    }
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _refuses(error: str, key: str) -> Callable:
+    def check(answer: Any, expected: Any, inputs: dict) -> str | None:
+        if error not in answer["error"]:
+            return f"{error} is expected, not {answer['error'][0] if answer['error'] else 'an answer'}"
+        return None if answer[key] == expected[key] else f"the {key} for good arguments is wrong"
+
+    return check
+
+
+# --- the cases ------------------------------------------------------------------------------------
+
+ROWS = Case(
+    name="the rows are the indices step by step",
+    function="get_rows",
+    lesson=15,
+    drive=drive_rows,
+    example={"data": [[0, 1, 2], [3, 4, 0]], "vocab_size": 5},
+    draw=_draw_data,
+    mistakes=(
+        Mistake(
+            "the rows lie window by window: the network reads time step after time step, so (batch_size, "
+            "num_steps) becomes (num_steps, batch_size)",
+            shows=lambda answer, expected, inputs: answer.tolist() == inputs["data"],
+        ),
+        Mistake(
+            "reshape does not turn rows into columns: it reads the same numbers on in another shape",
+            shows=lambda answer, expected, inputs: np.array_equal(
+                answer.reshape(-1), np.reshape(inputs["data"], -1)
+            ),
+        ),
+        Mistake(
+            "indices are expected, whole numbers: the rows of W_xh are looked up by them",
+            shows=lambda answer, expected, inputs: answer.dtype.kind == "f",
+        ),
+    ),
+)
+BAD_ROWS = Case(
+    name="an index outside the vocabulary is an IndexError",
+    function="get_rows",
+    lesson=15,
+    drive=drive_bad_rows,
+    example={"data": [[0, 5, 2]], "vocab_size": 5},
+    draw=_draw_bad_data,
+    check=_refuses("IndexError", "shape"),
+)
+NO_BIAS = Mistake(
+    "b_y is forgotten: while it is zero, as in new parameters, nobody notices", twin=_wrong_network("no bias")
+)
+ONE_LAYER = [
+    Case(
+        name=f"one layer of {cell!r} cells reads {reads} as the book's function does, gradients included",
+        function="get_network",
+        lesson=15,
+        drive=drive_network,
+        example=_drawn(cell, 1, reads)(np.random.default_rng(1), (3, 2, 1, 2)),
+        draw=_drawn(cell, 1, reads),
+        check=within(atol=1e-5),
+        mistakes=(NO_BIAS,),
+    )
+    for cell, reads in (("rnn", "matrices"), ("rnn", "rows"), ("gru", "rows"), ("lstm", "rows"))
+]
+LAYERED = [
+    Case(
+        name=f"{count} layers of {cell!r} cells: each reads what the one below it says",
+        function="get_network",
+        lesson=15,
+        drive=drive_network,
+        example=_drawn(cell, num_layers, "rows")(np.random.default_rng(1), (3, 3, 1, 2)),
+        draw=_drawn(cell, num_layers, "rows"),
+        check=within(atol=1e-5),
+        mistakes=(
+            Mistake(
+                "every layer reads the characters: the second reads the states of the first, step by step",
+                twin=_wrong_network("input"),
+            ),
+            Mistake(
+                "the new states of the layers come in the wrong order: the first layer's first, or next time "
+                "each layer starts from another's",
+                twin=_wrong_network("swapped"),
+            ),
+            Mistake(
+                "every layer starts from the state of the first: each has its own",
+                twin=_wrong_network("one state"),
+            ),
+            NO_BIAS,
+        ),
+    )
+    for cell, num_layers, count in (("gru", 3, "three"), ("lstm", 2, "two"))
+]
+NEW = Case(
+    name="names and shapes of parameters and states tell layer and gate",
+    function="get_network",
+    lesson=15,
+    drive=drive_new,
+    example={"cell": "rnn", "num_layers": 2, "vocab_size": 5, "hidden_dim": 3, "batch_size": 2},
+    draw=_draw_sizes,
+)
+BAD_NETWORK = Case(
+    name="a cell that there is not, or no layer, is a ValueError",
+    function="get_network",
+    lesson=15,
+    drive=drive_bad_network,
+    example={"cell": "elman", "num_layers": 1},
+    draw=lambda rng: {"cell": "gru", "num_layers": -int(rng.integers(1000))},
+    check=_refuses("ValueError", "states"),
+)
+
+CASES = [ROWS, BAD_ROWS, *ONE_LAYER, *LAYERED, NEW, BAD_NETWORK]

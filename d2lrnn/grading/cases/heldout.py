@@ -1,0 +1,695 @@
+"""Lesson 14: counts, the same targets as a network's, when to stop, and what dropout drops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from mxnet import autograd, nd
+
+import d2lrnn
+
+from ..case import Case, Mistake, differs, doing
+from .driving import refusal
+from .rnn import named
+
+# --- drivers --------------------------------------------------------------------------------------
+
+
+def drive_probabilities(
+    s: Any, indices: list[int], vocab_size: int, order: int, discount: float, asked: list
+) -> list[float]:
+    """P(char | context) for every [char, context] that is asked."""
+    model = s.CountModel(indices, vocab_size, order, discount=discount)
+    return [float(model.probability(char, context)) for char, context in asked]
+
+
+def drive_bad_models(s: Any, indices: list[int], vocab_size: int, bad: list[dict]) -> dict[str, Any]:
+    """The errors that bad arguments cause, and what a good model says."""
+    CountModel = s.CountModel
+    given: dict[str, Any] = {"indices": indices, "vocab_size": vocab_size, "order": 2, "discount": 0.5}
+
+    def build(indices: list[int], vocab_size: int, order: int, discount: float) -> Any:
+        return CountModel(indices, vocab_size, order, discount=discount)
+
+    errors = [refusal(partial(build, **{**given, **arguments})) for arguments in bad]
+    return {"errors": errors, "right": float(build(**given).probability(indices[1], indices[:1]))}
+
+
+def drive_counts(
+    s: Any, training: list[int], vocab_size: int, order: int, indices: list[int], batch_size: int
+) -> float:
+    """The perplexity that evaluate_counts measures."""
+    return float(s.evaluate_counts(s.CountModel(training, vocab_size, order), indices, batch_size))
+
+
+def perplexities(run: list) -> list[float]:
+    """A run as it was handed in, NaN where it says None."""
+    return [math.nan if value is None else value for value in run]
+
+
+def drive_best(s: Any, runs: list[list]) -> list[int]:
+    """The best epoch of every run."""
+    return [s.best_epoch(perplexities(run)) for run in runs]
+
+
+def drive_no_best(s: Any, run: list) -> dict[str, Any]:
+    """The error that a run without a number causes, and the best epoch of a good one."""
+    best_epoch = s.best_epoch
+    return {"error": refusal(lambda: best_epoch(perplexities(run))), "right": best_epoch([3.0, 2.0])}
+
+
+def drive_stop(s: Any, runs: list[list], patience: int) -> list[bool]:
+    """Whether to stop after every run."""
+    return [s.should_stop(perplexities(run), patience) for run in runs]
+
+
+def drive_dropout(s: Any, X: np.ndarray, p: float) -> dict[str, Any]:
+    """X after dropout: in training twice, outside, recorded but not in training; and the gradient."""
+    array = nd.array(X)
+    array.attach_grad()
+    measured = s.dropout(array, p).asnumpy()
+    with autograd.record(train_mode=False):
+        predicted = s.dropout(array, p).asnumpy()
+    with autograd.record():
+        again = s.dropout(array, p)
+        trained = s.dropout(array, p)
+    trained.backward()
+    return {
+        "training": trained, "again": again, "outside": measured, "predicting": predicted,
+        "gradient": array.grad, "X": array,
+    }  # fmt: skip
+
+
+def drive_bad_p(s: Any, bad: list[float]) -> dict[str, Any]:
+    """The errors that bad probabilities cause, and what p = 0 leaves."""
+    dropout = s.dropout
+    errors = [refusal(partial(dropout, nd.ones((2, 2)), p)) for p in bad]
+    return {"errors": errors, "right": dropout(nd.ones((2, 2)), 0.0)}
+
+
+def drive_rnn_dropout(
+    s: Any, inputs: list, state: list, params: dict, p: float, training: bool
+) -> dict[str, Any]:
+    """The outputs and the new state of rnn_dropout."""
+    arrays = [nd.array(X) for X in inputs], (nd.array(state[0]),), named(params)
+    if training:
+        with autograd.record():
+            outputs, new_state = s.rnn_dropout(*arrays, p)
+    else:
+        outputs, new_state = s.rnn_dropout(*arrays, p)
+    return {"outputs": list(outputs), "state": list(new_state)}
+
+
+# --- what mistakes answer -------------------------------------------------------------------------
+
+
+def _wrong_model(mistake: str) -> Any:
+    class Wrong(d2lrnn.CountModel):
+        def probability(self, char: int, context: Any = ()) -> float:
+            context = tuple(context)
+            if mistake == "all of the context":
+                context = context if len(context) < self.order else (*context, -1)
+            context = context[max(0, len(context) - self.order + 1) :] if self.order > 1 else ()
+            if mistake == "to the unigram" and context not in self.followers:
+                context = ()
+            p = 1 / self.vocab_size
+            if self.order > 0:
+                total = self.totals[()] + (0 if mistake == "adds nothing" else self.vocab_size)
+                p = (self.followers[()][char] + (mistake != "adds nothing")) / total
+            for n in range(1, len(context) + 1):
+                history = context[len(context) - n :]
+                if history not in self.followers:
+                    break
+                counts, total = self.followers[history], self.totals[history]
+                kinds = 1 if mistake == "kinds" else len(counts)
+                saved = 0 if mistake == "keeps it" else self.discount * kinds
+                shorter = 1 / self.vocab_size if mistake == "shares alike" else p
+                p = (max(counts[char] - self.discount, 0) + saved * shorter) / total
+                if mistake == "saves nothing" and n == self.order - 1:
+                    p = counts[char] / total
+            return p
+
+    return doing(drive_probabilities, CountModel=Wrong)
+
+
+def _wrong_counts(mistake: str) -> Callable[[dict], Any]:
+    def evaluate_counts(model: Any, indices: Any, batch_size: int = 1) -> float:
+        rows = 1 if mistake == "one piece" else min(batch_size, len(indices) // 2)
+        row_len = len(indices) // rows
+        starts = range(0, rows * row_len, row_len)
+        first = 0 if mistake == "first too" else 1
+        nats = [
+            -math.log(model.probability(indices[i], indices[0 if mistake == "looks back" else start : i]))
+            for start in starts
+            for i in range(start + first, start + row_len)
+        ]
+        if mistake == "whole rows only":
+            nats = nats[: -(row_len - first)] or nats
+        return float(np.mean(np.exp(nats)) if mistake == "mean" else np.exp(np.mean(nats)))
+
+    return doing(drive_counts, evaluate_counts=evaluate_counts)
+
+
+def _best(run: list, key: Callable = min) -> int:
+    """The index of the lowest value of a run, NaN left out, or of the highest."""
+    values = [value for value in run if value is not None]
+    return run.index(key(values))
+
+
+def _stop(run: list, patience: int, *, late: int = 0) -> bool:
+    """Whether the last `patience` epochs, and `late` more, have brought nothing better."""
+    if all(value is None for value in run):
+        return len(run) >= patience + late
+    return len(run) - (_best(run) + 1) >= patience + late
+
+
+def _worse_in_a_row(run: list, patience: int) -> bool:
+    """Whether each of the last epochs was worse than the one just before it."""
+    tail = [math.inf if value is None else value for value in run[-patience - 1 :]]
+    return len(tail) > patience and all(b >= a for a, b in zip(tail, tail[1:]))
+
+
+def _plain_rnn(inputs: dict) -> dict[str, Any]:
+    """The outputs and the state without dropping."""
+    outputs, new_state = d2lrnn.rnn(
+        [nd.array(X) for X in inputs["inputs"]], (nd.array(inputs["state"][0]),), named(inputs["params"])
+    )
+    return {"outputs": [Y.asnumpy() for Y in outputs], "state": [S.asnumpy() for S in new_state]}
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _all_refused(answer: Any, expected: Any, inputs: dict) -> str | None:
+    if len(answer["errors"]) != len(inputs["bad"]):
+        return f"{len(inputs['bad'])} answers are expected"
+    for bad, errors in zip(inputs["bad"], answer["errors"]):
+        if "ValueError" not in errors:
+            return f"{bad} gives {errors[0] if errors else 'an answer'}: a ValueError is expected"
+    return differs(answer["right"], expected["right"])
+
+
+def _refused(answer: Any, expected: Any, inputs: dict) -> str | None:
+    if "ValueError" not in answer["error"]:
+        return f"a ValueError is expected, not {answer['error'][0] if answer['error'] else 'an epoch'}"
+    return differs(answer["right"], expected["right"])
+
+
+def _drops_a_share(answer: Any, expected: Any, inputs: dict) -> str | None:
+    X, p = inputs["X"], inputs["p"]
+    for key in ("training", "again"):
+        Y = answer[key]
+        if Y.shape != X.shape or Y.dtype.kind != "f":
+            return f"floats of shape {X.shape} are expected"
+        kept = Y != 0
+        if differs(Y[kept], (X / (1 - p))[kept]):
+            return f"a number that is kept was {X[kept][0]:g} and is {Y[kept][0]:g}: with p = {p:g} it grows"
+        if abs(kept.mean() - (1 - p)) > 6 * math.sqrt(p * (1 - p) / X.size):
+            return f"a share of {1 - kept.mean():.2f} is dropped: about p = {p:g} is expected"
+    if (answer["training"] == answer["again"]).all():
+        return "two calls drop the same numbers: each call draws anew"
+    return None
+
+
+def _changes_nothing(answer: Any, expected: Any, inputs: dict) -> str | None:
+    return differs([answer["outside"], answer["predicting"], answer["X"]], [inputs["X"]] * 3)
+
+
+def _passes(answer: Any, expected: Any, inputs: dict) -> str | None:
+    if answer["training"].shape != inputs["X"].shape:
+        return f"an array of shape {inputs['X'].shape} is expected"
+    if not 0 < (answer["training"] == 0).mean() < 1:
+        return "in training some numbers are dropped, and some are not"
+    return differs(answer["gradient"] * inputs["X"], answer["training"])
+
+
+def _spares_the_state(answer: Any, expected: Any, inputs: dict) -> str | None:
+    difference = differs(answer["state"], expected["state"])
+    if difference:
+        return difference
+    if len(answer["outputs"]) != len(expected["outputs"]):
+        return f"{len(expected['outputs'])} outputs are expected, not {len(answer['outputs'])}"
+    if any(differs(Y, plain) is None for Y, plain in zip(answer["outputs"], expected["outputs"])):
+        return "an output has nothing dropped: what goes up from H to the output is dropped, too"
+    return None
+
+
+def _drops_below(answer: Any, expected: Any, inputs: dict) -> str | None:
+    (H,), params, p = answer["state"], inputs["params"], inputs["p"]
+    A = inputs["inputs"][0] @ params["W_xh"]
+    either = np.tanh(np.stack([np.zeros_like(A), A / (1 - p)]) + params["b_h"])
+    if H.shape != A.shape or not (abs(H - either).min(axis=0) < 1e-4).all():
+        return "a number of the new state is neither that of a dropped X W_xh nor that of a kept one"
+    dropped = abs(H - either[0]) < abs(H - either[1])
+    if abs(dropped.mean() - p) > 0.35:
+        return (
+            f"a share of {dropped.mean():.2f} is dropped on the way from below: about p = {p:g} is expected"
+        )
+    return None
+
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+def _ints(rng: np.random.Generator, most: int, size: int) -> list[int]:
+    return rng.integers(most, size=size).tolist()
+
+
+def _draw_counts(low: int, high: int) -> Callable:
+    """Draws a text, a model of an order in low … high, and questions with long, short and unseen contexts."""
+
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        vocab_size, order = int(rng.integers(4, 7)), int(rng.integers(low, high + 1))
+        seen = vocab_size - 1  # the last character never occurs
+        indices = _ints(rng, seen, int(rng.integers(20, 40)))
+        contexts = [_ints(rng, vocab_size, int(n)) for n in rng.integers(0, 5, size=8)]
+        contexts += [indices[i : i + max(order - 1, 0)] for i in (2, 5, 9)]
+        contexts += [[vocab_size - 1, *indices[4:6]], [0, vocab_size - 1]]
+        asked = [[int(rng.integers(vocab_size)), context] for context in contexts]
+        discount = float(rng.choice([0.3, 0.5, 0.75, 0.9]))
+        return {
+            "indices": indices, "vocab_size": vocab_size, "order": order, "discount": discount,
+            "asked": asked,
+        }  # fmt: skip
+
+    return draw
+
+
+def _draw_rows(rng: np.random.Generator) -> dict[str, Any]:
+    vocab_size = int(rng.integers(3, 6))
+    return {
+        "training": _ints(rng, vocab_size, 60),
+        "vocab_size": vocab_size,
+        "order": int(rng.integers(2, 4)),
+        "indices": _ints(rng, vocab_size, int(rng.integers(17, 30))),
+        "batch_size": int(rng.integers(2, 5)),
+    }
+
+
+def _draw_run(rng: np.random.Generator, length: int, *, with_nan: bool = True) -> list:
+    """Perplexities with ties, and in a longer run one that is no number."""
+    run: list = rng.integers(3, 8, size=length).astype(float).tolist()
+    if with_nan and length > 3:
+        run[int(rng.integers(1, length))] = None
+    return run
+
+
+def _draw_X(rng: np.random.Generator) -> dict[str, Any]:
+    X = rng.uniform(0.5, 2, size=(80, 60)).astype(np.float32)
+    return {"X": X, "p": float(rng.choice([0.2, 0.3, 0.6, 0.8]))}
+
+
+def _draw_rnn(
+    rng: np.random.Generator,
+    training: bool,
+    num_steps: int,
+    batch_size: int,
+    hidden_dim: int,
+    below: float = 0.7,
+) -> dict[str, Any]:
+    """What rnn_dropout reads. below: the deviation of W_xh, 0 to hear nothing from below."""
+    vocab_size = int(rng.integers(4, 8))
+
+    def normal(*shape: int, scale: float = 0.3) -> np.ndarray:
+        return rng.normal(scale=scale, size=shape).astype(np.float32)
+
+    return {
+        "inputs": [
+            np.eye(vocab_size, dtype=np.float32)[column]
+            for column in rng.integers(vocab_size, size=(num_steps, batch_size))
+        ],
+        "state": [normal(batch_size, hidden_dim)],
+        "params": {
+            "W_xh": normal(vocab_size, hidden_dim, scale=below),
+            "W_hh": normal(hidden_dim, hidden_dim),
+            "b_h": normal(hidden_dim),
+            "W_hy": normal(hidden_dim, vocab_size),
+            "b_y": normal(vocab_size),
+        },
+        "p": 0.5,
+        "training": training,
+    }
+
+
+def _draw_silent(rng: np.random.Generator) -> dict[str, Any]:
+    return _draw_rnn(rng, True, int(rng.integers(2, 5)), 3, 40, below=0)
+
+
+def _draw_one_step(rng: np.random.Generator) -> dict[str, Any]:
+    inputs = _draw_rnn(rng, True, 1, 60, int(rng.integers(6, 10)))
+    return {**inputs, "state": [np.zeros_like(inputs["state"][0])]}
+
+
+# --- the cases ------------------------------------------------------------------------------------
+
+ABAC = {"indices": [0, 1, 0, 2], "vocab_size": 4, "discount": 0.6}
+DROPPED = Mistake(
+    "outside training numbers are dropped, too, and every measurement is spoilt: under autograd.record only",
+    shows=lambda answer, _, inputs: not all((answer[key] == inputs["X"]).all() for key in ("outside", "X")),
+)
+COUNTS = [
+    Case(
+        name="order 0 is a blind guess, and order 1 adds one to every count",
+        function="CountModel",
+        lesson=14,
+        drive=drive_probabilities,
+        example={**ABAC, "order": 1, "asked": [[char, [0]] for char in range(4)]},
+        draw=_draw_counts(0, 1),
+        mistakes=(
+            Mistake(
+                "nothing is added to the counts: a character that was never seen has probability 0",
+                twin=_wrong_model("adds nothing"),
+            ),
+            Mistake(
+                "the numbers are no probabilities: they do not sum to 1",
+                shows=lambda answer, _, inputs: (
+                    len({tuple(context) for _, context in inputs["asked"]}) == 1
+                    and abs(sum(answer) - 1) > 1e-3
+                ),
+            ),
+        ),
+    ),
+    Case(
+        name="a bigram gives up the discount, and the unigram shares it out",
+        function="CountModel",
+        lesson=14,
+        drive=drive_probabilities,
+        example={**ABAC, "order": 2, "asked": [*([char, [0]] for char in range(4)), [0, [1]], [0, [3]]]},
+        draw=_draw_counts(2, 2),
+        mistakes=(
+            Mistake(
+                "counts are divided by their sum and no more: nothing is saved for what was not seen after "
+                "this history, and it has probability 0",
+                twin=_wrong_model("saves nothing"),
+            ),
+            Mistake(
+                "the discount is taken off the counts and given to nobody: the probabilities do not sum to 1",
+                twin=_wrong_model("keeps it"),
+            ),
+            Mistake(
+                "the discount is saved once for every kind of character seen after the history, not once",
+                twin=_wrong_model("kinds"),
+            ),
+            Mistake(
+                "what is saved is shared out alike: share it out as the shorter history would",
+                twin=_wrong_model("shares alike"),
+            ),
+        ),
+    ),
+    Case(
+        name="a longer history falls back step by step, and only its end counts",
+        function="CountModel",
+        lesson=14,
+        drive=drive_probabilities,
+        example={**ABAC, "order": 3, "asked": [[2, [1, 0]], [2, [3, 0]], [2, [0]], [2, [3, 1, 0]]]},
+        draw=_draw_counts(3, 4),
+        mistakes=(
+            Mistake(
+                "a history that was never seen falls to the unigram at once: try each shorter history first",
+                twin=_wrong_model("to the unigram"),
+            ),
+            Mistake(
+                "counts are divided by their sum and no more: nothing is saved for what was not seen after "
+                "this history, and it has probability 0",
+                twin=_wrong_model("saves nothing"),
+            ),
+            Mistake(
+                "of a context longer than order - 1 characters only the end counts",
+                twin=_wrong_model("all of the context"),
+            ),
+        ),
+    ),
+    Case(
+        name="an order, a discount or a text that makes no model is a ValueError",
+        function="CountModel",
+        lesson=14,
+        drive=drive_bad_models,
+        example={
+            "indices": [0, 1, 0, 2],
+            "vocab_size": 4,
+            "bad": [{"order": -1}, {"discount": 0.0}, {"discount": 1.0}, {"indices": []}],
+        },
+        draw=lambda rng: {
+            "indices": _ints(rng, 4, 12),
+            "vocab_size": 4,
+            "bad": [
+                {"order": -int(rng.integers(1, 4))},
+                {"discount": float(rng.uniform(1, 2))},
+                {"indices": []},
+            ],
+        },
+        check=_all_refused,
+    ),
+]
+TARGETS = Case(
+    name="the targets are those of evaluate: each row by itself, without its first character",
+    function="evaluate_counts",
+    lesson=14,
+    drive=drive_counts,
+    example={
+        "training": [0, 1] * 5,
+        "vocab_size": 2,
+        "order": 3,
+        "indices": [0, 1, 0, 1],
+        "batch_size": 2,
+    },
+    draw=_draw_rows,
+    mistakes=(
+        Mistake(
+            "the text is read in one piece: cut it into batch_size rows, as evaluate does, or the counts "
+            "have other targets than the network",
+            twin=_wrong_counts("one piece"),
+        ),
+        Mistake(
+            "a row looks back into the row before: each has the history of its own characters only",
+            twin=_wrong_counts("looks back"),
+        ),
+        Mistake(
+            "the first character of a row is no target: the network has read nothing before it",
+            twin=_wrong_counts("first too"),
+        ),
+    ),
+)
+MEAN = Case(
+    name="the perplexity is exp of the mean of -log p",
+    function="evaluate_counts",
+    lesson=14,
+    drive=drive_counts,
+    example={"training": [0, 1, 0, 2], "vocab_size": 4, "order": 1, "indices": [2, 0, 3, 1], "batch_size": 1},
+    draw=lambda rng: {**_draw_rows(rng), "batch_size": 1},
+    mistakes=(
+        Mistake("the mean is taken of 1 / p: take it of -log p, and exp of that", twin=_wrong_counts("mean")),
+        Mistake(
+            "the first character of a row is no target: the network has read nothing before it",
+            twin=_wrong_counts("first too"),
+        ),
+    ),
+)
+FROM_ZERO = Mistake(
+    "one epoch too early: a list counts from 0, and epochs from 1",
+    shows=lambda answer, expected, inputs: answer == [epoch - 1 for epoch in expected],
+)
+BEST = Case(
+    name="the best epoch is the first of the lowest perplexity, counted from 1",
+    function="best_epoch",
+    lesson=14,
+    drive=drive_best,
+    example={"runs": [[9.0, 5.0, 7.0], [5.0, 5.0, 5.0]]},
+    draw=lambda rng: {"runs": [_draw_run(rng, int(n), with_nan=False) for n in rng.integers(2, 12, size=6)]},
+    mistakes=(
+        FROM_ZERO,
+        Mistake(
+            "the epoch of the highest perplexity: the lowest is the best",
+            twin=lambda inputs: [_best(run, max) + 1 for run in inputs["runs"]],
+        ),
+        Mistake(
+            "of several epochs that are equally good the first counts",
+            twin=lambda inputs: [len(run) - _best(run[::-1]) for run in inputs["runs"]],
+        ),
+    ),
+)
+NAN = Case(
+    name="a NaN is never the best epoch",
+    function="best_epoch",
+    lesson=14,
+    drive=drive_best,
+    example={"runs": [[None, 7.0, 6.0], [8.0, None, 9.0]]},
+    draw=lambda rng: {"runs": [[None, *_draw_run(rng, int(n))] for n in rng.integers(2, 9, size=6)]},
+    mistakes=(
+        FROM_ZERO,
+        Mistake(
+            "a NaN, shown as None here, was taken for the best: every comparison with it is false",
+            shows=lambda answer, _, inputs: any(
+                run[epoch - 1] is None for run, epoch in zip(inputs["runs"], answer)
+            ),
+        ),
+    ),
+)
+NO_BEST = Case(
+    name="without a number no epoch is the best: a ValueError",
+    function="best_epoch",
+    lesson=14,
+    drive=drive_no_best,
+    example={"run": []},
+    draw=lambda rng: {"run": [None] * int(rng.integers(1, 90))},
+    check=_refused,
+)
+STOP = Case(
+    name="training stops when patience epochs have not been better than the best before them",
+    function="should_stop",
+    lesson=14,
+    drive=drive_stop,
+    example={
+        "runs": [
+            [9.0, 10.0],
+            [9.0, 10.0, 8.0, 9.0],
+            [9.0, 10.0, 8.0, 9.0, 9.0],
+            [9.0, 11.0, 10.0],
+            [9.0, None, None],
+        ],
+        "patience": 2,
+    },
+    draw=lambda rng: {
+        "runs": [[], *(_draw_run(rng, int(n)) for n in rng.integers(1, 9, size=10))],
+        "patience": int(rng.integers(1, 4)),
+    },
+    mistakes=(
+        Mistake(
+            "one epoch too late: the patience-th epoch without a better one is enough",
+            twin=lambda inputs: [_stop(run, inputs["patience"], late=1) for run in inputs["runs"]],
+        ),
+        Mistake(
+            "one epoch too early",
+            twin=lambda inputs: [_stop(run, inputs["patience"], late=-1) for run in inputs["runs"]],
+        ),
+        Mistake(
+            "every epoch is compared with the one just before it: compare with the best so far",
+            twin=lambda inputs: [_worse_in_a_row(run, inputs["patience"]) for run in inputs["runs"]],
+        ),
+        Mistake(
+            "True and False are expected",
+            shows=lambda answer, *_: not all(isinstance(stop, bool) for stop in answer),
+        ),
+    ),
+)
+DROPS = Case(
+    name="in training a share p is dropped, and the rest grows so that the mean stays",
+    function="dropout",
+    lesson=14,
+    drive=drive_dropout,
+    example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
+    draw=_draw_X,
+    check=_drops_a_share,
+    mistakes=(
+        Mistake(
+            "what is kept is not made larger: in training the next layer gets less than it will get in use",
+            shows=lambda answer, _, inputs: (
+                (answer["training"] == 0).any()
+                and not differs(
+                    *(array[answer["training"] != 0] for array in (answer["training"], inputs["X"]))
+                )
+            ),
+        ),
+        Mistake(
+            "p is the probability to be dropped, not to be kept",
+            shows=lambda answer, _, inputs: abs((answer["training"] == 0).mean() - 1 + inputs["p"]) < 0.05,
+        ),
+        Mistake(
+            "nothing is dropped: autograd.is_training() is True under autograd.record",
+            shows=lambda answer, _, inputs: (answer["training"] == inputs["X"]).all(),
+        ),
+    ),
+)
+OUTSIDE = Case(
+    name="outside training nothing changes",
+    function="dropout",
+    lesson=14,
+    drive=drive_dropout,
+    example={"X": np.array([[1, -2, 3], [0.5, 4, 6]], np.float32), "p": 0.5},
+    draw=_draw_X,
+    check=_changes_nothing,
+    mistakes=(
+        DROPPED,
+        Mistake(
+            "recording is not training: under autograd.record(train_mode=False) nothing is dropped",
+            shows=lambda answer, _, inputs: not (answer["predicting"] == inputs["X"]).all(),
+        ),
+    ),
+)
+PASSES = Case(
+    name="the gradient passes where the number passed, grown alike",
+    function="dropout",
+    lesson=14,
+    drive=drive_dropout,
+    example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
+    draw=_draw_X,
+    check=_passes,
+)
+BAD_P = Case(
+    name="a probability that would make NaN is a ValueError",
+    function="dropout",
+    lesson=14,
+    drive=drive_bad_p,
+    example={"bad": [1.0, 1.5, -0.1]},
+    draw=lambda rng: {"bad": [1.0, float(rng.uniform(1, 9)), -float(rng.uniform(0.01, 1))]},
+    check=_all_refused,
+)
+MEASURED = Case(
+    name="outside training it is the rnn of lesson 4",
+    function="rnn_dropout",
+    lesson=14,
+    drive=drive_rnn_dropout,
+    example=_draw_rnn(np.random.default_rng(1), False, 2, 1, 2),
+    draw=lambda rng: _draw_rnn(rng, False, 4, 3, 5),
+    expect=_plain_rnn,
+)
+SPARED = Case(
+    name="in training the way from state to state is spared, and that to the output is not",
+    function="rnn_dropout",
+    lesson=14,
+    drive=drive_rnn_dropout,
+    example=_draw_silent(np.random.default_rng(1)),
+    draw=_draw_silent,
+    check=_spares_the_state,
+    expect=_plain_rnn,
+    mistakes=(
+        Mistake(
+            "the state itself is dropped, and what it remembers is lost to all later steps: drop only what "
+            "goes up to the output",
+            shows=lambda answer, *_: bool((answer["state"][0] == 0).any()),
+        ),
+        Mistake(
+            "the way from H to the next H is to be spared: here nothing comes from below, so that H has to "
+            "be that of lesson 4",
+            shows=lambda answer, expected, inputs: differs(answer["state"], expected["state"]) is not None,
+        ),
+    ),
+)
+BELOW = Case(
+    name="in training what comes from below is dropped",
+    function="rnn_dropout",
+    lesson=14,
+    drive=drive_rnn_dropout,
+    example=_draw_one_step(np.random.default_rng(1)),
+    draw=_draw_one_step,
+    check=_drops_below,
+    expect=_plain_rnn,
+    mistakes=(
+        Mistake(
+            "nothing is dropped on the way from below: X W_xh goes through dropout before it meets H",
+            shows=lambda answer, expected, inputs: differs(answer["state"], expected["state"]) is None,
+        ),
+        Mistake(
+            "the new state itself is dropped: it is what the next step remembers",
+            shows=lambda answer, *_: bool((answer["state"][0] == 0).any()),
+        ),
+    ),
+)
+
+CASES = [
+    *COUNTS, TARGETS, MEAN, BEST, NAN, NO_BEST, STOP, DROPS, OUTSIDE, PASSES, BAD_P, MEASURED, SPARED, BELOW,
+]  # fmt: skip

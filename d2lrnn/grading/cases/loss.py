@@ -1,0 +1,180 @@
+"""Lesson 5. What cross_entropy and perplexity are asked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from mxnet import autograd, nd
+
+from ..case import Case, Mistake, doing, floats, refused, within
+from .driving import refusal
+
+
+def drive_loss(s: Any, logits: Any, label: Any) -> Any:
+    """The loss, one number."""
+    loss = s.cross_entropy(nd.array(logits), nd.array(label, dtype="int32"))
+    return float(loss.asscalar()) if loss.size == 1 else loss
+
+
+def drive_gradient(s: Any, logits: Any, label: Any) -> Any:
+    """The gradient of the loss for the logits."""
+    logits = nd.array(logits)
+    logits.attach_grad()
+    with autograd.record():
+        loss = s.cross_entropy(logits, nd.array(label, dtype="int32"))
+    loss.backward()
+    return logits.grad
+
+
+def drive_bad_label(s: Any, logits: Any, label: Any) -> Any:
+    """The error that a label from elsewhere causes."""
+    cross_entropy = s.cross_entropy
+    return refusal(lambda: cross_entropy(nd.array(logits), nd.array(label, dtype="int32")).asnumpy())
+
+
+def drive_perplexity(s: Any, nats_per_char: float) -> Any:
+    """The perplexity."""
+    return s.perplexity(nats_per_char)
+
+
+def _drawn(rng: np.random.Generator, scale: float = 2.0) -> dict:
+    num_chars, vocab_size = int(rng.integers(3, 9)), int(rng.integers(3, 9))
+    logits = rng.normal(scale=scale, size=(num_chars, vocab_size)).astype(np.float32)
+    return {"logits": logits, "label": rng.integers(vocab_size, size=num_chars)}
+
+
+def _bad(rng: np.random.Generator) -> dict:
+    inputs = _drawn(rng)
+    inputs["label"][0] = rng.choice([-1, inputs["logits"].shape[1]])
+    return inputs
+
+
+def _log_softmax(inputs: dict) -> np.ndarray:
+    logits = np.asarray(inputs["logits"], dtype=np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def _nats(inputs: dict) -> np.ndarray:
+    return -_log_softmax(inputs)[np.arange(len(inputs["label"])), np.asarray(inputs["label"])]
+
+
+def _sum(logits: Any, label: Any) -> Any:
+    return -nd.pick(nd.log_softmax(logits), label).sum()
+
+
+UNSURE = {"logits": np.log(floats([[1, 3], [4, 1]])), "label": [0, 1]}  # 1/4, 3/4 and 4/5, 1/5
+SUM = (
+    "the loss is summed over the characters: it grows with the batch, and so would every step. Take the mean",
+    lambda inputs: float(_nats(inputs).sum()),
+)
+
+CASES = [
+    Case(
+        name="the loss is the mean of -log p(label), in nats",
+        function="cross_entropy",
+        lesson=5,
+        drive=drive_loss,
+        example=UNSURE,
+        draw=_drawn,
+        expect=lambda inputs: float(_nats(inputs).mean()),
+        mistakes=(
+            Mistake(
+                "your loss is in bits: perplexity is exp of nats, so take the natural logarithm",
+                twin=lambda inputs: float(_nats(inputs).mean() / math.log(2)),
+            ),
+            Mistake(*SUM),
+            Mistake(
+                "the column of every label is taken in all rows: of each row only its own label's column "
+                "counts",
+                twin=lambda inputs: float(-_log_softmax(inputs)[:, np.asarray(inputs["label"])].mean()),
+            ),
+            Mistake(
+                "the sign is wrong: the loss is -log p, above 0",
+                twin=lambda inputs: float(-_nats(inputs).mean()),
+            ),
+            Mistake(
+                "the logits are not yet probabilities: normalise each row with a softmax first",
+                twin=lambda inputs: float(
+                    -np.asarray(inputs["logits"])[np.arange(len(inputs["label"])), inputs["label"]].mean()
+                ),
+            ),
+            Mistake(
+                "one number is expected, the mean over all characters",
+                shows=lambda answer, expected, inputs: isinstance(answer, np.ndarray),
+            ),
+        ),
+    ),
+    Case(
+        name="its gradient is right",
+        function="cross_entropy",
+        lesson=5,
+        drive=drive_gradient,
+        example=UNSURE,
+        draw=_drawn,
+        mistakes=(
+            Mistake(SUM[0], twin=doing(drive_gradient, cross_entropy=_sum)),
+            Mistake(
+                "no gradient comes back: stay with NDArrays, autograd does not see what numpy does",
+                shows=lambda answer, expected, inputs: not answer.any(),
+            ),
+        ),
+    ),
+    Case(
+        name="logits far from zero give a finite loss",
+        function="cross_entropy",
+        lesson=5,
+        drive=drive_loss,
+        example={"logits": floats([[1000, 0, -1000]]), "label": [2]},
+        draw=lambda rng: _drawn(rng, 5000.0),
+        expect=lambda inputs: float(_nats(inputs).mean()),
+        check=within(atol=1e-4),
+        mistakes=(
+            Mistake(
+                "the loss is infinite or no number: a probability too small for float32 becomes 0, and its "
+                "logarithm infinite. Take softmax and logarithm in one step",
+                shows=lambda answer, expected, inputs: not math.isfinite(answer),
+            ),
+        ),
+    ),
+    Case(
+        name="a label outside the vocabulary is an IndexError",
+        function="cross_entropy",
+        lesson=5,
+        drive=drive_bad_label,
+        example={"logits": floats([[0, 1], [2, 0]]), "label": [0, 2]},
+        draw=_bad,
+        check=refused("IndexError"),
+        mistakes=(
+            Mistake(
+                "a label outside the vocabulary goes through: nd.pick takes the nearest class, and says "
+                "nothing. Refuse it",
+                shows=lambda answer, expected, inputs: answer == [],
+            ),
+        ),
+    ),
+    Case(
+        name="perplexity is the exponential of the mean loss",
+        function="perplexity",
+        lesson=5,
+        drive=drive_perplexity,
+        example={"nats_per_char": 2.0},
+        draw=lambda rng: {"nats_per_char": float(rng.uniform(0, 8))},
+        mistakes=(
+            Mistake(
+                "2 to the power of the loss: that is for bits. The loss is in nats",
+                twin=lambda inputs: 2.0 ** inputs["nats_per_char"],
+            ),
+        ),
+    ),
+    Case(
+        name="the worst perplexity is infinity, and no error",
+        function="perplexity",
+        lesson=5,
+        drive=drive_perplexity,
+        example={"nats_per_char": 1000.0},
+        draw=lambda rng: {"nats_per_char": float(rng.uniform(720, 5000))},
+    ),
+]

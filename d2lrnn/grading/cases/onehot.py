@@ -1,0 +1,164 @@
+"""Lesson 3. What one_hot and get_inputs are asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mxnet import nd
+
+from ..case import Case, Mistake, refused
+from .driving import refusal
+
+
+def drive_one_hot(s: Any, indices: Any, vocab_size: int) -> Any:
+    """The vectors of indices."""
+    return s.one_hot(nd.array(indices, dtype="int32"), vocab_size)
+
+
+def drive_kind(s: Any, indices: Any, vocab_size: int) -> Any:
+    """What one_hot returns, and of what dtype."""
+    encoded = s.one_hot(nd.array(indices, dtype="int32"), vocab_size)
+    return [type(encoded).__name__, str(np.dtype(encoded.dtype))]
+
+
+def drive_get_inputs(s: Any, data: Any, vocab_size: int) -> Any:
+    """The matrices of a batch."""
+    return list(s.get_inputs(nd.array(data, dtype="int32"), vocab_size))
+
+
+def drive_bad_index(s: Any, name: str, indices: Any, vocab_size: int) -> Any:
+    """The error that an index from elsewhere causes."""
+    function, indices = getattr(s, name), nd.array(indices, dtype="int32")
+    return refusal(lambda: nd.concat(*function(indices, vocab_size), dim=0).asnumpy())
+
+
+def _indices(rng: np.random.Generator, ndim: int, name: str = "indices") -> dict:
+    vocab_size = int(rng.integers(3, 9))
+    shape = tuple(int(size) for size in rng.integers(2, 5, size=ndim))
+    return {name: rng.integers(vocab_size, size=shape), "vocab_size": vocab_size}
+
+
+def _batch(rng: np.random.Generator) -> dict:
+    batch_size = int(rng.integers(2, 4))
+    vocab_size, num_steps = int(rng.integers(4, 9)), batch_size + int(rng.integers(1, 3))
+    return {
+        "data": rng.permutation(batch_size * num_steps).reshape(batch_size, -1) % vocab_size,
+        "vocab_size": vocab_size,
+    }
+
+
+def _bad(rng: np.random.Generator, name: str) -> dict:
+    vocab_size = int(rng.integers(3, 9))
+    indices = rng.integers(vocab_size, size=(2, 3))
+    indices[rng.integers(2), rng.integers(3)] = rng.choice([-1, vocab_size, vocab_size + 5])
+    return {"name": name, "indices": indices, "vocab_size": vocab_size}
+
+
+def _eye(indices: Any, vocab_size: int) -> np.ndarray:
+    return np.eye(vocab_size, dtype=np.float32)[np.asarray(indices)]
+
+
+def _multi_hot(inputs: dict) -> np.ndarray:
+    rows = np.asarray(inputs["indices"])
+    return _eye(rows.reshape(len(rows), -1), inputs["vocab_size"]).max(axis=1)
+
+
+NO_ERROR = Mistake(
+    "an index out of range goes through without a word: it becomes zeros, or another character, and the "
+    "network learns nonsense. Raise an IndexError",
+    shows=lambda answer, expected, inputs: answer == [],
+)
+
+
+def _bad_index_of(name: str) -> Case:
+    return Case(
+        name="an index outside 0 … vocab_size - 1 is an IndexError",
+        function=name,
+        lesson=3,
+        drive=drive_bad_index,
+        example={"name": name, "indices": [[0, 3]], "vocab_size": 3},
+        draw=lambda rng: _bad(rng, name),
+        check=refused("IndexError"),
+        mistakes=(NO_ERROR,),
+    )
+
+
+CASES = [
+    Case(
+        name="each index becomes a row with a single 1, at its place",
+        function="one_hot",
+        lesson=3,
+        drive=drive_one_hot,
+        example={"indices": [0, 2, 2], "vocab_size": 3},
+        draw=lambda rng: _indices(rng, 1),
+        mistakes=(
+            Mistake(
+                "one row for every index, with vocab_size columns: yours is the other way round",
+                twin=lambda inputs: _eye(inputs["indices"], inputs["vocab_size"]).T,
+            ),
+            Mistake(
+                "count from 0: index 0 puts its 1 into the first column",
+                twin=lambda inputs: np.roll(_eye(inputs["indices"], inputs["vocab_size"]), 1, axis=1),
+            ),
+        ),
+    ),
+    Case(
+        name="indices of shape (…) become vectors of shape (…, vocab_size)",
+        function="one_hot",
+        lesson=3,
+        drive=drive_one_hot,
+        example={"indices": [[0, 1], [2, 0]], "vocab_size": 3},
+        draw=lambda rng: _indices(rng, int(rng.integers(2, 4))),
+        mistakes=(
+            Mistake(
+                "a row of indices has become one vector with several ones, so that nobody can tell which "
+                "came first: each index gets a vector of its own",
+                twin=_multi_hot,
+            ),
+            Mistake(
+                "the vectors are right, but the shape of the indices is lost: a matrix of indices becomes "
+                "a matrix of vectors",
+                twin=lambda inputs: _eye(inputs["indices"], inputs["vocab_size"]).reshape(
+                    -1, inputs["vocab_size"]
+                ),
+            ),
+        ),
+    ),
+    Case(
+        name="the vectors are an NDArray of float32",
+        function="one_hot",
+        lesson=3,
+        drive=drive_kind,
+        example={"indices": [1, 0], "vocab_size": 2},
+        draw=lambda rng: _indices(rng, 1),
+    ),
+    _bad_index_of("one_hot"),
+    Case(
+        name="there is one matrix (batch_size, vocab_size) for every time step",
+        function="get_inputs",
+        lesson=3,
+        drive=drive_get_inputs,
+        example={"data": [[0, 1, 2], [3, 4, 5]], "vocab_size": 6},
+        draw=_batch,
+        mistakes=(
+            Mistake(
+                "you have one matrix for every sequence, not for every time step: the network would read "
+                "across the batch. The first matrix holds the first character of every row",
+                twin=lambda inputs: list(_eye(inputs["data"], inputs["vocab_size"])),
+            ),
+            Mistake(
+                "the shapes are right, and the characters stand in the wrong rows: reshape does not turn "
+                "rows into columns",
+                twin=lambda inputs: list(
+                    _eye(np.reshape(inputs["data"], np.shape(inputs["data"])[::-1]), inputs["vocab_size"])
+                ),
+            ),
+            Mistake(
+                "a list of matrices is expected, one for every time step, not one array",
+                shows=lambda answer, expected, inputs: len(answer) == 1,
+            ),
+        ),
+    ),
+    _bad_index_of("get_inputs"),
+]

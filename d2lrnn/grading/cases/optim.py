@@ -1,0 +1,295 @@
+"""Lesson 7. What sgd, init_adam_states, adam and Optimizer are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from mxnet import autograd, nd
+
+from ..case import Case, Mistake, floats, refused, within
+from .driving import refusal, with_gradients
+
+
+def drive_sgd(s: Any, values: Any, gradients: Any, lr: float) -> Any:
+    """The parameters after a step."""
+    params = with_gradients(values, gradients)
+    s.sgd(params, lr)
+    return params
+
+
+def drive_init(s: Any, values: Any) -> Any:
+    """The states, and v after m has been filled with ones: the two may not be one array."""
+    states = [tuple(state) for state in s.init_adam_states([nd.array(value) for value in values])]
+    before = [[S.asnumpy() for S in state] for state in states]
+    for state in states:
+        state[0][:] = 1
+    return {"states": before, "v when m has changed": [state[1] for state in states]}
+
+
+def drive_adam(s: Any, values: Any, steps: Any, lr: float, **options: Any) -> Any:
+    """The parameters after every step of Adam; steps: a list of gradients for each."""
+    params = with_gradients(values, steps[0])
+    states = s.init_adam_states(params)
+    path = []
+    for t, gradients in enumerate(steps, start=1):
+        for param, gradient in zip(params, gradients):
+            param.grad[:] = nd.array(gradient)
+        s.adam(params, states, lr, t, **options)
+        path.append([param.asnumpy() for param in params])
+    return path
+
+
+def drive_adam_states(s: Any, values: Any, gradients: Any, lr: float) -> Any:
+    """m and v after the first step."""
+    params = with_gradients(values, gradients)
+    states = s.init_adam_states(params)
+    s.adam(params, states, lr, 1)
+    return [list(state) for state in states]
+
+
+def drive_optimizer(s: Any, name: str, values: Any, steps: Any, lr: float) -> Any:
+    """The parameters after every step of an Optimizer."""
+    params = with_gradients(values, steps[0])
+    optimizer = s.Optimizer(name, params, lr)
+    path = []
+    for gradients in steps:
+        for param, gradient in zip(params, gradients):
+            param.grad[:] = nd.array(gradient)
+        optimizer.step(params)
+        path.append([param.asnumpy() for param in params])
+    return path
+
+
+def drive_same_array(s: Any, name: str, values: Any, lr: float) -> Any:
+    """The gradients of the sum of squares after a step: of an array that is still the same one."""
+    params = with_gradients(values, values)
+    s.Optimizer(name, params, lr).step(params)
+    with autograd.record():
+        loss = sum((param * param).sum() for param in params)
+    loss.backward()
+    return [param.grad for param in params]
+
+
+def drive_unknown(s: Any, name: str) -> Any:
+    """The error that an unknown name causes."""
+    Optimizer = s.Optimizer
+    return refusal(lambda: Optimizer(name, with_gradients([np.ones(1)], [np.ones(1)]), 0.1))
+
+
+def _drawn(rng: np.random.Generator) -> dict:
+    shapes = [tuple(int(n) for n in rng.integers(1, 4, size=2)) for _ in range(int(rng.integers(2, 4)))]
+    values, gradients = ([rng.normal(size=shape).astype(np.float32) for shape in shapes] for _ in range(2))
+    return {"values": values, "gradients": gradients, "lr": float(rng.uniform(0.01, 0.5))}
+
+
+def _steps(rng: np.random.Generator, num_steps: int) -> dict:
+    inputs = _drawn(rng)
+    shapes = [g.shape for g in inputs.pop("gradients")]
+    scales = rng.uniform(0.1, 3, size=num_steps)
+    steps = [[rng.normal(scale=scale, size=shape).astype(np.float32) for shape in shapes] for scale in scales]
+    return {**inputs, "steps": steps}
+
+
+# The mistakes
+
+
+def _moved(sign: int) -> Callable[[dict], list]:
+    return lambda inputs: [
+        np.float32(value + sign * inputs["lr"] * g) for value, g in zip(inputs["values"], inputs["gradients"])
+    ]
+
+
+def _adam(
+    inputs: dict,
+    *,
+    corrected: bool = True,
+    remembered: bool = True,
+    squared: bool = True,
+    eps_inside: bool = False,
+    counted: bool = True,
+    corrected_from: int = 1,
+) -> list:
+    """Algorithm 1 of Kingma & Ba 2015 in float64, with one thing wrong."""
+    beta1, beta2, eps = 0.9, 0.999, inputs.get("eps", 1e-8)
+    params = [value.astype(np.float64) for value in inputs["values"]]
+    m, v = [0.0 * param for param in params], [0.0 * param for param in params]
+    path = []
+    for step, gradients in enumerate(inputs["steps"], start=1):
+        t = step if counted else 1
+        t += corrected_from - 1
+        for i, g in enumerate(gradients):
+            m_before, v_before = (m[i], v[i]) if remembered else (0, 0)
+            m[i] = beta1 * m_before + (1 - beta1) * g
+            v[i] = beta2 * v_before + (1 - beta2) * (g * g if squared else g)
+            m_hat, v_hat = (m[i] / (1 - beta1**t), v[i] / (1 - beta2**t)) if corrected else (m[i], v[i])
+            with np.errstate(invalid="ignore"):
+                root = np.sqrt(v_hat + eps) if eps_inside else np.sqrt(v_hat) + eps
+            params[i] = params[i] - inputs["lr"] * m_hat / root
+        path.append([np.float32(param) for param in params])
+    return path
+
+
+UNMOVED = Mistake(
+    "the parameters have not moved: a new array under the old name leaves the network's own as it was. "
+    "Write into it",
+    twin=lambda inputs: inputs["values"],
+)
+NO_CORRECTION = Mistake(
+    "the two running means start at zero and are not corrected for it: the first steps have the wrong length",
+    twin=partial(_adam, corrected=False),
+)
+NOT_SQUARED = (
+    "v is the running mean of g, not of g squared: it says how large gradients are, so that its root is "
+    "NaN where the slope is negative"
+)
+FORGOTTEN = Mistake(
+    "m and v are forgotten between the steps: every step starts from zero again. Change the states in "
+    "place, do not give their names to new arrays",
+    twin=partial(_adam, remembered=False),
+)
+NOT_COUNTED = Mistake(
+    "t stays 1: every step is corrected as if it were the first. Count the steps",
+    twin=partial(_adam, counted=False),
+)
+ONE_STEP = {"values": [floats([1])], "steps": [[floats([4])]], "lr": 0.1}
+THREE_STEPS = {
+    "values": [floats([1])],
+    "steps": [[floats([2])], [floats([-1])], [floats([0.5])]],
+    "lr": 0.1,
+}
+close = within(atol=1e-5)
+of_adam = partial(Case, function="adam", lesson=7, drive=drive_adam, expect=_adam, check=close)
+of_optimizer = partial(Case, function="Optimizer", lesson=7)
+
+CASES = [
+    Case(
+        name="the parameters go against the gradient by lr times its length, in place",
+        function="sgd",
+        lesson=7,
+        drive=drive_sgd,
+        example={"values": [floats([1, 2])], "gradients": [floats([10, -20])], "lr": 0.1},
+        draw=_drawn,
+        expect=_moved(-1),
+        mistakes=(
+            Mistake("the step goes along the gradient: the loss is climbed. Go against it", twin=_moved(1)),
+            UNMOVED,
+            Mistake(
+                "lr has no effect: the step is as long as the gradient",
+                twin=lambda inputs: _moved(-1)({**inputs, "lr": 1}),
+            ),
+        ),
+    ),
+    Case(
+        name="every parameter gets two arrays of zeros of its shape",
+        function="init_adam_states",
+        lesson=7,
+        drive=drive_init,
+        example={"values": [np.ones((2, 3), np.float32), np.ones(4, np.float32)]},
+        draw=lambda rng: {"values": _drawn(rng)["values"]},
+        mistakes=(
+            Mistake(
+                "m and v of a parameter are one array: what is written to one changes the other",
+                shows=lambda answer, expected, inputs: any(v.any() for v in answer["v when m has changed"]),
+            ),
+        ),
+    ),
+    of_adam(
+        name="the first step has length lr, whatever the size of the gradient",
+        example=ONE_STEP,
+        draw=lambda rng: _steps(rng, 1),
+        mistakes=(
+            NO_CORRECTION,
+            Mistake(
+                NOT_SQUARED,
+                shows=lambda answer, expected, inputs: (
+                    np.isnan(answer[0][0]).any()
+                    or close(answer, _adam(inputs, squared=False), inputs) is None
+                ),
+            ),
+            Mistake(UNMOVED.message, twin=lambda inputs: [inputs["values"]]),
+            Mistake(
+                "t is 1 in the first step: you correct for one more", twin=partial(_adam, corrected_from=2)
+            ),
+        ),
+    ),
+    of_adam(
+        name="several steps follow algorithm 1 of Kingma & Ba",
+        example=THREE_STEPS,
+        draw=lambda rng: _steps(rng, int(rng.integers(3, 7))),
+        mistakes=(FORGOTTEN, NO_CORRECTION, NOT_COUNTED),
+    ),
+    of_adam(
+        name="eps is added to the corrected root",
+        example={"values": [floats([0])], "steps": [[floats([3])]], "lr": 1.0, "eps": 1.0},
+        draw=lambda rng: {**_steps(rng, 2), "eps": float(rng.uniform(0.1, 2))},
+        mistakes=(
+            Mistake(
+                "eps stands inside the root, where it drowns a small gradient: take the root first",
+                twin=partial(_adam, eps_inside=True),
+            ),
+            Mistake("eps has no effect", twin=lambda inputs: _adam({**inputs, "eps": 1e-8})),
+        ),
+    ),
+    Case(
+        name="m and v are changed in place",
+        function="adam",
+        lesson=7,
+        drive=drive_adam_states,
+        example={"values": [floats([1])], "gradients": [floats([2])], "lr": 0.1},
+        draw=_drawn,
+        mistakes=(
+            Mistake(
+                FORGOTTEN.message,
+                shows=lambda answer, expected, inputs: not any(S.any() for s in answer for S in s),
+            ),
+            Mistake(
+                NOT_SQUARED,
+                shows=lambda answer, expected, inputs: np.allclose(
+                    answer[0][1], 0.001 * np.asarray(inputs["gradients"][0]), atol=1e-6
+                ),
+            ),
+        ),
+    ),
+    of_optimizer(
+        name="by the name of sgd it takes the steps of sgd",
+        drive=drive_optimizer,
+        example={"name": "sgd", **THREE_STEPS},
+        draw=lambda rng: {"name": "sgd", **_steps(rng, 3)},
+    ),
+    of_optimizer(
+        name="by the name of adam it counts its steps and remembers its states",
+        drive=drive_optimizer,
+        example={"name": "adam", **THREE_STEPS},
+        draw=lambda rng: {"name": "adam", **_steps(rng, int(rng.integers(3, 7)))},
+        expect=_adam,
+        check=close,
+        mistakes=(NOT_COUNTED, FORGOTTEN, NO_CORRECTION),
+    ),
+    of_optimizer(
+        name="the array itself moves, and can be differentiated again",
+        drive=drive_same_array,
+        example={"name": "sgd", "values": [floats([3])], "lr": 0.5},
+        draw=lambda rng: {
+            "name": str(rng.choice(["sgd", "adam"])),
+            "values": _drawn(rng)["values"],
+            "lr": 0.1,
+        },
+    ),
+    of_optimizer(
+        name="an unknown name is a ValueError",
+        drive=drive_unknown,
+        example={"name": "Adam"},
+        draw=lambda rng: {"name": str(rng.choice(["rmsprop", "", "SGD", "momentum"]))},
+        check=refused("ValueError"),
+        mistakes=(
+            Mistake(
+                "an unknown name goes through: a slip of the pen would train with another optimizer than "
+                "asked for",
+                shows=lambda answer, expected, inputs: answer == [],
+            ),
+        ),
+    ),
+]

@@ -1,0 +1,380 @@
+"""Lesson 4. What get_params, init_rnn_state and rnn are asked; and much of what lessons 11 and 12 ask."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, nd
+
+from ..case import Case, Mistake, doing, floats, short, within
+
+NAMES = ("W_xh", "W_hh", "b_h", "W_hy", "b_y")
+
+
+def named(params: dict[str, np.ndarray]) -> Any:
+    """Parameters that unpack in the book's order and have the book's names."""
+    return namedtuple("Params", params)(*[nd.array(param, dtype="float32") for param in params.values()])
+
+
+def drive_params(s: Any, function: str, vocab_size: int, hidden_dim: int, **options: Any) -> Any:
+    """New parameters, by their names."""
+    params = getattr(s, function)(vocab_size, hidden_dim, mx.cpu(), **options)
+    return {name: getattr(params, name) for name in params._fields}
+
+
+def drive_attached(s: Any, function: str, vocab_size: int, hidden_dim: int) -> Any:
+    """The gradients of three times the sum of every parameter."""
+    params = getattr(s, function)(vocab_size, hidden_dim, mx.cpu())
+    with autograd.record():
+        loss = sum((3 * param).sum() for param in params)
+    loss.backward()
+    return [None if param.grad is None else param.grad for param in params]
+
+
+def drive_state(s: Any, function: str, batch_size: int, hidden_dim: int) -> Any:
+    """A new state, and its type."""
+    state = getattr(s, function)(batch_size, hidden_dim, mx.cpu())
+    return {"type": "tuple" if isinstance(state, tuple) else type(state).__name__, "state": list(state)}
+
+
+def drive_outputs(s: Any, function: str, inputs: Any, state: Any, params: Any) -> Any:
+    """The outputs of a cell, one a step."""
+    outputs, _ = getattr(s, function)(
+        [nd.array(X) for X in inputs], tuple(nd.array(S) for S in state), named(params)
+    )
+    return list(outputs)
+
+
+def drive_new_state(s: Any, function: str, inputs: Any, state: Any, params: Any) -> Any:
+    """The state after the last step."""
+    _, new_state = getattr(s, function)(
+        [nd.array(X) for X in inputs], tuple(nd.array(S) for S in state), named(params)
+    )
+    return list(new_state)
+
+
+def drive_untouched(s: Any, function: str, inputs: Any, state: Any, params: Any) -> Any:
+    """Inputs, state and parameters after the call."""
+    arrays = [nd.array(X) for X in inputs], tuple(nd.array(S) for S in state), named(params)
+    getattr(s, function)(*arrays)
+    return {"inputs": arrays[0], "state": list(arrays[1]), "params": list(arrays[2])}
+
+
+def drive_gradients(s: Any, function: str, inputs: Any, state: Any, params: Any, weights: Any) -> Any:
+    """The gradients of a weighted sum of all outputs."""
+    state, params = tuple(nd.array(S) for S in state), named(params)
+    arrays = {**params._asdict(), **{f"state[{i}]": S for i, S in enumerate(state)}}
+    for array in arrays.values():
+        array.attach_grad()
+    with autograd.record():
+        outputs, _ = getattr(s, function)([nd.array(X) for X in inputs], state, params)
+        loss = sum((Y * nd.array(weight)).sum() for Y, weight in zip(outputs, weights))
+    loss.backward()
+    return {name: array.grad for name, array in arrays.items()}
+
+
+# What is asked
+
+
+def shapes(names: Sequence[str], vocab_size: int, hidden_dim: int) -> dict[str, tuple[int, ...]]:
+    """A parameter's name says its shape: W_xh leads from x, as wide as the vocabulary, to h."""
+    return {
+        name: tuple(vocab_size if letter in "xy" else hidden_dim for letter in name[2:]) for name in names
+    }
+
+
+def reading(
+    rng: np.random.Generator,
+    function: str,
+    names: Sequence[str],
+    num_states: int = 1,
+    *,
+    weighted: bool = False,
+) -> dict[str, Any]:
+    """One-hot inputs, a state and parameters, none of them zero, and weights of the outputs."""
+    vocab_size, hidden_dim, batch_size, num_steps = (int(n) for n in rng.integers([4, 3, 2, 3], [8, 7, 5, 6]))
+    columns = rng.integers(vocab_size, size=(num_steps, batch_size))
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.normal(scale=0.7, size=shape).astype(np.float32)
+
+    drawn = {
+        "function": function,
+        "inputs": list(np.eye(vocab_size, dtype=np.float32)[columns]),
+        "state": [normal(batch_size, hidden_dim) for _ in range(num_states)],
+        "params": {name: normal(*shape) for name, shape in shapes(names, vocab_size, hidden_dim).items()},
+    }
+    weights = {"weights": [normal(batch_size, vocab_size) for _ in range(num_steps)]}
+    return {**drawn, **weights} if weighted else drawn
+
+
+# How it is judged
+
+
+def has_shapes(names: Sequence[str]) -> Callable[[Any, Any, dict], str | None]:
+    """A check: the parameters have these names, in this order, and their shapes, in float32."""
+
+    def check(answer: Any, expected: Any, inputs: dict) -> str | None:
+        if list(answer) != list(names):
+            return f"the parameters are {', '.join(names)}, in this order, not {short(list(answer))}"
+        for name, shape in shapes(names, inputs["vocab_size"], inputs["hidden_dim"]).items():
+            if answer[name].shape != shape or answer[name].dtype != np.float32:
+                return f"{name} is {shape} of float32, not {answer[name].shape} of {answer[name].dtype}"
+        return None
+
+    return check
+
+
+def is_drawn(answer: Any, expected: Any, inputs: dict) -> str | None:
+    """A check of thousands of weights: normal with deviation scale; the bounds are 6 deviations and wider."""
+    scale = inputs.get("scale", 0.01)
+    for name, ours in expected.items():
+        param = answer[name]
+        if param.shape != ours.shape:
+            return f"{name} is {ours.shape}, not {param.shape}"
+        weights, root = param.astype(np.float64) / scale, np.sqrt(param.size)
+        if name.startswith("b"):
+            if param.any():
+                return f"{name} is a bias: it starts at zero"
+        elif not abs(weights.mean()) < 6 / root:
+            return f"the mean of {name} is {param.mean():.3g}, too far from 0"
+        elif not abs(weights.std() - 1) < 6 / root:
+            return f"the deviation of {name} is {param.std():.3g}, not {scale:g}"
+        elif not abs((abs(weights) < 1).mean() - 0.6827) < 3 / root:
+            return f"{name} is not normally distributed"
+    return None
+
+
+def too_large(answer: Any, expected: Any, inputs: dict) -> bool:
+    """Whether the deviation is 1 whatever the scale."""
+    return abs(next(iter(answer.values())).std() - 1) < 0.1
+
+
+def params_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]:
+    """What any get_params is asked."""
+
+    def ask(rng: np.random.Generator) -> dict:
+        return {
+            "function": function,
+            "vocab_size": int(rng.integers(3, 9)),
+            "hidden_dim": int(rng.integers(9, 14)),
+        }
+
+    def many(rng: np.random.Generator) -> dict:
+        sizes = {"vocab_size": int(rng.integers(70, 90)), "hidden_dim": int(rng.integers(90, 120))}
+        return {"function": function, **sizes, "scale": float(rng.uniform(0.05, 0.5))}
+
+    small = {"function": function, "vocab_size": 3, "hidden_dim": 2}
+    build = partial(Case, function=function, lesson=lesson)
+    return [
+        build(
+            name="the parameters have the names and shapes of the formulas",
+            drive=drive_params,
+            example=small,
+            draw=ask,
+            check=has_shapes(names),
+        ),
+        build(
+            name="weights are normal with deviation scale, 0.01 by default, and biases zero",
+            drive=drive_params,
+            example={"function": function, "vocab_size": 80, "hidden_dim": 100},
+            draw=many,
+            check=is_drawn,
+            mistakes=(
+                Mistake(
+                    "your weights have deviation 1, the default of nd.random.normal: tanh would be flat "
+                    "from the start. scale is the deviation",
+                    shows=too_large,
+                ),
+                Mistake(
+                    "scale has no effect: the deviation is always 0.01",
+                    shows=lambda answer, expected, inputs: (
+                        abs(next(iter(answer.values())).std() - 0.01) < 1e-3
+                    ),
+                ),
+            ),
+        ),
+        build(
+            name="every parameter has its gradient attached",
+            drive=drive_attached,
+            example=small,
+            draw=ask,
+            mistakes=(
+                Mistake(
+                    "a parameter has no gradient: backward() has nowhere to write it. Call attach_grad() "
+                    "on each",
+                    shows=lambda answer, expected, inputs: (
+                        None in [type(g) and g for g in answer if g is None]
+                    ),
+                ),
+            ),
+        ),
+    ]
+
+
+def state_case(function: str, lesson: int, num_states: int) -> Case:
+    """What any init_state is asked."""
+    return Case(
+        name=f"the first state is a tuple of {'two matrices' if num_states == 2 else 'one matrix'} of zeros",
+        function=function,
+        lesson=lesson,
+        drive=drive_state,
+        example={"function": function, "batch_size": 2, "hidden_dim": 3},
+        draw=lambda rng: {
+            "function": function,
+            "batch_size": int(rng.integers(1, 5)),
+            "hidden_dim": int(rng.integers(5, 9)),
+        },
+        mistakes=(
+            Mistake(
+                "the state is a tuple, even of one: with a comma behind it",
+                shows=lambda answer, expected, inputs: answer["type"] != "tuple",
+            ),
+        ),
+    )
+
+
+def untouched_case(function: str, lesson: int, names: Sequence[str], num_states: int = 1) -> Case:
+    """What any cell is asked: it reads, and changes nothing."""
+    draw = partial(reading, function=function, names=names, num_states=num_states)
+    return Case(
+        name="reading changes neither inputs nor state nor parameters",
+        function=function,
+        lesson=lesson,
+        drive=drive_untouched,
+        example=draw(np.random.default_rng(4)),
+        draw=draw,
+        expect=lambda inputs: {
+            "inputs": inputs["inputs"],
+            "state": inputs["state"],
+            "params": list(inputs["params"].values()),
+        },
+        mistakes=(
+            Mistake(
+                "something that was handed in has been changed: write the new state to a new array, so "
+                "that the caller's own stays as it was",
+                shows=lambda answer, expected, inputs: True,
+            ),
+        ),
+    )
+
+
+# The mistakes
+
+
+def mistaken(
+    activation: Callable = nd.tanh,
+    output: Callable = lambda Y: Y,
+    *,
+    bias: bool = True,
+    transposed: bool = False,
+    carried: bool = True,
+    detached: bool = False,
+    last: bool = True,
+) -> Callable:
+    """An rnn with one thing wrong."""
+
+    def rnn(inputs: Any, state: Any, params: Any) -> Any:
+        (H,) = state
+        first = H
+        W_xh, W_hh, b_h, W_hy, b_y = params
+        outputs = []
+        for X in inputs:
+            H_before = H if carried else first
+            H_before = H_before.detach() if detached else H_before
+            A = nd.dot(X, W_xh) + nd.dot(H_before, W_hh.T if transposed else W_hh)
+            H = activation(A + b_h if bias else A)
+            outputs.append(output(nd.dot(H, W_hy) + b_y))
+        return outputs, (H if last else first,)
+
+    return rnn
+
+
+WRONG = {
+    "the bias of the hidden layer is forgotten: it starts at zero, so that at first nobody notices": (
+        mistaken(bias=False)
+    ),
+    "your outputs are probabilities: give the logits, the loss takes the softmax itself": (
+        mistaken(output=nd.softmax)
+    ),
+    "H is multiplied by W_hh transposed: row i leads from unit i. It is square, so no shape complains": (
+        mistaken(transposed=True)
+    ),
+    "the hidden layer uses ReLU: a recurrent network bends with tanh": mistaken(nd.relu),
+    "the hidden layer uses the sigmoid: a recurrent network bends with tanh": mistaken(nd.sigmoid),
+    "the hidden layer does not bend at all: an activation is missing": mistaken(lambda A: A),
+    "every time step starts from the first state: what the last step has read is forgotten": (
+        mistaken(carried=False)
+    ),
+}
+
+
+def twins(drive: Callable, wrong: dict[str, Callable], name: str = "rnn") -> tuple[Mistake, ...]:
+    """A Mistake for every cell done wrong, by its message."""
+    return tuple(Mistake(message, twin=doing(drive, **{name: cell})) for message, cell in wrong.items())
+
+
+TWO_STEPS = {
+    "function": "rnn",
+    "inputs": [floats([[0, 1]]), floats([[1, 0]])],
+    "state": [floats([[0.4, -0.3]])],
+    "params": {
+        "W_xh": floats([[1, -0.5], [0.2, 0.3]]),
+        "W_hh": floats([[0.5, 0.8], [-0.4, 0.1]]),
+        "b_h": floats([0.1, -0.6]),
+        "W_hy": floats([[1, -2], [0.5, 1]]),
+        "b_y": floats([0.25, -1]),
+    },
+}
+
+CASES = [
+    *params_cases("get_params", 4, NAMES),
+    state_case("init_rnn_state", 4, 1),
+    Case(
+        name="the outputs are those of the formulas, one matrix a step",
+        function="rnn",
+        lesson=4,
+        drive=drive_outputs,
+        example=TWO_STEPS,
+        draw=lambda rng: reading(rng, "rnn", NAMES),
+        mistakes=twins(drive_outputs, WRONG),
+    ),
+    Case(
+        name="the new state is the one after the last step",
+        function="rnn",
+        lesson=4,
+        drive=drive_new_state,
+        example=TWO_STEPS,
+        draw=lambda rng: reading(rng, "rnn", NAMES),
+        mistakes=(
+            Mistake(
+                "the state that came in is returned, not the one after the last step",
+                twin=lambda inputs: inputs["state"],
+            ),
+            *twins(drive_new_state, WRONG),
+        ),
+    ),
+    Case(
+        name="gradients go back through all time steps",
+        function="rnn",
+        lesson=4,
+        drive=drive_gradients,
+        example={**TWO_STEPS, "weights": [floats([[0, 0]]), floats([[1, 0]])]},
+        draw=lambda rng: reading(rng, "rnn", NAMES, weighted=True),
+        check=within(atol=1e-5),
+        mistakes=(
+            Mistake(
+                "no gradient goes back through time: the state is cut off from the graph at every step. "
+                "Only between batches is it to be cut",
+                twin=doing(drive_gradients, rnn=mistaken(detached=True)),
+            ),
+            *twins(drive_gradients, WRONG),
+        ),
+    ),
+    untouched_case("rnn", 4, NAMES),
+]

@@ -1,0 +1,310 @@
+"""Lesson 1. What load_corpus and Vocab are asked.
+
+load_corpus is asked for small files that exist only in its worker. The corpora known by name are not asked
+for: they would need files or the network.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ..case import Case, Mistake, refused
+from .driving import refusal, with_file
+
+LETTERS = "想要有直升机飞到宇宙去分开abcde"
+
+
+def _text(rng: np.random.Generator, length: int) -> str:
+    return "".join(rng.choice(list(LETTERS), size=length))
+
+
+# load_corpus
+
+
+def drive_load(s: Any, name: str, content: bytes, **options: Any) -> Any:
+    """The text that load_corpus makes of a file."""
+    return with_file(name, content, lambda: s.load_corpus(name, **options))
+
+
+def drive_load_zip(s: Any, name: str, text: str) -> Any:
+    """The text that load_corpus makes of the only file in a zip."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("song.txt", text)
+    return with_file(name, file.getvalue(), lambda: s.load_corpus(name))
+
+
+def _lines(rng: np.random.Generator) -> str:
+    ends = rng.permutation(["\n", "\r\n", "\r", "\n\n", "\r\n\r\n"])
+    return "".join(_text(rng, int(rng.integers(1, 6))) + end for end in ends)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", " ")
+
+
+LINE_ENDS = Case(
+    name="every line end becomes one space",
+    function="load_corpus",
+    lesson=1,
+    drive=drive_load,
+    example={"name": "song.txt", "content": b"ab\ncd\r\nef\n"},
+    draw=lambda rng: {"name": "song.txt", "content": _lines(rng).encode()},
+    expect=lambda inputs: _one_line(inputs["content"].decode()),
+    mistakes=(
+        Mistake(
+            "your line ends are dropped: the last word of a line and the first of the next become one. "
+            "Put a space where a line ended",
+            twin=lambda inputs: inputs["content"].decode().replace("\r", "").replace("\n", ""),
+        ),
+        Mistake(
+            "the end of a Windows line is two characters, but one line end: it became two spaces",
+            twin=lambda inputs: inputs["content"].decode().replace("\r", " ").replace("\n", " "),
+        ),
+        Mistake(
+            "there are still line ends in your text: the corpus is to be one line",
+            shows=lambda answer, expected, inputs: "\n" in answer or "\r" in answer,
+        ),
+        Mistake(
+            "blanks at the ends are lost: a line end is a space at the end of the text, too",
+            shows=lambda answer, expected, inputs: answer.split() == expected.split(),
+        ),
+    ),
+)
+MAX_CHARS = Case(
+    name="max_chars keeps so many characters, counted when line ends have become spaces",
+    function="load_corpus",
+    lesson=1,
+    drive=drive_load,
+    example={"name": "song.txt", "content": b"ab\r\ncd", "max_chars": 4},
+    draw=lambda rng: {
+        "name": "song.txt",
+        "content": _lines(rng).encode(),
+        "max_chars": int(rng.integers(2, 9)),
+    },
+    expect=lambda inputs: _one_line(inputs["content"].decode())[: inputs["max_chars"]],
+    mistakes=(
+        Mistake(
+            "max_chars has no effect: the text is as long as the whole file",
+            shows=lambda answer, expected, inputs: len(answer) > inputs["max_chars"],
+        ),
+        Mistake(
+            "max_chars was counted before the line ends became spaces: cut last",
+            shows=lambda answer, expected, inputs: (
+                len(answer) < len(expected) and expected.startswith(answer)
+            ),
+        ),
+    ),
+)
+ZIP = Case(
+    name="the text inside a zip is read like the text beside it",
+    function="load_corpus",
+    lesson=1,
+    drive=drive_load_zip,
+    example={"name": "song.zip", "text": "想要\n有"},
+    draw=lambda rng: {"name": "song.txt.zip", "text": _lines(rng)},
+    expect=lambda inputs: _one_line(inputs["text"]),
+    mistakes=(
+        Mistake(
+            "your line ends are dropped in a zip: put a space where a line ended",
+            shows=lambda answer, expected, inputs: answer.replace(" ", "") == expected.replace(" ", ""),
+        ),
+    ),
+)
+
+# Vocab
+
+
+def drive_numbering(s: Any, text: str, **options: Any) -> Any:
+    """The two tables of a vocabulary, and its length."""
+    vocab = s.Vocab(text, **options)
+    return {
+        "idx_to_char": list(vocab.idx_to_char),
+        "char_to_idx": {char: int(idx) for char, idx in vocab.char_to_idx.items()},
+        "length": len(vocab),
+    }
+
+
+def drive_encode(s: Any, text: str, message: str) -> Any:
+    """What stands in the vocabulary's own table at the indices of a message."""
+    vocab = s.Vocab(text)
+    return [vocab.idx_to_char[int(idx)] for idx in vocab.encode(message)]
+
+
+def drive_decode(s: Any, text: str, message: str) -> Any:
+    """What decode makes of the indices of a message in the vocabulary's own table."""
+    vocab = s.Vocab(text)
+    return vocab.decode([int(vocab.char_to_idx[char]) for char in message])
+
+
+def drive_unk(s: Any, text: str, message: str, **options: Any) -> Any:
+    """A message in indices."""
+    return [int(idx) for idx in s.Vocab(text, **options).encode(message)]
+
+
+def drive_unknown(s: Any, text: str, message: str) -> Any:
+    """The error that a character from elsewhere causes."""
+    vocab = s.Vocab(text)
+    return refusal(lambda: vocab.encode(message))
+
+
+def drive_bad_index(s: Any, text: str, indices: list[int]) -> Any:
+    """The error that an index from elsewhere causes."""
+    vocab = s.Vocab(text)
+    return refusal(lambda: vocab.decode(indices))
+
+
+def _tables(idx_to_char: list[str]) -> dict:
+    return {
+        "idx_to_char": idx_to_char,
+        "char_to_idx": {char: idx for idx, char in enumerate(idx_to_char)},
+        "length": len(idx_to_char),
+    }
+
+
+def _rare(rng: np.random.Generator) -> dict:
+    text = _text(rng, 60)
+    return {"text": text, "min_freq": int(rng.integers(2, 5))}
+
+
+def _with_message(rng: np.random.Generator) -> dict:
+    text = _text(rng, int(rng.integers(15, 40)))
+    return {"text": text, "message": "".join(rng.choice(list(text), size=8))}
+
+
+def _bad_indices(rng: np.random.Generator) -> dict:
+    text = _text(rng, 20)
+    return {"text": text, "indices": [0, int(rng.choice([-1, -2, len(set(text)), len(set(text)) + 7]))]}
+
+
+NUMBERING = Case(
+    name="the distinct characters are numbered in code point order",
+    function="Vocab",
+    lesson=1,
+    drive=drive_numbering,
+    example={"text": "hello 想要"},
+    draw=lambda rng: {"text": _text(rng, int(rng.integers(20, 60)))},
+    mistakes=(
+        Mistake(
+            "characters are numbered as they first appear: number them in code point order, so that any "
+            "text with the same characters gives the same vocabulary",
+            twin=lambda inputs: _tables(list(dict.fromkeys(inputs["text"]))),
+        ),
+        Mistake(
+            "characters are numbered by how often they occur: number them in code point order",
+            twin=lambda inputs: _tables([char for char, _ in Counter(inputs["text"]).most_common()]),
+        ),
+        Mistake(
+            "the right characters in the wrong order: a set lists them differently in every process, so "
+            "that a model saved today would write other characters tomorrow. Sort them",
+            shows=lambda answer, expected, inputs: sorted(answer["idx_to_char"]) == expected["idx_to_char"],
+        ),
+    ),
+)
+ENCODE = Case(
+    name="encode gives the index of every character",
+    function="Vocab",
+    lesson=1,
+    drive=drive_encode,
+    example={"text": "hello", "message": "hole"},
+    draw=_with_message,
+    expect=lambda inputs: list(inputs["message"]),
+    mistakes=(
+        Mistake(
+            "one index for every character, in the order of the text: yours are fewer or more",
+            shows=lambda answer, expected, inputs: len(answer) != len(expected),
+        ),
+    ),
+)
+DECODE = Case(
+    name="decode gives the characters of indices, joined",
+    function="Vocab",
+    lesson=1,
+    drive=drive_decode,
+    example={"text": "hello", "message": "hole"},
+    draw=_with_message,
+    expect=lambda inputs: inputs["message"],
+    mistakes=(
+        Mistake(
+            "one str is expected: join the characters",
+            shows=lambda answer, expected, inputs: isinstance(answer, list) and "".join(answer) == expected,
+        ),
+    ),
+)
+MIN_FREQ = Case(
+    name="characters rarer than min_freq are left out",
+    function="Vocab",
+    lesson=1,
+    drive=drive_numbering,
+    example={"text": "aaabbc", "min_freq": 2},
+    draw=_rare,
+    mistakes=(
+        Mistake(
+            "min_freq has no effect: rare characters are still there",
+            twin=lambda inputs: _tables(sorted(set(inputs["text"]))),
+        ),
+        Mistake(
+            "a character that occurs min_freq times is kept: it is left out if it occurs less often",
+            twin=lambda inputs: _tables(
+                sorted(char for char, count in Counter(inputs["text"]).items() if count > inputs["min_freq"])
+            ),
+        ),
+    ),
+)
+UNK = Case(
+    name="with unk=True index 0 is <unk> and stands for every unknown character",
+    function="Vocab",
+    lesson=1,
+    drive=drive_unk,
+    example={"text": "hello", "min_freq": 2, "unk": True, "message": "hello!"},
+    draw=lambda rng: {"text": _text(rng, 60), "min_freq": 3, "unk": True, "message": _text(rng, 8) + "!?"},
+    mistakes=(
+        Mistake(
+            "an unknown character is left out: it becomes index 0, so that there is an index for every "
+            "character",
+            shows=lambda answer, expected, inputs: len(answer) < len(expected),
+        ),
+    ),
+)
+UNKNOWN = Case(
+    name="without unk an unknown character is a ValueError",
+    function="Vocab",
+    lesson=1,
+    drive=drive_unknown,
+    example={"text": "hello", "message": "hello，"},
+    draw=lambda rng: {"text": _text(rng, 40), "message": str(rng.choice(list("？！，xyz")))},
+    check=refused("ValueError"),
+    mistakes=(
+        Mistake(
+            "an unknown character is left out without a word: the indices no longer fit the text. Refuse it",
+            shows=lambda answer, expected, inputs: answer == [],
+        ),
+        Mistake(
+            "a KeyError names a key, not what went wrong: raise a ValueError that names the character",
+            shows=lambda answer, expected, inputs: "KeyError" in answer,
+        ),
+    ),
+)
+BAD_INDEX = Case(
+    name="an index outside the vocabulary is an IndexError",
+    function="Vocab",
+    lesson=1,
+    drive=drive_bad_index,
+    example={"text": "hello", "indices": [0, -1]},
+    draw=_bad_indices,
+    check=refused("IndexError"),
+    mistakes=(
+        Mistake(
+            "Python counts a negative index from the end: -1 became the last character. Refuse what is not "
+            "in 0 … len(vocab) - 1",
+            shows=lambda answer, expected, inputs: answer == [] and min(inputs["indices"]) < 0,
+        ),
+    ),
+)
+
+CASES = [LINE_ENDS, MAX_CHARS, ZIP, NUMBERING, ENCODE, DECODE, MIN_FREQ, UNK, UNKNOWN, BAD_INDEX]

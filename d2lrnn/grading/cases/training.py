@@ -1,0 +1,759 @@
+"""Lesson 9: one batch, one epoch, one measurement, and the whole loop, which has to learn.
+
+What training leaves are parameters. Where it is about learning, their perplexity is computed here, by our own
+forward pass: the perplexity that a submission reports is compared with ours, and never believed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from functools import partial
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, nd
+
+import d2lrnn
+
+from ..case import RTOL, Case, Check, Mistake, differs, doing
+
+UNBOUNDED = 1e9  # a theta that clips nothing
+NAMES = ("W_xh", "W_hh", "b_h", "W_hy", "b_y")
+TRAINED_PERPLEXITY = 30.0  # ours: 6 to 14 in 40 trials; a blind guess: about 270
+
+# --- drivers --------------------------------------------------------------------------------------
+
+
+class Descent:
+    """Plain gradient descent, as an Optimizer."""
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def step(self, params: Sequence[nd.NDArray]) -> None:
+        """Move the parameters down their gradients."""
+        for param in params:
+            param[:] = param - self.lr * param.grad
+
+
+def new_params(arrays: dict[str, np.ndarray]) -> Any:
+    """A NamedTuple of parameters, with gradients attached."""
+    params = namedtuple("Params", arrays)(*[nd.array(a, mx.cpu(), "float32") for a in arrays.values()])
+    for param in params:
+        param.attach_grad()
+    return params
+
+
+def new_batches(pairs: list) -> list[tuple[nd.NDArray, nd.NDArray]]:
+    """Pairs (data, label) as a sampler yields them."""
+    return [tuple(nd.array(chars, mx.cpu(), "int32") for chars in pair) for pair in pairs]
+
+
+def trained(
+    s: Any, weights: Any, batches: list, is_random_iter: bool, theta: float, lr: float, **options: Any
+) -> dict[str, Any]:
+    """All that train_batches does with plain descent."""
+    starts = []
+
+    def spied(inputs: Any, state: tuple, params: Any) -> Any:
+        starts.append(state[0].asnumpy())
+        return s.rnn(inputs, state, params)
+
+    steps = s.train_batches(
+        spied, weights, s.init_rnn_state, new_batches(batches), Descent(lr), theta,
+        is_random_iter=is_random_iter, **options,
+    )  # fmt: skip
+    nats, characters, states = zip(*steps)
+    return {
+        "nats": [float(n) for n in nats],
+        "characters": [int(n) for n in characters],
+        "starts": starts,
+        "states": [H.asnumpy() for (H,) in states],
+        "params": {name: param.asnumpy() for name, param in weights._asdict().items()},
+        "gradients": {name: param.grad.asnumpy() for name, param in weights._asdict().items()},
+    }
+
+
+def drive_batches(
+    s: Any, params: dict, batches: list, is_random_iter: bool, theta: float, lr: float
+) -> dict[str, Any]:
+    """Training from these parameters on."""
+    return trained(s, new_params(params), batches, is_random_iter, theta, lr)
+
+
+def drive_given(
+    s: Any, params: dict, batches: list, is_random_iter: bool, theta: float, lr: float, state_from: np.ndarray
+) -> dict[str, Any]:
+    """The same from the state state_from W_hh, which hangs on the parameters."""
+    weights = new_params(params)
+    with autograd.record():
+        H = nd.dot(nd.array(state_from), weights.W_hh)
+    return trained(s, weights, batches, is_random_iter, theta, lr, state=(H,))
+
+
+def drive_epoch(
+    s: Any, params: dict, batches: list, is_random_iter: bool, theta: float, lr: float
+) -> dict[str, Any]:
+    """The perplexity and the parameters after train_epoch with plain descent."""
+    weights = new_params(params)
+    perplexity = s.train_epoch(
+        s.rnn, weights, s.init_rnn_state, new_batches(batches), Descent(lr), theta,
+        is_random_iter=is_random_iter,
+    )  # fmt: skip
+    return {
+        "perplexity": float(perplexity),
+        "params": {name: param.asnumpy() for name, param in weights._asdict().items()},
+    }
+
+
+def drive_evaluate(
+    s: Any, params: dict, indices: list[int], batch_size: int, num_steps: int
+) -> dict[str, Any]:
+    """The perplexity that evaluate measures, and the parameters afterwards."""
+    weights = new_params(params)
+    perplexity = s.evaluate(s.rnn, weights, s.init_rnn_state, indices, batch_size, num_steps, mx.cpu())
+    return {
+        "perplexity": float(perplexity),
+        "params": {name: param.asnumpy() for name, param in weights._asdict().items()},
+        "gradients": {name: param.grad.asnumpy() for name, param in weights._asdict().items()},
+    }
+
+
+def drive_loop(s: Any, text: str, params: dict, settings: dict) -> dict[str, Any]:
+    """train_and_predict_rnn from these parameters on: what it returns, prints, and leaves."""
+    vocab, weights, console = s.Vocab(text), new_params(params), io.StringIO()
+    hidden_dim = len(weights.b_h)
+    with redirect_stdout(console):
+        perplexities = s.train_and_predict_rnn(
+            s.rnn, lambda *args, **options: weights, s.init_rnn_state, hidden_dim, vocab, vocab.encode(text),
+            ctx=mx.cpu(), **settings,
+        )  # fmt: skip
+    return {
+        "perplexities": [float(p) for p in perplexities],
+        "params": {name: param.asnumpy() for name, param in weights._asdict().items()},
+        "console": console.getvalue(),
+    }
+
+
+def drive_seeds(s: Any, text: str, hidden_dim: int, seeds: list[int], settings: dict) -> dict[str, Any]:
+    """For every seed the perplexities, and the windows of every batch as they were read."""
+    vocab, perplexities = s.Vocab(text), []
+    windows: list[list] = []
+
+    def reader(inputs: Any, state: tuple, params: Any) -> Any:
+        windows[-1].append(np.array([X.argmax(axis=1).asnumpy() for X in inputs]).T.astype(int).tolist())
+        return s.rnn(inputs, state, params)
+
+    for seed in seeds:
+        windows.append([])
+        found = s.train_and_predict_rnn(
+            reader, s.get_params, s.init_rnn_state, hidden_dim, vocab, vocab.encode(text),
+            ctx=mx.cpu(), prefixes=(), seed=seed, **settings,
+        )  # fmt: skip
+        perplexities.append([float(p) for p in found])
+    return {"perplexities": perplexities, "windows": windows}
+
+
+def drive_learning(s: Any, text: str, hidden_dim: int, settings: dict) -> dict[str, np.ndarray]:
+    """The parameters that train_and_predict_rnn has made of new ones."""
+    vocab, made = s.Vocab(text), []
+
+    def kept(*args: Any, **options: Any) -> Any:
+        made.append(s.get_params(*args, **options))
+        return made[-1]
+
+    s.train_and_predict_rnn(
+        s.rnn, kept, s.init_rnn_state, hidden_dim, vocab, vocab.encode(text),
+        ctx=mx.cpu(), prefixes=(), **settings,
+    )  # fmt: skip
+    return {name: param.asnumpy() for name, param in made[-1]._asdict().items()}
+
+
+# --- what mistakes answer -------------------------------------------------------------------------
+
+
+def _steps(
+    rnn: Any, params: Any, init_state: Any, batches: Any, optimizer: Any, theta: float,
+    *, is_random_iter: bool, get_inputs: Any = d2lrnn.get_inputs, state: Any = None, mistake: str = "",
+) -> Iterator[tuple]:  # fmt: skip
+    hidden_dim, vocab_size = params[-2].shape
+    starts_anew = {"forgets": True, "carries": False}.get(mistake, is_random_iter)
+    for data, label in batches:
+        if starts_anew or state is None:
+            state = init_state(len(data), hidden_dim, data.context)
+        if mistake != "hangs on":
+            state = tuple(S.detach() for S in state)
+        with autograd.record():
+            outputs, state = rnn(get_inputs(data, vocab_size), state, params)
+            order = label if mistake == "row by row" else label.T
+            loss = d2lrnn.cross_entropy(nd.concat(*outputs, dim=0), order.reshape(-1))
+            loss = loss * label.size if mistake == "sums" else loss
+        loss.backward()
+        if mistake not in ("unclipped", "late"):
+            d2lrnn.grad_clipping(params, theta)
+        optimizer.step(params)
+        if mistake == "late":
+            d2lrnn.grad_clipping(params, theta)
+        yield float(loss.asscalar()), label.size, state
+
+
+def _wrong_steps(mistake: str, drive: Callable = drive_batches) -> Callable[[dict], Any]:
+    return doing(drive, train_batches=partial(_steps, mistake=mistake))
+
+
+def _epoch(*args: Any, is_random_iter: bool, mistake: str) -> float:
+    steps = list(_steps(*args, is_random_iter=is_random_iter, mistake=mistake))
+    nats, characters = [step[0] for step in steps], [step[1] for step in steps]
+    if mistake == "averages perplexities":
+        return float(np.mean(np.exp(nats)))
+    if mistake == "weighs batches alike":
+        return math.exp(np.mean(nats))
+    return math.exp(np.average(nats, weights=characters))
+
+
+def _wrong_epoch(mistake: str) -> Any:
+    return doing(drive_epoch, train_epoch=partial(_epoch, mistake=mistake))
+
+
+def _evaluate(
+    rnn: Any, params: Any, init_state: Any, indices: Any, batch_size: int, num_steps: int,
+    ctx: Any = None, *, mistake: str,
+) -> float:  # fmt: skip
+    hidden_dim, vocab_size = params[-2].shape
+    batch_size = min(batch_size, len(indices) // 2)
+    row_len = len(indices) // batch_size
+    rows = nd.array(indices[: batch_size * row_len], dtype="int32").reshape((batch_size, row_len))
+    last = row_len - num_steps if mistake == "drops the tail" and row_len > num_steps else row_len - 1
+    state = zeros = init_state(batch_size, hidden_dim, ctx)
+    nats, characters = [], []
+    for i in range(0, last, num_steps):
+        chars = rows[:, i : i + num_steps + 1]
+        outputs, state = rnn(d2lrnn.get_inputs(chars[:, :-1], vocab_size), state, params)
+        order = chars[:, 1:] if mistake == "row by row" else chars[:, 1:].T
+        nats.append(d2lrnn.cross_entropy(nd.concat(*outputs, dim=0), order.reshape(-1)).asscalar())
+        characters.append(chars[:, 1:].size)
+        state = zeros if mistake == "forgets" else state
+    weights = None if mistake == "weighs batches alike" else characters
+    return math.exp(np.average(nats, weights=weights))
+
+
+def _wrong_measurement(mistake: str) -> Any:
+    return doing(drive_evaluate, evaluate=partial(_evaluate, mistake=mistake))
+
+
+def _loop(
+    rnn: Any, get_params: Any, init_state: Any, hidden_dim: int, vocab: Any, corpus_indices: Any,
+    *, ctx: Any, is_random_iter: bool, num_epochs: int, num_steps: int, lr: float, clipping_theta: float,
+    batch_size: int, optimizer: str, prefixes: Any = (), mistake: str, **_: Any,
+) -> list[float]:  # fmt: skip
+    params = get_params(len(vocab), hidden_dim, ctx)
+    updater, perplexities = d2lrnn.Optimizer(optimizer, params, lr), []
+    for _epoch in range(num_epochs):
+        if mistake == "forgets Adam":
+            updater = d2lrnn.Optimizer(optimizer, params, lr)
+        batches = list(d2lrnn.data_iter_consecutive(corpus_indices, batch_size, num_steps, ctx))
+        random = not is_random_iter if mistake == "other rule" else is_random_iter
+        theta = UNBOUNDED if mistake == "unclipped" else clipping_theta
+        perplexities.append(
+            d2lrnn.train_epoch(
+                rnn, params, init_state, batches[: 1 if mistake == "one batch" else None], updater, theta,
+                is_random_iter=random,
+            )
+        )  # fmt: skip
+    return perplexities
+
+
+def _wrong_loop(mistake: str) -> Any:
+    return doing(drive_loop, train_and_predict_rnn=partial(_loop, mistake=mistake))
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def only(*keys: str, rtol: float = RTOL) -> Check:
+    """A check of some entries of an answer that is a dict: the others are judged by other cases."""
+
+    def check(answer: Any, expected: Any, inputs: dict) -> str | None:
+        return differs({key: answer[key] for key in keys}, {key: expected[key] for key in keys}, rtol=rtol)
+
+    return check
+
+
+def _prints(answer: Any, expected: Any, inputs: dict) -> str | None:
+    """Every pred_period epochs the epoch, its perplexity, and a line for every prefix."""
+    console, settings = answer["console"], inputs["settings"]
+    period, lines = settings["pred_period"], console.splitlines()
+    for epoch in range(period, settings["num_epochs"] + 1, period):
+        perplexity = expected["perplexities"][epoch - 1]
+        told = [re.findall(r"\d+(?:\.\d+)?", line) for line in lines if line.startswith(f"epoch {epoch},")]
+        if len(told) != 1:
+            return f"one line that begins with 'epoch {epoch},' is expected, and there are {len(told)}"
+        if len(told[0]) < 2 or abs(float(told[0][1]) - perplexity) > 0.01 * perplexity:
+            return f"in the line of epoch {epoch} its perplexity is expected after the epoch"
+    for text in re.findall(r"(?m)^ - (.*)$", expected["console"]):
+        if not any(line.strip().lstrip("- ").strip() == text.strip() for line in lines):
+            prefix = next(p for p in settings["prefixes"] if text.startswith(p))
+            return (
+                f"a line that continues {prefix!r} by {settings['pred_len']} characters, with the parameters "
+                "of that epoch, is expected"
+            )
+    if lines and len(lines) != len(expected["console"].splitlines()):
+        return f"{len(expected['console'].splitlines())} lines are expected, not {len(lines)}"
+    return None
+
+
+def _follows_the_seed(answer: Any, expected: Any, inputs: dict) -> str | None:
+    """Perplexities 0 and 1 are of one seed, 2 of another."""
+    first, again, other = answer["perplexities"]
+    if differs(first, again):
+        return "the same seed gives other perplexities"
+    if not differs(first, other, rtol=1e-7, atol=0):
+        return "another seed gives the same perplexities"
+    return None
+
+
+def _shuffles_anew(answer: Any, expected: Any, inputs: dict) -> str | None:
+    num_batches = len(expected["windows"][0]) // inputs["settings"]["num_epochs"]
+    read = answer["windows"][0]
+    if len(read) != len(expected["windows"][0]):
+        return f"{len(expected['windows'][0])} batches are expected in all, not {len(read)}"
+    epochs = [read[i : i + num_batches] for i in range(0, len(read), num_batches)]
+    for epoch in epochs:
+        windows = sorted(window for batch in epoch for window in batch)
+        wanted = sorted(window for batch in expected["windows"][0][:num_batches] for window in batch)
+        if windows != wanted:
+            return "an epoch has other windows than those the sampler cuts"
+    if all(epoch == epochs[0] for epoch in epochs):
+        return "every epoch has its batches in the same order"
+    return None
+
+
+def _perplexity_of(answer: Any, inputs: dict) -> float:
+    """The perplexity of parameters that came back, on the text they were trained on, by our forward pass."""
+    vocab, hidden_dim = d2lrnn.Vocab(inputs["text"]), inputs["hidden_dim"]
+    sizes = {"x": len(vocab), "y": len(vocab), "h": hidden_dim}
+    shapes = {name: tuple(sizes[letter] for letter in name[2:]) for name in NAMES}
+    if {name: array.shape for name, array in answer.items()} != shapes:
+        raise ValueError("these are not the parameters of this network")
+    params = new_params({name: answer[name] for name in NAMES})
+    indices = vocab.encode(inputs["text"])
+    return d2lrnn.evaluate(d2lrnn.rnn, params, d2lrnn.init_rnn_state, indices, 4, 20, mx.cpu())
+
+
+def _has_learnt(answer: Any, expected: Any, inputs: dict) -> str | None:
+    perplexity = _perplexity_of(answer, inputs)
+    if perplexity <= expected:
+        return None
+    guess = len(set(inputs["text"]))
+    return (
+        f"the perplexity of the trained parameters is {perplexity:.1f}: at most {expected:g} is expected, "
+        f"and a blind guess has {guess}"
+    )
+
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+def _params(rng: np.random.Generator, vocab_size: int, hidden_dim: int, scale: float = 0.6) -> dict:
+    sizes = {"x": vocab_size, "y": vocab_size, "h": hidden_dim}
+    return {
+        name: rng.normal(scale=scale, size=[sizes[letter] for letter in name[2:]]).astype("float32")
+        for name in NAMES
+    }
+
+
+def _batches(rng: np.random.Generator, vocab_size: int, shapes: list[tuple[int, int]]) -> list:
+    return [[rng.integers(vocab_size, size=shape).tolist() for _ in ("data", "label")] for shape in shapes]
+
+
+def _drawn(is_random_iter: bool, *, num_batches: int = 1, theta: float = UNBOUNDED, lr: float = 0.5) -> Any:
+    """Draws weights and batches; random batches differ in both sizes, consecutive ones in num_steps only."""
+
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        vocab_size, hidden_dim, batch_size = (int(n) for n in rng.integers((4, 3, 2), (8, 6, 4)))
+        shapes = [
+            (int(rng.integers(1, 5)) if is_random_iter else batch_size, int(rng.integers(2, 6)))
+            for _ in range(num_batches)
+        ]
+        return _batches_of(rng, vocab_size, hidden_dim, shapes, is_random_iter, theta, lr)
+
+    return draw
+
+
+def _batches_of(
+    rng: np.random.Generator, vocab_size: int, hidden_dim: int, shapes: list[tuple[int, int]],
+    is_random_iter: bool, theta: float = UNBOUNDED, lr: float = 0.5,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "params": _params(rng, vocab_size, hidden_dim),
+        "batches": _batches(rng, vocab_size, shapes),
+        "is_random_iter": is_random_iter,
+        "theta": theta,
+        "lr": lr,
+    }
+
+
+def _example(shapes: list[tuple[int, int]], is_random_iter: bool, **options: Any) -> dict[str, Any]:
+    return _batches_of(np.random.default_rng(3), 3, 2, shapes, is_random_iter, **options)
+
+
+def _with_state(inputs: dict, rng: np.random.Generator) -> dict[str, Any]:
+    rows, hidden_dim = len(inputs["batches"][0][0]), len(inputs["params"]["b_h"])
+    return {**inputs, "state_from": rng.normal(size=(rows, hidden_dim)).astype("float32")}
+
+
+def _draw_text(rng: np.random.Generator) -> dict[str, Any]:
+    """Weights of an rnn, and a text that evaluate cuts into several pieces, the last of them short."""
+    vocab_size, hidden_dim, batch_size, num_steps = (int(n) for n in rng.integers((4, 3, 2, 3), (8, 6, 4, 6)))
+    row_len = num_steps * int(rng.integers(2, 4)) + 2  # one target in the last piece
+    return {
+        "params": _params(rng, vocab_size, hidden_dim, scale=1.5),
+        "indices": rng.integers(vocab_size, size=batch_size * row_len + 1).tolist(),
+        "batch_size": batch_size,
+        "num_steps": num_steps,
+    }
+
+
+def _draw_short_text(rng: np.random.Generator) -> dict[str, Any]:
+    """The same in one piece; now and then there are more rows asked for than characters to fill them."""
+    inputs = _draw_text(rng)
+    indices = inputs["indices"][: int(rng.integers(5, 9))]
+    return {**inputs, "indices": indices, "batch_size": int(rng.integers(1, 7)), "num_steps": 9}
+
+
+def _draw_loop(optimizer: str, **settings: Any) -> Any:
+    """A short text of few letters, weights, and settings of a run on consecutive batches."""
+
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        letters = "abcdefg"[: int(rng.integers(3, 6))]
+        text = letters + "".join(rng.choice(list(letters), size=int(rng.integers(30, 50))))
+        return _loop_of(rng, text, int(rng.integers(3, 6)), optimizer, **settings)
+
+    return draw
+
+
+def _loop_of(
+    rng: np.random.Generator, text: str, hidden_dim: int, optimizer: str, **settings: Any
+) -> dict[str, Any]:
+    settings = {
+        "is_random_iter": False, "num_epochs": 3, "num_steps": 4, "batch_size": 2, "clipping_theta": 0.5,
+        "lr": 0.05 if optimizer == "adam" else 1.0, "optimizer": optimizer, "pred_period": 100,
+        "prefixes": [], **settings,
+    }  # fmt: skip
+    return {"text": text, "params": _params(rng, len(set(text)), hidden_dim), "settings": settings}
+
+
+SHUFFLED = {"num_epochs": 2, "num_steps": 3, "batch_size": 2, "lr": 0.1, "clipping_theta": 1.0}
+PRINTED = {"num_epochs": 4, "pred_period": 2, "pred_len": 5, "prefixes": ["ab", "c"]}
+LEARNING = {
+    "num_epochs": 9, "num_steps": 12, "batch_size": 8, "lr": 0.04, "clipping_theta": 1.0,
+    "optimizer": "adam",
+}  # fmt: skip
+
+
+def _draw_seeds(rng: np.random.Generator) -> dict[str, Any]:
+    seed, other = (int(n) for n in rng.choice(1000, size=2, replace=False))
+    text = "abcd" + "".join(rng.choice(list("abcd"), size=40))
+    return {"text": text, "hidden_dim": 4, "seeds": [seed, seed, other], "settings": SHUFFLED}
+
+
+def _draw_lyrics(rng: np.random.Generator) -> dict[str, Any]:
+    lyrics = d2lrnn.load_corpus("lyrics")
+    start = int(rng.integers(len(lyrics) - 500))
+    settings = {**LEARNING, "seed": int(rng.integers(1000))}
+    return {"text": lyrics[start : start + 500], "hidden_dim": 24, "settings": settings}
+
+
+# --- the cases ------------------------------------------------------------------------------------
+
+ROW_BY_ROW = "labels and logits are in two orders: the outputs come step by step, so the labels must, too"
+UNCLIPPED = "the gradients are not clipped: the step is longer than lr * clipping_theta"
+
+ONE_BATCH = Case(
+    name="one batch: its loss, its characters, its state, and a step down the gradient",
+    function="train_batches",
+    lesson=9,
+    drive=drive_batches,
+    example=_example([(2, 3)], True),
+    draw=_drawn(True),
+    check=only("nats", "characters", "states", "params"),
+    mistakes=(
+        Mistake(ROW_BY_ROW, twin=_wrong_steps("row by row")),
+        Mistake(
+            "the loss is a sum: it has to be the mean over all characters, in nats per character",
+            twin=_wrong_steps("sums"),
+        ),
+    ),
+)
+CLIPPED = Case(
+    name="gradients are clipped before the step",
+    function="train_batches",
+    lesson=9,
+    drive=drive_batches,
+    example=_example([(2, 2)], True, theta=0.01, lr=1.0),
+    draw=_drawn(True, theta=0.01),
+    check=only("params", "gradients"),
+    mistakes=(
+        Mistake(
+            "the gradients are clipped after the step: by then the parameters have moved too far",
+            twin=_wrong_steps("late"),
+        ),
+        Mistake(UNCLIPPED, twin=_wrong_steps("unclipped")),
+        Mistake(ROW_BY_ROW, twin=_wrong_steps("row by row")),
+    ),
+)
+ANEW = Case(
+    name="random batches each start from a state of zeros",
+    function="train_batches",
+    lesson=9,
+    drive=drive_batches,
+    example=_example([(2, 2), (2, 2)], True),
+    draw=lambda rng: _batches_of(rng, 5, 4, [(3, int(n)) for n in rng.integers(2, 6, size=3)], True),
+    check=only("starts"),
+    mistakes=(
+        Mistake(
+            "random batches have nothing to do with each other: the state of one must not go on into another",
+            twin=_wrong_steps("carries"),
+        ),
+    ),
+)
+CARRIED = Case(
+    name="consecutive batches carry the state on",
+    function="train_batches",
+    lesson=9,
+    drive=drive_batches,
+    example=_example([(2, 2), (2, 2)], False),
+    draw=_drawn(False, num_batches=3),
+    check=only("starts", "states"),
+    mistakes=(
+        Mistake(
+            "consecutive batches go on where the one before ended, and their state was forgotten: only the "
+            "first starts from zeros",
+            twin=_wrong_steps("forgets"),
+        ),
+    ),
+)
+DETACHED = Case(
+    name="the state that is carried on is cut off from the graph of the batch before",
+    function="train_batches",
+    lesson=9,
+    drive=drive_given,
+    example=_with_state(_example([(2, 2)], False), np.random.default_rng(1)),
+    draw=lambda rng: _with_state(_drawn(False)(rng), rng),
+    check=only("starts", "params"),
+    mistakes=(
+        Mistake(
+            "the gradient flows back into the state given, and so into the batch before: detach() returns a "
+            "new array, and leaves the old one as it is",
+            twin=_wrong_steps("hangs on", drive_given),
+        ),
+        Mistake(
+            "the first consecutive batch has to start from the state that is given",
+            twin=_wrong_steps("forgets", drive_given),
+        ),
+        Mistake(ROW_BY_ROW, twin=_wrong_steps("row by row", drive_given)),
+    ),
+)
+COUNTED = Case(
+    name="the perplexity counts every character alike",
+    function="train_epoch",
+    lesson=9,
+    drive=drive_epoch,
+    example=_example([(2, 3), (1, 1)], True, lr=0.0),
+    draw=_drawn(True, num_batches=4, lr=0.0),
+    check=only("perplexity"),
+    mistakes=(
+        Mistake(
+            "the mean of the batches' perplexities came back: the perplexity of an epoch is exp of the mean "
+            "nats per character",
+            twin=_wrong_epoch("averages perplexities"),
+        ),
+        Mistake(
+            "every batch counts alike, and a small one too much: divide all nats by the number of characters",
+            twin=_wrong_epoch("weighs batches alike"),
+        ),
+    ),
+)
+RANDOM_EPOCH, CONSECUTIVE_EPOCH = (
+    Case(
+        name=f"an epoch of {kind} batches trains the parameters",
+        function="train_epoch",
+        lesson=9,
+        drive=drive_epoch,
+        example=_example([(2, 2), (2, 2)], is_random_iter, theta=0.5),
+        draw=_drawn(is_random_iter, num_batches=3, theta=0.5),
+        check=only("params"),
+        mistakes=(
+            Mistake("the parameters have not moved", shows=lambda answer, expected, inputs: (
+                not differs(answer["params"], inputs["params"])
+            )),
+            Mistake(state_rule, twin=_wrong_epoch(mistake)),
+            Mistake(UNCLIPPED, twin=_wrong_epoch("unclipped")),
+            Mistake(ROW_BY_ROW, twin=_wrong_epoch("row by row")),
+        ),
+    )
+    for kind, is_random_iter, mistake, state_rule in (
+        ("random", True, "carries", "every random batch starts from a state of zeros"),
+        ("consecutive", False, "forgets", "consecutive batches carry the state on"),
+    )
+)  # fmt: skip
+ONE_PIECE = Case(
+    name="evaluate measures a text that it reads in one piece",
+    function="evaluate",
+    lesson=9,
+    drive=drive_evaluate,
+    example={
+        "params": _params(np.random.default_rng(1), 3, 2),
+        "indices": [0, 1, 2, 1, 0, 2],
+        "batch_size": 2,
+        "num_steps": 5,
+    },
+    draw=_draw_short_text,
+    check=only("perplexity"),
+    mistakes=(Mistake(ROW_BY_ROW, twin=_wrong_measurement("row by row")),),
+)
+PIECES = Case(
+    name="each row is read to its end, piece by piece, and every target counts alike",
+    function="evaluate",
+    lesson=9,
+    drive=drive_evaluate,
+    example={
+        "params": _params(np.random.default_rng(1), 3, 2, scale=2.0),
+        "indices": [0, 1, 2, 1, 0, 2, 2, 0],
+        "batch_size": 2,
+        "num_steps": 2,
+    },
+    draw=_draw_text,
+    check=only("perplexity"),
+    mistakes=(
+        Mistake(
+            "the last characters of every row are not measured: a short last piece counts too",
+            twin=_wrong_measurement("drops the tail"),
+        ),
+        Mistake(
+            "the mean is taken over the pieces, and so the targets of a short last piece weigh more: divide "
+            "all nats by the number of targets",
+            twin=_wrong_measurement("weighs batches alike"),
+        ),
+        Mistake(
+            "every piece starts from a state of zeros: a row carries its state to its end",
+            twin=_wrong_measurement("forgets"),
+        ),
+        Mistake(ROW_BY_ROW, twin=_wrong_measurement("row by row")),
+    ),
+)
+UNTOUCHED = Case(
+    name="evaluate leaves the parameters alone",
+    function="evaluate",
+    lesson=9,
+    drive=drive_evaluate,
+    example=PIECES.example,
+    draw=_draw_text,
+    check=only("params", "gradients"),
+    mistakes=(
+        Mistake(
+            "measuring must not train: neither the parameters nor their gradients may change",
+            shows=lambda *_: True,
+        ),
+    ),
+)
+GRADIENT_DESCENT, ADAM = (
+    Case(
+        name=f"the loop trains with {optimizer} as many epochs as asked for",
+        function="train_and_predict_rnn",
+        lesson=9,
+        drive=drive_loop,
+        example=_loop_of(np.random.default_rng(1), "abcab" * 5, 2, optimizer),
+        draw=_draw_loop(optimizer),
+        check=only("perplexities", "params", rtol=1e-3),
+        mistakes=(
+            Mistake(
+                "one perplexity for every epoch is expected, in a list",
+                shows=lambda answer, expected, inputs: (
+                    len(answer["perplexities"]) != len(expected["perplexities"])
+                ),
+            ),
+            Mistake(
+                "the optimizer is made anew in every epoch, and forgets what Adam remembers: one serves all",
+                twin=_wrong_loop("forgets Adam"),
+            ),
+            Mistake(
+                "batches are consecutive, for is_random_iter is False, and their state is forgotten",
+                twin=_wrong_loop("other rule"),
+            ),
+            Mistake("clipping_theta is not used", twin=_wrong_loop("unclipped")),
+            Mistake("only the first batch of an epoch is trained on", twin=_wrong_loop("one batch")),
+        ),
+    )
+    for optimizer in ("sgd", "adam")
+)
+SEEDED = Case(
+    name="the same seed gives the same numbers, and another seed others",
+    function="train_and_predict_rnn",
+    lesson=9,
+    drive=drive_seeds,
+    example={"text": "abcd" * 6, "hidden_dim": 2, "seeds": [1, 1, 2], "settings": SHUFFLED},
+    draw=_draw_seeds,
+    check=_follows_the_seed,
+    mistakes=(
+        Mistake(
+            "the seed does not reach every chance: new parameters come from MXNet's generator, the windows "
+            "from numpy's",
+            shows=lambda answer, *_: (
+                differs(answer["perplexities"][0], answer["perplexities"][1]) is not None
+            ),
+        ),
+    ),
+)
+SHUFFLES = Case(
+    name="every epoch reads all windows, in an order of its own",
+    function="train_and_predict_rnn",
+    lesson=9,
+    drive=drive_seeds,
+    example={"text": "abcdbdacddbacabdcbdab" * 2 + "a", "hidden_dim": 2, "seeds": [1], "settings": SHUFFLED},
+    draw=lambda rng: {**_draw_seeds(rng), "seeds": [int(rng.integers(1000))]},
+    check=_shuffles_anew,
+    mistakes=(
+        Mistake(
+            "the windows are shuffled alike in every epoch: one generator, made once, serves all epochs",
+            shows=lambda answer, expected, inputs: (
+                "same order" in (_shuffles_anew(answer, expected, inputs) or "")
+            ),
+        ),
+    ),
+)
+PRINTS = Case(
+    name="every pred_period epochs the perplexity is printed, and each prefix continued",
+    function="train_and_predict_rnn",
+    lesson=9,
+    drive=drive_loop,
+    example=_loop_of(np.random.default_rng(1), "abcab" * 5, 2, "sgd", **PRINTED),
+    draw=_draw_loop("adam", **PRINTED),
+    check=_prints,
+    mistakes=(Mistake("nothing is printed", shows=lambda answer, *_: not answer["console"].strip()),),
+)
+LEARNS = Case(
+    name="it learns a piece of our lyrics",
+    function="train_and_predict_rnn",
+    lesson=9,
+    drive=drive_learning,
+    example={
+        "text": d2lrnn.load_corpus("lyrics")[:500],
+        "hidden_dim": 24,
+        "settings": {**LEARNING, "seed": 0},
+    },
+    draw=_draw_lyrics,
+    check=_has_learnt,
+    expect=lambda inputs: TRAINED_PERPLEXITY,
+)
+
+CASES = [
+    ONE_BATCH, CLIPPED, ANEW, CARRIED, DETACHED, COUNTED, RANDOM_EPOCH, CONSECUTIVE_EPOCH, ONE_PIECE, PIECES,
+    UNTOUCHED, GRADIENT_DESCENT, ADAM, SEEDED, SHUFFLES, PRINTS, LEARNS,
+]  # fmt: skip

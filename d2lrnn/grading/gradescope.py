@@ -1,0 +1,83 @@
+"""An autograder for Gradescope: a zip of this package, a seed, points, and the two scripts that it wants.
+
+setup.sh runs once, when the image is built; run_autograder runs for every submission and leaves
+results/results.json. Both take their folder from AUTOGRADER_ROOT, /autograder if it is not set.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from d2lrnn import corpora
+
+PACKAGE = Path(__file__).resolve().parent.parent
+NEEDED = ("mxnet", "numpy", "tqdm")  # what grading imports beside the standard library
+SETUP = """\
+#!/usr/bin/env bash
+# Once, while the image is built. MXNet 1.9.1 needs Python 3.9 to 3.11: choose Ubuntu 22.04 as the base image.
+set -euo pipefail
+root="${AUTOGRADER_ROOT:-/autograder}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+apt-get install -y --no-install-recommends python3 python3-venv libgomp1 libquadmath0
+python3 -m venv "$root/venv"
+"$root/venv/bin/pip" install --no-cache-dir --requirement "$root/source/requirements.txt"
+chmod 600 "$root/source/seed"
+"""
+RUN = """\
+#!/usr/bin/env bash
+# For every submission. What a student has handed in is read as text and run in a process that is locked in.
+set -euo pipefail
+root="${{AUTOGRADER_ROOT:-/autograder}}"
+python="${{AUTOGRADER_PYTHON:-$root/venv/bin/python}}"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+export PYTHONPATH="$root/source" PYTHONDONTWRITEBYTECODE=1
+"$python" -m d2lrnn.grade "$root/submission" --single --out "$work" \\
+    --seed "$root/source/seed" --points "$root/source/points.toml" {options}
+mkdir -p "$root/results"
+mv "$work"/feedback/*/results.json "$root/results/results.json"
+"""
+
+
+def write_autograder(
+    path: Path, seed: int, points: str, lessons: Sequence[str] | None, isolation: str
+) -> None:
+    """Write the zip. points: what write_points gave. lessons: as named on the command line, None for all."""
+    options = [
+        f"--isolation {isolation}",
+        "--jobs 1",
+        *([f"--lesson {' '.join(lessons)}"] if lessons else []),
+    ]
+    texts = {
+        "setup.sh": SETUP,
+        "run_autograder": RUN.format(options=" ".join(options)),
+        "requirements.txt": requirements(),
+        "points.toml": points,
+        "seed": f"{seed}\n",
+        "d2lrnn/data/lyrics.txt": corpora.OURS.read_text("utf-8"),
+    }
+    files = [file for file in PACKAGE.rglob("*") if file.suffix in (".py", ".toml") and file.is_file()]
+    texts |= {f"d2lrnn/{file.relative_to(PACKAGE).as_posix()}": file.read_text("utf-8") for file in files}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in sorted(texts.items()):
+            info = zipfile.ZipInfo(name)  # without a date: the same course gives the same archive
+            mode = 0o755 if text.startswith("#!") else 0o600 if name == "seed" else 0o644
+            info.external_attr = (stat.S_IFREG | mode) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, text.encode())
+
+
+def requirements() -> str:
+    """What pip has to install, in the versions that are installed here."""
+    lines = []
+    for name in NEEDED:
+        versions = {found.version for found in metadata.distributions(name=name)}
+        if name == "mxnet" and not versions:  # mxnet-cu112 goes by another name, and Gradescope has no GPU
+            versions = {"1.9.1"}
+        lines.append(f"{name}=={versions.pop()}")
+    return "\n".join([*lines, 'tomli==2.0.1; python_version < "3.11"', ""])

@@ -1,0 +1,378 @@
+"""One submission and all cases become marks: what `check` shows a student and `grade` gives points for.
+
+The submission itself is only ever handed to the jail. A case is asked with its public example and, where
+there is a seed, with hidden inputs drawn from it; what comes back is judged here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .case import Case, Verdict, verdict
+from .jail import Call, Jail, Reply
+from .leans import support
+from .submissions import Cell, Submission, clean_line
+from .wire import WireError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+POINTS_FILE = Path(__file__).with_name("points.toml")
+HIDDEN_DRAWS = 2  # a case
+# So often a function, and a submission, may let us wait for nothing: a class does not wait for one student.
+WAITS_OF_A_FUNCTION, WAITS = 3, 6
+LOAD = """
+def drive(s, names):
+    return [name for name in names if name in vars(s)]
+"""
+RUN_CELLS = """
+def drive(s, cells):
+    namespace, errors = {"__name__": "submission"}, []
+    for text in cells:
+        try:
+            exec(compile(text, "<submission>", "exec", dont_inherit=True), namespace)
+            errors.append("")
+        except BaseException as error:
+            errors.append(f"{type(error).__name__}: {error}"[:200])
+    return errors
+"""
+ASK_ALL = """
+def drive(s, questions):
+    answers = []
+    for driver, inputs in questions:
+        names = {"__name__": "driver"}
+        exec(compile(driver, "driver.py", "exec", dont_inherit=True), names)
+        answers.append(names["drive"](s, **inputs))
+    return answers
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one case. hidden: None where it was not asked with hidden inputs."""
+
+    function: str
+    case: str
+    lesson: int
+    example: bool
+    hidden: bool | None
+    message: str = ""  # about the example: it may be shown; nothing is ever said about hidden inputs
+    missing: bool = False  # the function is not written yet
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What came of one submission. status: "graded", "error" (it cannot be run) or "unreadable"."""
+
+    submission: str
+    file: str
+    status: str
+    outcomes: tuple[Outcome, ...]
+    note: str = ""
+    digest: str = ""  # of its text
+    suspicions: tuple[dict[str, Any], ...] = ()
+    tier: str = ""
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass
+class Exam:
+    """The cases, with inputs and right answers made once for a whole class. seed None: examples only."""
+
+    cases: Sequence[Case]
+    seed: int | None = None
+    _answers: dict[tuple[str, str, int], tuple[dict, Any]] = field(default_factory=dict)
+
+    def functions(self) -> dict[str, list[Case]]:
+        """The cases of every function, in order."""
+        cases: dict[str, list[Case]] = {}
+        for case in self.cases:
+            cases.setdefault(case.function, []).append(case)
+        return cases
+
+    def inputs(self, case: Case, k: int) -> dict[str, Any]:
+        """The k-th inputs of a case: 0 is the public example, the others depend on nothing but the seed."""
+        if k == 0:
+            return case.example
+        assert self.seed is not None
+        name = f"{case.function}: {case.name}"
+        return case.draw(np.random.default_rng([self.seed, zlib.crc32(name.encode()), k]))
+
+    def question(self, case: Case, k: int) -> tuple[dict[str, Any], Any]:
+        """The k-th inputs of a case and the right answer to them."""
+        key = case.function, case.name, k
+        if key not in self._answers:
+            inputs = self.inputs(case, k)
+            self._answers[key] = inputs, case.expected(inputs)
+        return self._answers[key]
+
+    @property
+    def num_hidden(self) -> int:
+        """How many hidden questions a case has."""
+        return 0 if self.seed is None else HIDDEN_DRAWS
+
+    def prepare(self) -> None:
+        """Make all inputs and answers now, before the first submission."""
+        for case in self.cases:
+            for k in range(self.num_hidden + 1):
+                self.question(case, k)
+
+
+def mark(submission: Submission, exam: Exam, jail: Jail) -> Marks:
+    """Ask a submission everything. The same submission and the same seed give the same outcomes."""
+    return _Marking(submission, exam, jail).marks()
+
+
+class _Marking:
+    def __init__(self, submission: Submission, exam: Exam, jail: Jail) -> None:
+        self.submission, self.exam, self.jail = submission, exam, jail
+        self.digest = submission.digest
+        self.suspicions: list[dict[str, Any]] = []
+        self.notes = [submission.note] if submission.note else []
+        self.waits = 0  # how often it made us wait for nothing
+        self.defined: set[str] = set()  # the graded names that are there
+
+    def marks(self) -> Marks:
+        status, problem = "unreadable", self.submission.problem
+        if not problem:
+            problem = self._load()
+            status = "error" if problem else "graded"
+        if problem:
+            outcomes = [self._without_asking(case, problem) for case in self.exam.cases]
+        else:
+            outcomes = list(self._outcomes())
+            self._suspect_tables(outcomes)
+        return Marks(
+            submission=self.submission.name,
+            file=self.submission.file,
+            status=status,
+            outcomes=tuple(outcomes),
+            note=clean_line("; ".join(filter(None, [problem, *self.notes])), 500),
+            digest=self.digest,
+            suspicions=tuple(self.suspicions),
+            tier=self.jail.tier,
+            lacking=tuple(self.jail.lacking),
+        )
+
+    def _load(self) -> str:
+        """Why the submission cannot be run at all, or nothing. Cells of a notebook that fail are dropped."""
+        if len(self.submission.cells) > 1:
+            texts = [cell.text for cell in self.submission.cells]
+            reply = self.jail.ask(Call("", RUN_CELLS, {"cells": texts}))
+            if reply.ok and isinstance(reply.value, list) and len(reply.value) == len(texts):
+                self._leave_out(reply.value)
+        names = list(self.exam.functions())
+        reply = self._ask(Call(self.submission.source, LOAD, {"names": names}), "", "")
+        if reply.ok and isinstance(reply.value, list):
+            self.defined = {name for name in reply.value if isinstance(name, str)}
+        return "" if reply.ok else _cannot_run(reply)
+
+    def _leave_out(self, errors: list[Any]) -> None:
+        kept: list[Cell] = []
+        for cell, error in zip(self.submission.cells, errors):  # of cells that only try things out, no word
+            if error and re.search(r"^(def|class) ", cell.text, re.M):
+                self.notes.append(clean_line(f"code cell {cell.number} is left out: {error}"))
+            if not error:
+                kept.append(cell)
+        self.submission = replace(self.submission, cells=tuple(kept) or (Cell(1, "pass"),))
+
+    def _outcomes(self) -> Iterator[Outcome]:
+        for function, cases in self.exam.functions().items():
+            before = self.waits
+            if function not in self.defined:
+                yield from (self._without_asking(case, "not written yet", missing=True) for case in cases)
+                continue
+            if self.waits < WAITS and self._all_right(cases):
+                hidden = True if self.exam.num_hidden else None
+                yield from (Outcome(function, case.name, case.lesson, True, hidden) for case in cases)
+                continue
+            for case in cases:  # one by one, to see what is not right
+                if self.waits >= WAITS:
+                    yield self._without_asking(case, f"not asked: {WAITS} questions had no answer in time")
+                elif self.waits - before >= WAITS_OF_A_FUNCTION:
+                    yield self._without_asking(case, f"not asked: {function} had no answer in time too often")
+                else:
+                    yield self._outcome(case)
+
+    def _all_right(self, cases: Sequence[Case]) -> bool:
+        """Ask a function all its questions at once: most are right, and this is several times faster."""
+        asked = [
+            (case, *self.exam.question(case, k)) for case in cases for k in range(self.exam.num_hidden + 1)
+        ]
+        questions = [[case.driver, inputs] for case, inputs, _ in asked]
+        text, lent = support(cases[0].function)
+        seconds = max(case.seconds for case in cases)
+        call = Call(self.submission.source, ASK_ALL, {"questions": questions}, text, lent, seconds)
+        try:
+            reply = self._ask(call, cases[0].function, "")
+        except WireError:  # too much for one question
+            return False
+        if not reply.ok or not isinstance(reply.value, list) or len(reply.value) != len(asked):
+            return False
+        return all(
+            verdict(case, inputs, Reply(True, answer), expected).ok
+            for (case, inputs, expected), answer in zip(asked, reply.value)
+        )
+
+    def _without_asking(self, case: Case, message: str, *, missing: bool = False) -> Outcome:
+        hidden = None if self.exam.seed is None else False
+        return Outcome(case.function, case.name, case.lesson, False, hidden, message, missing)
+
+    def _outcome(self, case: Case) -> Outcome:
+        """Hidden questions are asked only where the example is right, and until one of them is not."""
+        found, stage = self._answer(case, 0)
+        hidden: bool | None = None
+        if self.exam.num_hidden:
+            hidden = found.ok and all(self._answer(case, k)[0].ok for k in range(1, self.exam.num_hidden + 1))
+        return Outcome(
+            function=case.function,
+            case=case.name,
+            lesson=case.lesson,
+            example=found.ok,
+            hidden=hidden,
+            message=found.message,
+            missing=stage == "missing",
+        )
+
+    def _answer(self, case: Case, k: int) -> tuple[Verdict, str]:
+        inputs, expected = self.exam.question(case, k)
+        text, lent = support(case.function)
+        call = Call(self.submission.source, case.driver, inputs, text, lent, seconds=case.seconds)
+        reply = self._ask(call, case.function, case.name)
+        return verdict(case, inputs, reply, expected), "" if reply.ok else reply.stage
+
+    def _ask(self, call: Call, function: str, case: str) -> Reply:
+        reply = self.jail.ask(call)
+        self.waits += reply.stage in ("time", "memory", "output")
+        found = list(reply.suspicions)
+        if case and reply.stage in ("died", "wire", "memory", "output"):
+            found.append(f"ended as «{reply.stage}»")
+        self.suspicions += [
+            {"function": function, "case": case, "what": clean_line(what, 300)}
+            for what in found
+            if not any(old["function"] == function and old["what"] == what for old in self.suspicions)
+        ]
+        if reply.line is None:
+            return reply
+        error = re.sub(r" \(submission\.py, line \d+\)$", "", reply.error)  # a SyntaxError's own words
+        return replace(reply, line=None, error=f"{error} ({self.submission.place(reply.line)})")
+
+    def _suspect_tables(self, outcomes: Iterable[Outcome]) -> None:
+        """Right for all examples, which everybody can read, and for nothing else: a list of answers?"""
+        functions: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            functions.setdefault(outcome.function, []).append(outcome)
+        for function, asked in functions.items():
+            if all(outcome.example and outcome.hidden is False for outcome in asked):
+                what = f"right for all {len(asked)} examples, wrong for hidden inputs"
+                self.suspicions.append({"function": function, "case": "", "what": what})
+
+
+def _cannot_run(reply: Reply) -> str:
+    what = {
+        "import": reply.error,
+        "time": "it comes to no end; put what is not a definition under if __name__ == '__main__'",
+        "memory": "it asks for more memory than there is",
+        "output": "it prints far too much",
+        "died": "it ends the process",
+    }.get(reply.stage, reply.error or reply.stage)
+    return f"cannot be run: {what}"
+
+
+# --- points ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Points:
+    """What a case is worth. public: the share of it that is earned by the public example alone."""
+
+    public: float
+    of_case: dict[tuple[str, str], float]
+
+    def earned(self, outcome: Outcome) -> float:
+        """The points for what came of a case."""
+        worth = self.of_case[outcome.function, outcome.case]
+        if not outcome.example:
+            return 0.0
+        return worth if outcome.hidden else worth * self.public
+
+    def worth(self, outcome: Outcome) -> float:
+        """The points for a case without a fault."""
+        return self.of_case[outcome.function, outcome.case]
+
+    def score(self, outcomes: Iterable[Outcome]) -> float:
+        """The sum, without the dust of floating point."""
+        return round(sum(self.earned(outcome) for outcome in outcomes), 6)
+
+    def max_score(self, outcomes: Iterable[Outcome]) -> float:
+        """What could have been had."""
+        return round(sum(self.worth(outcome) for outcome in outcomes), 6)
+
+
+def read_points(path: Path, cases: Iterable[Case]) -> Points:
+    """The points of cases from a .toml file: a table for every function, a line for every case (default 1).
+
+    Raises:
+        ValueError: it is no TOML, names what is not there, or a value is no number from 0 up.
+        OSError: it cannot be read.
+    """
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: no TOML ({error})") from None
+    public = _number(path, "public", tables.pop("public", 0.3), 1)
+    known: dict[str, set[str]] = {}
+    for case in cases:
+        known.setdefault(case.function, set()).add(case.name)
+    for function, table in tables.items():
+        if function not in known:
+            raise ValueError(f"{path}: [{function}] is no graded function: give one of {', '.join(known)}")
+        if not isinstance(table, dict):
+            raise ValueError(f"{path}: {function} is no table: write [{function}] above its cases")
+        for name in table:
+            if name not in known[function]:
+                raise ValueError(
+                    f"{path}: [{function}] has no case {name!r}; --write-points FILE shows them all"
+                )
+    values = {
+        (function, name): _number(path, f"[{function}] {name!r}", tables.get(function, {}).get(name, 1))
+        for function, names in known.items()
+        for name in names
+    }
+    return Points(public, values)
+
+
+def _number(path: Path, name: str, value: Any, largest: float = 1e6) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= largest:
+        raise ValueError(f"{path}: {name} = {value!r}: give a number from 0 to {largest:g}")
+    return float(value)
+
+
+def write_points(points: Points, cases: Iterable[Case]) -> str:
+    """A file that an instructor can edit and read_points can read."""
+    lines = [
+        "# Points of every case. `public`: the share that is earned when only the public example is right."
+    ]
+    lines += [f"public = {points.public:g}"]
+    function = ""
+    for case in cases:
+        if case.function != function:
+            function = case.function
+            lines += ["", f"[{function}]  # lesson {case.lesson}"]
+        lines.append(f"{_quoted(case.name)} = {points.of_case[function, case.name]:g}")
+    return "\n".join([*lines, ""])
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

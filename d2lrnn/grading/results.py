@@ -1,0 +1,213 @@
+"""The results of a class: a folder with its seed, its points, what came of every submission, and the reports.
+
+Several processes share the work; each has a jail of its own, and none ever imports a submission. What came of
+a submission is kept as soon as it is known, without points: these are counted when the reports are written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import multiprocessing.util
+import os
+import secrets
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from d2lrnn.checkpoint import write_atomically
+
+from . import report
+from .cases import CASES
+from .jail import Jail
+from .marking import POINTS_FILE, Exam, Marks, Outcome, mark, read_points, write_points
+from .submissions import Submission
+
+PACKAGE = Path(__file__).resolve().parent.parent
+_jail: Jail | None = None  # of this process
+_work: tuple[Exam, str] | None = None  # what this process of the pool marks with: an exam, an isolation
+
+
+def new_seed() -> int:
+    """A seed that nobody can guess."""
+    return secrets.randbits(128)
+
+
+def read_seed(seed: str) -> int:
+    """The number in a file, or the number itself.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = Path(seed).read_text("utf-8").strip() if os.path.isfile(seed) else seed
+    if not text.isdecimal():
+        raise ValueError(f"--seed {seed}: give a whole number from 0 up, or a file that holds one")
+    return int(text)
+
+
+class Results:
+    """The folder of results: its seed and its points, what was graded before, and the reports."""
+
+    def __init__(self, path: Path, seed: str | None, points: str | None) -> None:
+        self.path = path
+        kept = path / "points.toml"
+        source = Path(points) if points else kept if kept.exists() else POINTS_FILE
+        self.points = read_points(source, CASES)
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in ("outcomes", "feedback"):
+            (path / folder).mkdir(exist_ok=True)
+        self.seed = self._keep_seed(None if seed is None else read_seed(seed))
+        self._write("points.toml", write_points(self.points, CASES))
+
+    def grade(self, submissions: Sequence[Submission], exam: Exam, isolation: str, jobs: int) -> None:
+        """Mark what was not marked before, and write the reports about all that is in the folder."""
+        before = {s.name: self._outcomes_of(s, exam, isolation) for s in submissions}
+        todo = [s for s in submissions if before[s.name] is None]
+        if len(todo) < len(submissions):
+            print(f"{len(submissions) - len(todo)} of {len(submissions)} were graded before")
+        with tqdm(total=len(todo), unit=" submissions", disable=None, leave=False, dynamic_ncols=True) as bar:
+            for submission, marks in _mark_all(todo, exam, isolation, jobs):
+                self._keep(submission, marks, exam, isolation)
+                bar.set_postfix_str(marks.submission, refresh=False)
+                bar.update()
+        self.report(exam)
+
+    def report(self, exam: Exam) -> None:
+        """grades.csv, suspicions.jsonl, and a feedback.html and a results.json for every submission."""
+        all_marks, others = [], 0
+        for file in sorted((self.path / "outcomes").glob("*.json")):
+            kept = json.loads(file.read_text("utf-8"))
+            if kept["exam"] == _exam_key(exam):
+                all_marks.append(_marks(kept["marks"]))
+            else:
+                others += 1
+        for marks in all_marks:
+            folder = Path("feedback") / marks.submission
+            (self.path / folder).mkdir(exist_ok=True)
+            self._write(folder / "feedback.html", report.feedback_html(marks, self.points))
+            self._write(
+                folder / "results.json", json.dumps(report.results_json(marks, self.points), indent=1)
+            )
+        self._write("grades.csv", report.grades_csv(all_marks, self.points))
+        self._write("suspicions.jsonl", report.suspicions_jsonl(all_marks))
+        print(report.class_table(all_marks, self.points))
+        print(f"isolation: {', '.join(sorted({report.isolation(marks) for marks in all_marks}))}")
+        if others:
+            print(f"{others} graded earlier with other cases are left out: give them again")
+        print(f"{self.path}/ holds grades.csv, suspicions.jsonl and feedback/")
+
+    def _keep_seed(self, given: int | None) -> int:
+        file = self.path / "seed"
+        if file.exists():
+            kept = read_seed(str(file))
+            if given not in (None, kept):
+                raise ValueError(
+                    f"{self.path} was graded with another seed: leave --seed away, or give another --out"
+                )
+            return kept
+        seed = new_seed() if given is None else given
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(f"{seed}\n")
+        return seed
+
+    def _outcomes_of(self, submission: Submission, exam: Exam, isolation: str) -> Marks | None:
+        try:
+            kept = json.loads((self.path / "outcomes" / f"{submission.name}.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = kept["exam"] == _exam_key(exam) and kept["submission"] == _submission_key(
+            submission, isolation
+        )
+        return _marks(kept["marks"]) if same else None
+
+    def _keep(self, submission: Submission, marks: Marks, exam: Exam, isolation: str) -> None:
+        kept = {
+            "exam": _exam_key(exam),
+            "submission": _submission_key(submission, isolation),
+            "marks": dataclasses.asdict(marks),
+        }
+        self._write(Path("outcomes") / f"{submission.name}.json", json.dumps(kept, indent=1))
+
+    def _write(self, name: str | Path, text: str) -> None:
+        write_atomically(self.path / name, text.encode())
+
+
+def _marks(kept: dict[str, Any]) -> Marks:
+    outcomes = tuple(Outcome(**outcome) for outcome in kept.pop("outcomes"))
+    suspicions, lacking = tuple(kept.pop("suspicions")), tuple(kept.pop("lacking"))
+    return Marks(**kept, outcomes=outcomes, suspicions=suspicions, lacking=lacking)
+
+
+def _exam_key(exam: Exam) -> str:
+    """Another seed, other cases, another version of this package: other outcomes."""
+    names = "\n".join(f"{case.function}: {case.name}" for case in exam.cases)
+    return hashlib.sha256(f"{exam.seed}\n{_package_key()}\n{names}".encode()).hexdigest()
+
+
+@cache
+def _package_key() -> str:
+    texts = [file.read_bytes() for file in sorted(PACKAGE.rglob("*.py"))]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+
+def _submission_key(submission: Submission, isolation: str) -> str:
+    return hashlib.sha256(
+        f"{submission.digest}\n{submission.file}\n{submission.note}\n{isolation}".encode()
+    ).hexdigest()
+
+
+def _mark_all(
+    submissions: Sequence[Submission], exam: Exam, isolation: str, jobs: int
+) -> Iterator[tuple[Submission, Marks]]:
+    """Every submission with its marks, as they get ready: each of the processes has a jail of its own."""
+    if not submissions:
+        return
+    exam.prepare()  # before the fork, so that it is done once
+    jobs = min(jobs, len(submissions))
+    if jobs <= 1 or "fork" not in multiprocessing.get_all_start_methods():
+        try:
+            yield from ((submission, _mark(submission, exam, isolation)) for submission in submissions)
+        finally:
+            _close_jail()
+        return
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, context, _begin_worker, (exam, isolation)) as pool:
+        futures = {pool.submit(_mark_here, submission): submission for submission in submissions}
+        try:
+            yield from ((futures[future], future.result()) for future in as_completed(futures))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker(exam: Exam, isolation: str) -> None:
+    """In a process of the pool: Ctrl-C is the parent's affair."""
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _work = exam, isolation
+    multiprocessing.util.Finalize(None, _close_jail, exitpriority=1)
+
+
+def _mark_here(submission: Submission) -> Marks:
+    assert _work
+    return _mark(submission, *_work)
+
+
+def _mark(submission: Submission, exam: Exam, isolation: str) -> Marks:
+    global _jail
+    if _jail is None:
+        _jail = Jail(isolation)
+    return mark(submission, exam, _jail)
+
+
+def _close_jail() -> None:
+    global _jail
+    if _jail is not None:
+        _jail.close()
+    _jail = None

@@ -1,0 +1,292 @@
+"""What a worker takes away from itself before it sees a submission. Beyond rlimits this is Linux only.
+
+Each layer stands when another is not to be had. Namespaces leave no network, no other processes, and a root
+directory in which nothing else exists. A user of its own owns nothing. Landlock lets it read Python and write
+to one scratch directory. seccomp refuses the system calls that these do not cover, and new processes. Forks
+inherit all of it, and nothing can undo it. Landlock and seccomp belong to a thread: they are put on while
+there is only one.
+
+Own ctypes, not the packages for Landlock and seccomp: those would have to be readable inside, or need
+libseccomp.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import glob
+import math
+import os
+import platform
+import re
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+if TYPE_CHECKING or __package__:
+    from d2lrnn.grading import seccomp
+else:  # in the worker, which is run by path
+    import seccomp
+
+MAX_FILE = 16 * 2**20
+MAX_FILES = 64
+MAX_THREADS = 256
+FILES = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom")
+LIBRARIES = [
+    folder.format(platform.machine())
+    for folder in ("/lib64", "/usr/lib64", "/lib/{}-linux-gnu", "/usr/lib/{}-linux-gnu")
+]
+# The reference and what leads to it, and other folders of packages: a copy could lie there.
+HIDDEN = re.compile(r".*d2l.*|(site|dist)-packages|python[\d.]*")
+
+
+def enter(
+    isolation: str, *, scratch: str, root: str, uid: Optional[int] = None, namespaces: bool = True
+) -> list[str]:
+    """Give up all that a submission must not have; return what this system cannot take away, and why.
+
+    scratch is the one directory to write to, root an empty one to build the new root directory on, uid the
+    user to become (None: stay). What is on sys.path can still be read. "minimal" asks for nothing but
+    rlimits.
+    """
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform != "linux":
+        return [] if isolation == "minimal" else ["everything but rlimits: this is not Linux"]
+    with contextlib.suppress(OSError):
+        _write("/proc/self/oom_score_adj", "1000")  # when the machine runs out of memory, this goes first
+    user, threads = os.getuid(), _count_threads()
+    lacking = [] if isolation == "minimal" else _enter_layers(scratch, root, uid, namespaces)
+    _limit(resource.RLIMIT_NPROC, MAX_THREADS + (threads if os.getuid() == user else 0))
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)  # daemons come back to it, and are found
+    keep_private()  # from its own forks
+    return lacking
+
+
+def enter_call(isolation: str, seconds: float, memory: int) -> None:
+    """Limit the process of one call, before it runs the submission."""
+    _limit(resource.RLIMIT_AS, memory)
+    _limit(resource.RLIMIT_CPU, 2 * math.ceil(seconds) + 1)
+    _limit(resource.RLIMIT_FSIZE, MAX_FILE)
+    _limit(resource.RLIMIT_NOFILE, MAX_FILES)
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if isolation != "minimal" and platform.machine() == seccomp.MACHINE:
+            _filter_calls(seccomp.FOR_A_CALL)
+
+
+def keep_private() -> None:
+    """Close this process's memory and environment to other processes of the same user."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_DUMPABLE, 0)
+
+
+def _enter_layers(scratch: str, root: str, uid: Optional[int], namespaces: bool) -> list[str]:
+    lacking: list[str] = []
+
+    def layer(name: str, put_on: Callable[..., None], *args: Any) -> bool:
+        try:
+            put_on(*args)
+        except OSError as exc:
+            lacking.append(f"{name}: {exc.strerror}")
+            return False
+        return True
+
+    readable = readable_paths([*LIBRARIES, *sys.path])
+    unshared = layer("namespaces", _unshare, namespaces)
+    if unshared:
+        layer("root directory of its own", _change_root, root, readable, scratch)
+    layer("user of its own", _become, uid, readable, scratch)
+    layer("Landlock", _restrict_files, readable, scratch)
+    layer("seccomp", _filter_calls, seccomp.FOR_ALL)
+    if unshared:
+        _go_on_as_first_process()
+    return lacking
+
+
+def _limit(what: int, most: int) -> None:
+    """Set a limit for good; one that is lower already stays."""
+    hard = resource.getrlimit(what)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
+
+
+def _count_threads() -> int:
+    """Return how many threads our user has now: the kernel's limit counts them all."""
+    threads = 0
+    for stat in glob.glob("/proc/[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            if os.stat(stat).st_uid == os.getuid():
+                with open(stat, "rb") as file:
+                    threads += int(file.read().rpartition(b")")[2].split()[17])
+    return threads
+
+
+# --- files ---
+
+
+def readable_paths(folders: Iterable[str]) -> list[str]:
+    """Return the entries of these folders but for the hidden ones, and the single files that Python needs."""
+    found = [*FILES, *glob.glob("/usr/lib/*.so*"), *glob.glob(f"{sys.base_prefix}/lib/*.so*")]
+    for folder in filter(os.path.isdir, folders):
+        found += sorted(os.path.join(folder, name) for name in os.listdir(folder))
+    return [
+        path
+        for path in dict.fromkeys(found)
+        if os.path.exists(path) and not HIDDEN.fullmatch(os.path.basename(path))
+    ]
+
+
+def _restrict_files(readable: Sequence[str], scratch: str) -> None:
+    """Let this process read these paths and write below scratch: no other files, no TCP, no signals."""
+    abi = _syscall(LANDLOCK_CREATE_RULESET, None, 0, 1)
+    files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
+    ruleset = struct.pack("<QQQ", files, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
+    fd = _syscall(LANDLOCK_CREATE_RULESET, ruleset, len(ruleset), 0)
+    write_file, read_file, read_dir = 1 << 1, 1 << 2, 1 << 3
+    # remove, make, rename and truncate directories and files; no links, pipes, sockets or devices
+    manage = write_file | read_file | read_dir | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 13 | 1 << 14
+    # To import is to list a folder. The right goes down the tree: names of hidden files show, no more.
+    rules = dict.fromkeys(filter(os.path.isdir, sys.path), read_dir)
+    rules.update(dict.fromkeys(readable, read_file | read_dir))
+    rules.update({"/dev/null": read_file | write_file, scratch: manage})
+    for path, access in rules.items():
+        beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        access &= files if os.path.isdir(path) else read_file | write_file
+        _syscall(LANDLOCK_ADD_RULE, fd, 1, struct.pack("<Qi", access, beneath), 0)
+        os.close(beneath)
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _syscall(LANDLOCK_RESTRICT_SELF, fd, 0)
+    os.close(fd)
+    if abi < 3:
+        raise OSError(0, "before Linux 6.2 it does not keep files from being cut short")
+
+
+# --- namespaces and users ---
+
+
+def _unshare(allowed: bool) -> None:
+    """Leave the network, mounts, processes and shared memory of the others."""
+    if not allowed:
+        raise OSError(0, "not asked for")
+    try:
+        _call(_libc.unshare, CLONE_NEW)
+    except PermissionError:  # not root, or root of a container: it may, in a user namespace of its own
+        uid, gid = os.getuid(), os.getgid()
+        _call(_libc.unshare, CLONE_NEWUSER)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+        _call(_libc.unshare, CLONE_NEW)
+
+
+def _change_root(root: str, readable: Sequence[str], scratch: str) -> None:
+    """Make root the root directory: an empty file system, into which only these paths are mounted."""
+    _mount(None, "/", None, MS_REC | MS_PRIVATE)
+    _mount("tmpfs", root, "tmpfs", 0, "mode=755,size=4m")
+    os.umask(0o022)
+    for path in readable:
+        if os.path.isdir(path):
+            os.makedirs(root + path, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(root + path), exist_ok=True)
+            os.close(os.open(root + path, os.O_CREAT))
+        _mount(path, root + path, None, MS_BIND | MS_REC)
+    os.makedirs(root + scratch)
+    os.umask(0o077)
+    attributes = struct.pack("<QQQQ", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0, 0)
+    _syscall(MOUNT_SETATTR, AT_FDCWD, root.encode(), AT_RECURSIVE, attributes, len(attributes))
+    _mount(scratch, root + scratch, None, MS_BIND)
+    os.chdir(root)
+    _syscall(PIVOT_ROOT[platform.machine()], b".", b".")
+    _call(_libc.umount2, b".", MNT_DETACH)
+    os.chdir("/")
+
+
+def _become(uid: Optional[int], readable: Sequence[str], scratch: str) -> None:
+    """Become a user who owns nothing but scratch; keep no capability in any case."""
+    try:
+        if uid is not None:
+            closed = [
+                folder for folder in {os.path.dirname(path) for path in readable} if not _is_open(folder)
+            ]
+            if closed:
+                raise OSError(0, f"only root may enter {min(closed)}")
+            os.chown(scratch, uid, uid)
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+    finally:
+        _call(_libc.capset, struct.pack("<Ii", 0x20080522, 0), bytes(24))
+
+
+def _is_open(folder: str) -> bool:
+    """Return whether every user may enter this folder."""
+    return bool(os.stat(folder).st_mode & 0o001) and (folder == "/" or _is_open(os.path.dirname(folder)))
+
+
+def _go_on_as_first_process() -> None:
+    """Go on as process 1 of the new namespace: when it ends, the kernel kills all others in there."""
+    child = os.fork()
+    if child:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.closerange(3, 256)
+        os.waitpid(child, 0)
+        os._exit(0)
+
+
+# --- the kernel ---
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 317, 1, 1
+MOUNT_SETATTR, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, AT_FDCWD, AT_RECURSIVE = 442, 1, 2, -100, 0x8000
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x1000, 0x4000, 0x40000, 2
+CLONE_NEWUSER = 0x10000000
+CLONE_NEW = (
+    0x20000 | 0x4000000 | 0x8000000 | 0x20000000 | 0x40000000
+)  # mounts, host name, IPC, processes, network
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _filter_calls(program: bytes) -> None:
+    """Let the kernel run this program of `seccomp` on each system call of this process and its threads."""
+    if platform.machine() != seccomp.MACHINE:
+        raise OSError(0, f"no table of system calls for {platform.machine()}")
+    steps = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("<HxxxxxxQ", len(program) // 8, ctypes.addressof(steps))
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if _syscall(SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, header):
+        raise OSError(0, "a thread has a filter of its own")
+
+
+def _call(function: Callable[..., int], *args: Any) -> int:
+    result = function(*args)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def _syscall(number: int, *args: Any) -> int:
+    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in (number, *args)]
+    return _call(_libc.syscall, *wide)
+
+
+def _prctl(option: int, value: int) -> None:
+    _call(_libc.prctl, option, *map(ctypes.c_ulong, (value, 0, 0, 0)))
+
+
+def _mount(source: Optional[str], target: str, kind: Optional[str], flags: int, data: str = "") -> None:
+    names = [None if name is None else name.encode() for name in (source, target, kind)]
+    _call(_libc.mount, *names, ctypes.c_ulong(flags), data.encode() or None)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)

@@ -1,0 +1,286 @@
+"""The student's copy of the lessons: signatures and docstrings from the package's own source, without bodies.
+
+Made from the syntax trees of the modules each time it is asked for, so that it cannot drift from them.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from d2lrnn import CHAPTERS
+
+PACKAGE = Path(__file__).resolve().parent.parent
+LESSON_OF = {name: lesson for lesson, (_, names) in CHAPTERS.items() for name in names.split()}
+EXPLANATION = """\
+Your versions of the functions of d2lrnn: your own lines take the place of raise NotImplementedError.
+
+    python -m d2lrnn.assignment check {file}
+
+says what is right, what is not, and what is not written yet. Each function is checked with our versions of
+all those before it, so a mistake in one does not spoil the next. What you have not written yourself you may
+import from d2lrnn. Only definitions belong here; what tries them out goes under if __name__ == "__main__".
+"""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One function or class to be written. given: what its signature needs, complete."""
+
+    name: str
+    lesson: int
+    code: str
+    doc: str
+    given: tuple[str, ...]
+    imports: tuple[str, ...]
+
+
+def find_lessons(wanted: Sequence[str] | None) -> list[int]:
+    """The numbers of lessons that are named, or numbered, or of all.
+
+    Raises:
+        ValueError: there is no such lesson.
+    """
+    numbers = {name: lesson for lesson, (name, _) in CHAPTERS.items()}
+    numbers |= {str(lesson): lesson for lesson in CHAPTERS}
+    for word in wanted or []:
+        if word not in numbers:
+            raise ValueError(
+                f"--lesson {word}: give one of {', '.join(name for name, _ in CHAPTERS.values())}"
+            )
+    return sorted({numbers[word] for word in wanted}) if wanted else list(CHAPTERS)
+
+
+def chapter_of(lesson: int, language: str = "en") -> str:
+    """The path of a lesson's chapter in this project."""
+    return f"chapters/{language}/{lesson:02}-{CHAPTERS[lesson][0]}.md"
+
+
+def exercises(lessons: Iterable[int], graded: Iterable[str]) -> list[Exercise]:
+    """The graded names of the lessons, in their order."""
+    wanted = set(graded)
+    return [
+        _exercise(name, lesson)
+        for lesson in lessons
+        for name in CHAPTERS[lesson][1].split()
+        if name in wanted
+    ]
+
+
+def submission_text(lessons: Sequence[int], graded: Iterable[str]) -> str:
+    """A submission.py in which nothing is written yet."""
+    todo = exercises(lessons, graded)
+    parts = [f'"""{EXPLANATION.format(file="submission.py")}"""\n\n{_header(todo)}']
+    lesson, given = 0, set()
+    for exercise in todo:
+        if exercise.lesson != lesson:
+            lesson = exercise.lesson
+            title = f"# Lesson {lesson}: {CHAPTERS[lesson][0]} ({chapter_of(lesson)}) "
+            parts.append(title + "-" * (100 - len(title)))
+        parts += [text for text in exercise.given if text not in given]
+        given |= set(exercise.given)
+        parts.append(exercise.code)
+    return "\n\n\n".join(parts) + "\n"
+
+
+def notebook(lessons: Sequence[int], graded: Iterable[str], folder: Path) -> str:
+    """exercises.ipynb: the same, a cell for each function, with its text and the way to its chapter."""
+    todo = exercises(lessons, graded)
+    cells = [_markdown("# Exercises\n\n" + EXPLANATION.format(file="exercises.ipynb"))]
+    cells.append(_code(_header(todo)))
+    given: set[str] = set()
+    for exercise in todo:
+        new = [text for text in exercise.given if text not in given]
+        given |= set(new)
+        if new:
+            cells.append(_code("\n\n\n".join(new)))
+        cells.append(
+            _markdown(
+                f"## {_plain(exercise.name)}\n\n{_plain(exercise.doc)}\n\n{_link(exercise.lesson, folder)}"
+            )
+        )
+        cells.append(_code(exercise.code))
+    cells.append(_markdown("## How far are you?\n\nRun the next cell as often as you like."))
+    cells.append(_code("from d2lrnn.assignment import check\n\ncheck()", tagged=False))
+    for i, cell in enumerate(cells):
+        cell["id"] = f"cell-{i}"
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    return (
+        json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
+    )
+
+
+def _code(text: str, *, tagged: bool = True) -> dict[str, Any]:
+    metadata = {"tags": ["submission"]} if tagged else {}
+    return {
+        "cell_type": "code", "execution_count": None, "metadata": metadata, "outputs": [],
+        "source": text.splitlines(keepends=True),
+    }  # fmt: skip
+
+
+def _markdown(text: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": text.splitlines(keepends=True)}
+
+
+def _plain(text: str) -> str:
+    """text as Markdown shows it: its stars and underscores are no markup; what is indented is code."""
+    return re.sub(r"([\\*_<>|$\[\]])", r"\\\1", text.replace("``", "`"))
+
+
+def _link(lesson: int, folder: Path) -> str:
+    chapter = chapter_of(lesson)
+    path = PACKAGE.parent / chapter
+    where = (
+        f"[{chapter}]({Path(os.path.relpath(path, folder)).as_posix()})" if path.exists() else f"`{chapter}`"
+    )
+    return f"Lesson {lesson}, {where}"
+
+
+def _header(todo: Sequence[Exercise]) -> str:
+    """The imports: what signatures need, what everybody needs, and what is lent and not written here."""
+    own = {exercise.name for exercise in todo}
+    found = {name for exercise in todo for name in exercise.imports}
+    found |= {
+        "import mxnet as mx",
+        "import numpy as np",
+        "from mxnet import autograd",
+        "from mxnet import nd",
+    }
+    found |= {f"from d2lrnn import {name}" for name in found & set(LESSON_OF) - own}
+    joined: dict[str, list[str]] = {}  # "from mxnet" -> autograd, nd
+    for line in sorted(found - set(LESSON_OF), key=lambda line: (line.startswith("from"), line)):
+        module, _, name = line.partition(" import ")
+        joined.setdefault(module, []).append(name)
+    lines = [
+        f"{module} import {', '.join(names)}" if names[0] else module for module, names in joined.items()
+    ]
+    ours = [line for line in lines if line.startswith("from d2lrnn")]
+    others = [line for line in lines if re.match(r"\w+ (mxnet|numpy)", line)]
+    standard = [line for line in lines if line not in ours + others]
+    blocks = [["from __future__ import annotations"], standard, others, ours]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+# --- from the package's source --------------------------------------------------------------------
+
+
+@cache
+def _source(module: str) -> str:
+    return (PACKAGE / f"{module}.py").read_text("utf-8")
+
+
+@cache
+def _statements(module: str) -> dict[str, ast.stmt]:
+    """Name -> the statement at the top of a lesson that binds it; of an import, only the part that does."""
+    found: dict[str, ast.stmt] = {}
+    for node in ast.parse(_source(module)).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                found[alias.asname or alias.name] = ast.ImportFrom(node.module, [alias], node.level)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                found[alias.asname or alias.name] = ast.Import([alias])
+    return found
+
+
+def _exercise(name: str, lesson: int) -> Exercise:
+    module, called = CHAPTERS[lesson][0], name
+    node = _statements(module)[name]
+    imports = set(_leans_on(module, node))
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):  # init_gru_state = init_rnn_state
+        called = node.value.id
+        other = _statements(module)[called]
+        assert isinstance(other, ast.ImportFrom)
+        assert other.module
+        module = other.module
+        node = _statements(module)[called]
+    assert isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    needs = _Needs(module)
+    needs.visit_signature(node)
+    code = _emptied(module, node, f"{name}: lesson {lesson}, {chapter_of(lesson)}")
+    code = re.sub(rf"^(def|class) {called}\b", rf"\1 {name}", code)
+    imports |= needs.imports - {called}
+    return Exercise(
+        name, lesson, code, ast.get_docstring(node) or "", tuple(needs.given), tuple(sorted(imports))
+    )
+
+
+def _emptied(module: str, node: ast.FunctionDef | ast.ClassDef, message: str) -> str:
+    """The text of a function or a class, with nothing left of a body but its docstring, and a raise."""
+    lines = _source(module).splitlines()
+    parts = [node] if isinstance(node, ast.FunctionDef) else node.body
+    for part in reversed(
+        [part for part in parts if isinstance(part, ast.FunctionDef)]
+    ):  # from below: lines move
+        first = part.body[0]
+        begin = first.end_lineno if ast.get_docstring(part) is not None else first.lineno - 1
+        statement = f"raise NotImplementedError({json.dumps(message, ensure_ascii=False)})"
+        lines[begin : part.end_lineno] = [" " * first.col_offset + statement]
+    removed = len(_source(module).splitlines()) - len(lines)
+    assert node.end_lineno
+    return "\n".join(lines[node.lineno - 1 : node.end_lineno - removed])
+
+
+class _Needs:
+    """What the signatures of an exercise name: imports, and what the module gives (records, types)."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self.imports: set[str] = set()
+        self.given: list[str] = []
+        self._seen: set[str] = set()
+
+    def visit_signature(self, node: ast.AST) -> None:
+        """Look at all that stands outside the bodies of functions."""
+        parts: list[ast.AST] = []
+        for part in [node, *node.body] if isinstance(node, ast.ClassDef) else [node]:
+            if isinstance(part, ast.FunctionDef):
+                parts += [part.args, *filter(None, [part.returns])]
+            elif isinstance(part, ast.AnnAssign):
+                parts.append(part.annotation)
+            elif isinstance(part, ast.ClassDef):
+                parts += part.bases
+        for name in dict.fromkeys(n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)):
+            self._need(name)
+
+    def _need(self, name: str) -> None:
+        node = _statements(self.module).get(name)
+        if node is None or name in self._seen:
+            return
+        self._seen.add(name)
+        if name in LESSON_OF:
+            self.imports.add(name)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            assert node.module
+            inner = _Needs(node.module)
+            inner._need(name)
+            self.imports |= inner.imports
+            self.given += [text for text in inner.given if text not in self.given]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self.imports.add(ast.unparse(node))
+        elif isinstance(node, ast.ClassDef):
+            self.visit_signature(node)
+            lesson = next(number for number, (module, _) in CHAPTERS.items() if module == self.module)
+            self.given.append(_emptied(self.module, node, f"{name}: lesson {lesson}, {chapter_of(lesson)}"))
+        elif isinstance(node, ast.Assign):
+            for used in (n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)):
+                self._need(used)
+            self.given.append(ast.unparse(node))  # a name for a type
+
+
+def _leans_on(module: str, node: ast.stmt) -> Iterator[str]:
+    """The names of the course in a body: what may be taken from d2lrnn."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and part.id in LESSON_OF and part.id in _statements(module):
+            yield part.id

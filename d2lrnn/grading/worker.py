@@ -1,0 +1,258 @@
+"""The untrusted side: a process that locks itself up, loads mxnet once, and forks for each call.
+
+jail.py starts this file as a script, with a clean environment and one socket. The process that forks runs
+nothing of a submission and parses nothing: a question comes as three pipes, which it hands to its child. The
+child reads the question from the first, writes one frame into the second and its prints into the third. What
+it writes is a claim about its own values, which the grader will compare; there is nothing else that could be
+forged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.abc
+import importlib.machinery
+import linecache
+import os
+import random
+import socket
+import struct
+import sys
+import types
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from d2lrnn.grading import sandbox, wire
+else:  # run by path: the package above is what a submission must not see
+    import sandbox
+    import wire
+
+SUBMISSION = "submission.py"
+STATUS = struct.Struct("<i")
+PLOT = b"m"  # the message of a question whose source names matplotlib, which takes a second to import
+
+
+class Missing(AttributeError):
+    """The driver asked for a name that the submission has not."""
+
+
+class Names:
+    """A submission's names as attributes; to set one sets it in the submission too."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.__dict__ = names
+
+    def __getattr__(self, name: str) -> Any:
+        raise Missing(f"there is no {name}")
+
+
+class Shim(types.ModuleType):
+    """What a submission gets for `import d2lrnn`: the lent functions, and placeholders for all others."""
+
+    def __init__(self, support: str) -> None:
+        super().__init__("d2lrnn")
+        self.__path__: list[str] = []
+        exec(compile(support, "d2lrnn", "exec", dont_inherit=True), self.__dict__)
+        self.__all__ = [
+            name
+            for name, value in vars(self).items()
+            if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        ]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def placeholder(*args: Any, **kwargs: Any) -> Any:
+            raise NotImplementedError(f"d2lrnn.{name} is not available while it is graded")
+
+        return placeholder
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # `import d2lrnn.rnn` binds the name to a module; it belongs to the function.
+        if not (isinstance(value, types.ModuleType) and name in vars(self)):
+            super().__setattr__(name, value)
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Answers for d2lrnn and d2l, wherever they are installed: a lesson is the shim, d2l is not there."""
+
+    def find_spec(
+        self, name: str, path: Any = None, target: Any = None
+    ) -> Optional[importlib.machinery.ModuleSpec]:
+        """Say who loads the module of this name: we, nobody, or (None) somebody else."""
+        package = name.partition(".")[0]
+        if package == "d2l":
+            raise ModuleNotFoundError("d2l is not available while a submission is graded", name=name)
+        return importlib.machinery.ModuleSpec(name, self) if package == "d2lrnn" else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        """Return the shim, which `load` has made."""
+        return sys.modules["d2lrnn"]
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Do nothing: the shim is complete."""
+
+
+def main() -> None:
+    """Lock this process up, load what all calls need, and answer until the grader hangs up."""
+    del sys.path[0]  # the folder of this file
+    control = socket.socket(fileno=int(sys.argv[1]))
+    settings = wire.read_frame(control.fileno(), None)
+    hello = {"lacking": [], "error": ""}
+    try:
+        hello["lacking"] = sandbox.enter(**settings)
+        if not (settings["isolation"] == "strict" and hello["lacking"]):
+            warm_up()
+    except Exception as exc:
+        hello["error"] = describe(exc)
+    wire.write_frame(control.fileno(), hello)
+    serve(control, settings["isolation"], settings["scratch"])
+
+
+def warm_up() -> None:
+    """Do once what takes seconds, and what each child would otherwise do again."""
+    import mxnet as mx
+
+    with mx.autograd.record():
+        mx.nd.dot(mx.nd.ones((2, 2)), mx.nd.ones((2, 2))).sum().asscalar()
+    sys.meta_path.insert(0, Finder())
+    gc.collect()
+    gc.freeze()  # the collector of a child need not touch, and so copy, our pages
+
+
+def serve(control: socket.socket, isolation: str, scratch: str) -> None:
+    """Fork for each question, wait for the child, and tell the grader how it ended."""
+    while True:
+        message, pipes, _, _ = socket.recv_fds(control, 1, 3)
+        if not message:
+            return
+        if message == PLOT:
+            with contextlib.suppress(ImportError):
+                importlib.import_module("matplotlib.pyplot")
+        child = os.fork()
+        if child == 0:
+            try:
+                control.close()
+                os.chdir(scratch)
+                answer(isolation, *pipes)
+            except BaseException as exc:
+                print(describe(exc), flush=True)
+            finally:
+                os._exit(1)
+        for fd in pipes:
+            os.close(fd)
+        ended, status = os.wait()
+        while ended != child:  # an orphan that came back to us
+            ended, status = os.wait()
+        control.sendall(STATUS.pack(status))
+
+
+def answer(isolation: str, question: int, reply: int, console: int) -> None:
+    """Run one call in this process, write its reply, and end."""
+    os.dup2(console, 1)
+    os.dup2(console, 2)
+    os.close(console)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    call = wire.read_frame(question, None)
+    os.close(question)
+    sandbox.enter_call(isolation, call["seconds"], call["memory"])
+    result = run(call)
+    sys.stdout.flush()
+    wire.write_frame(reply, result)
+    os._exit(0)
+
+
+def run(call: dict[str, Any]) -> dict[str, Any]:
+    """Return what the driver returned, as plain values, or what went wrong at which stage."""
+    stage = "import"
+    try:
+        driver, inputs = wire.decode(call["question"])
+        seed(zlib.crc32(call["question"]))
+        submission = load(call["source"], call["support"], call["lent"])
+        stage = "call"
+        names: dict[str, Any] = {"__name__": "driver"}
+        exec(compile(driver, "driver.py", "exec", dont_inherit=True), names)
+        value = plain(names["drive"](submission, **inputs))
+        wire.encode(value)  # what cannot be sent is an error of this call
+    except BaseException as exc:
+        return {"ok": False, "stage": stage_of(exc, stage), "error": describe(exc), "line": line_of(exc)}
+    return {"ok": True, "value": value}
+
+
+def seed(number: int) -> None:
+    """The same call draws the same numbers, whatever was asked before it."""
+    import mxnet as mx
+
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002 (what a submission may use)
+    mx.random.seed(number % 2**31)
+
+
+def load(source: str, support: str, lent: Sequence[str]) -> Names:
+    """Run the submission as a module of its own; put the lent functions over its own of these names."""
+    shim = sys.modules["d2lrnn"] = Shim(support)
+    module = sys.modules["submission"] = types.ModuleType("submission")
+    linecache.cache[SUBMISSION] = (len(source), None, source.splitlines(keepends=True), SUBMISSION)
+    exec(compile(source, SUBMISSION, "exec", dont_inherit=True), module.__dict__)
+    module.__dict__.update({name: vars(shim)[name] for name in lent})
+    return Names(module.__dict__)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Turn what a driver returns into values that may be sent: arrays of mxnet into numpy's, subclasses into
+    what they are made of. What is no value at all stays, and the encoder refuses it.
+    """
+    if depth > wire.MAX_DEPTH or value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    if hasattr(value, "asnumpy"):
+        value = value.asnumpy()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
+    if isinstance(value, Mapping):
+        return {plain(key, depth + 1): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [plain(item, depth + 1) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    base = next((kind for kind in (int, float, str, bytes) if isinstance(value, kind)), None)
+    return base(value) if base else value
+
+
+def stage_of(exc: BaseException, stage: str) -> str:
+    """Return the stage at which a call ended: import or call, or the more telling one that exc names."""
+    if isinstance(exc, (Missing, NotImplementedError)):
+        return "missing"
+    if isinstance(exc, MemoryError) or "Failed to allocate CPU Memory" in describe(exc):
+        return "memory"
+    return "wire" if isinstance(exc, wire.WireError) else stage
+
+
+def describe(exc: BaseException) -> str:
+    """Return an exception's name and message, as far as it lets itself be shown."""
+    try:
+        return f"{type(exc).__name__}: {exc}"[:2000].encode(errors="replace").decode()
+    except BaseException:
+        return "an exception that cannot be shown"
+
+
+def line_of(exc: BaseException) -> Optional[int]:
+    """Return the innermost line of the submission that an exception passed through."""
+    if isinstance(exc, SyntaxError) and exc.filename == SUBMISSION:
+        return exc.lineno
+    line, trace = None, exc.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == SUBMISSION:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+if __name__ == "__main__":
+    main()

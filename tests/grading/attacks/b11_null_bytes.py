@@ -1,0 +1,3 @@
+"""A null byte in the source: Python refuses it, and so must the grader, in words."""
+
+# @ "x = '\0'"

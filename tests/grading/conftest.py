@@ -1,0 +1,13 @@
+"""A worker for all tests that need no other: it takes seconds to start."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from d2lrnn.grading.jail import Jail
+
+
+@pytest.fixture(scope="session")
+def jail() -> Iterator[Jail]:
+    with Jail() as jail:
+        yield jail

@@ -1,0 +1,266 @@
+"""The cases are fair and sharp: right work in any style gets all, no work nothing, a mistake its message."""
+
+import ast
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tomllib
+from in_process import answer, mutated, reference, verdicts
+
+import d2lrnn
+from d2lrnn import CHAPTERS
+from d2lrnn.grading.case import Case, Verdict, differs, question, verdict
+from d2lrnn.grading.cases import CASES, GRADED
+from d2lrnn.grading.jail import Call, Jail, Reply
+from d2lrnn.grading.leans import bound, support
+
+HERE = Path(__file__).parent
+MUTANTS = sorted((HERE.parent / "mutants").glob("*.py"))
+MESSAGES = tomllib.loads((HERE / "messages.toml").read_text("utf-8"))
+VARIANTS = sorted((HERE / "variants").glob("*.py"))
+LESSONS = sorted(set(GRADED.values()))
+HIDDEN = 2
+
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.function}: {case.name}")
+
+
+def _defined(source: str) -> set[str]:
+    return {name for statement in ast.parse(source).body for name in bound(statement)}
+
+
+# What the cases are
+
+
+def test_every_name_of_every_lesson_is_graded() -> None:
+    assert {name: number for number, (_, names) in CHAPTERS.items() for name in names.split()} == GRADED
+
+
+def test_cases_come_in_order_and_none_has_the_name_of_another() -> None:
+    assert [case.lesson for case in CASES] == sorted(case.lesson for case in CASES)
+    assert len({(case.function, case.name) for case in CASES}) == len(CASES)
+
+
+@each_case
+def test_hidden_inputs_hang_on_the_seed_alone_and_vary(case) -> None:
+    first, again, other = (case.draw(np.random.default_rng(seed)) for seed in (1, 1, 2))
+
+    assert differs(first, again, atol=0, rtol=0) is None
+    assert not case.example or differs(first, other, atol=0, rtol=0) is not None
+    assert set(first) >= set(inspect.signature(case.drive).parameters) - {"s", "options"}
+
+
+@each_case
+def test_a_driver_runs_alone_and_knows_no_answers(case) -> None:
+    for node in ast.walk(ast.parse(case.driver)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            assert "d2lrnn" not in ast.unparse(node)
+    assert not _defined(case.driver) & set(GRADED)
+
+
+@each_case
+def test_messages_do_not_give_the_code_away(case) -> None:
+    code = inspect.getsource(getattr(d2lrnn, case.function))
+    lines = {line.strip() for line in code.splitlines() if len(line.strip()) > 20}
+
+    for mistake in case.mistakes:
+        assert not [line for line in lines if line in mistake.message]
+        assert (mistake.twin is None) != (mistake.shows is None)
+
+
+# Right work, and none
+
+
+@pytest.mark.slow
+@each_case
+def test_our_own_lessons_get_full_marks_and_an_empty_file_none(case) -> None:
+    assert [v.message for v in verdicts(reference(CHAPTERS[case.lesson][0]), case, HIDDEN)] == [""] * (
+        HIDDEN + 1
+    )
+
+    nothing = verdict(case, case.example, answer("", case, case.example), None)
+    assert (nothing.ok, nothing.message) == (False, "not written yet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda path: path.stem)
+def test_right_work_in_another_style_gets_full_marks(variant: Path) -> None:
+    source = variant.read_text("utf-8")
+    written = _defined(source) & set(GRADED)
+
+    assert written
+    for case in CASES:
+        if case.function in written:
+            assert [v.message for v in verdicts(source, case, HIDDEN)] == [""] * (HIDDEN + 1)
+
+
+def test_every_function_is_written_in_several_styles() -> None:
+    written = [name for variant in VARIANTS for name in _defined(variant.read_text("utf-8"))]
+
+    assert {name for name in GRADED if written.count(name) < 2} == set()
+
+
+# Wrong work
+
+
+@cache
+def _expected(index: int):
+    return CASES[index].expected(CASES[index].example)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda path: path.stem)
+def test_a_mutant_loses_in_the_function_that_it_breaks_alone_and_gets_its_message(mutant: Path) -> None:
+    lesson, mistake = mutant.stem[3:].split("_", 1)
+    function, words = MESSAGES[lesson][mistake]
+    source, _ = mutated(mutant.read_text("utf-8"), lesson)
+
+    lost = []
+    for index, case in enumerate(CASES):
+        if case.lesson == int(mutant.stem[:2]):
+            found = verdict(case, case.example, answer(source, case, case.example), _expected(index))
+            lost += [] if found.ok else [(case.function, found.message)]
+
+    assert {name for name, _ in lost} == {function}
+    assert [message for _, message in lost if words in message]
+
+
+def test_every_mutant_has_a_message_and_every_message_a_mutant() -> None:
+    stems = {(lesson, mistake) for lesson, mistakes in MESSAGES.items() for mistake in mistakes}
+
+    assert stems == {tuple(mutant.stem[3:].split("_", 1)) for mutant in MUTANTS}
+
+
+# How answers are compared
+
+
+NAN, INF = float("nan"), float("inf")
+ARRAY = np.float32([[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (1.00005, 1.0),
+        (1, 1.0),
+        (np.array(1.0), 1.0),
+        (INF, INF),
+        (3, 3),
+        ("分开", "分开"),
+        (None, None),
+        ([1, (2.0, "x")], [1, (2.0, "x")]),
+        ({"a": ARRAY}, {"a": ARRAY + 1e-5}),
+        (ARRAY.astype("float64"), ARRAY),
+        (np.array([1, 2], "int32"), np.array([1, 2])),
+        (np.array([INF, 1.0]), np.array([INF, 1.0])),
+    ],
+)
+def test_what_is_right_within_bounds_does_not_differ(answer, expected) -> None:
+    assert differs(answer, expected) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "sentence"),
+    [
+        (1.0003, 1.0, "1.0003 is wrong"),
+        (NAN, NAN, "nan is wrong"),
+        (NAN, 1.0, "nan is wrong"),
+        (1e300, INF, "1e\\+300 is wrong"),
+        (True, 1.0, "a number is expected, not bool"),
+        (None, 1.0, "a number is expected, not None"),
+        (True, 1, "int is expected, not bool"),
+        ([1], (1,), "tuple is expected, not list"),
+        ([1, 2], [1], "1 items are expected, not 2"),
+        ([[1.0], [2.0]], [[1.0], [3.0]], r"\[1\]\[0\]: 2 is wrong"),
+        ({"a": 1}, {"b": 1}, r"\['b'\] are expected, not \['a'\]"),
+        ({"a": [1.0]}, {"a": [2.0]}, r"a\[0\]: 1 is wrong"),
+        ([1.0], np.float32([1]), r"an array of shape \(1,\) is expected, not list"),
+        (ARRAY.T[:1], ARRAY, r"an array of shape \(2, 2\) is expected, not \(1, 2\)"),
+        (ARRAY.astype(int), ARRAY, "float32 values are expected, not int64"),
+        (ARRAY * NAN, ARRAY * NAN, r"4 of 4 numbers are wrong, the first at \[0, 0\]: nan"),
+        (
+            ARRAY + np.float32([[0, 0], [0, 1]]),
+            ARRAY,
+            r"1 of 4 numbers are wrong, the first at \[1, 1\]: 5.0",
+        ),
+        (np.array([1.0, 5.0]), np.array([1.0, INF]), "1 of 2 numbers are wrong"),
+        (np.array(["a"]), np.array([1]), "int64 values are expected"),
+    ],
+)
+def test_a_difference_is_told_in_one_sentence(answer, expected, sentence) -> None:
+    found = differs(answer, expected)
+
+    assert found and re.match(sentence, found), found
+
+
+ODD = [
+    None,
+    7,
+    "x",
+    [],
+    [[[]]],
+    {},
+    {"data": 3},
+    {"data": [NAN], "label": []},
+    ARRAY,
+    b"",
+    [{}, None],
+    [[NAN]] * 2,
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "index", range(len(CASES)), ids=lambda index: f"{CASES[index].function}: {CASES[index].name}"
+)
+def test_an_odd_answer_is_wrong_and_never_an_error(index: int) -> None:
+    case = CASES[index]
+    for odd in ODD:
+        found = verdict(case, case.example, SimpleNamespace(ok=True, value=odd), _expected(index))
+
+        assert not found.ok and found.message.startswith(case.function), odd
+
+
+@pytest.mark.parametrize("stage", ["import", "call", "time", "memory", "output", "died", "wire"])
+def test_every_failure_has_words(stage: str) -> None:
+    case = next(case for case in CASES if case.function == "grad_clipping")
+    reply = SimpleNamespace(ok=False, stage=stage, error="KeyError: 'x'", line=None)
+
+    found = verdict(case, case.example, reply, None)
+
+    assert not found.ok
+    assert re.match(
+        r"grad_clipping with gradients = \[\[3.0, 4.0\], |the file cannot be run: KeyError", found.message
+    )
+
+
+def test_a_question_shows_its_inputs_rounded_and_the_long_ones_cut() -> None:
+    case = next(case for case in CASES if case.function == "data_iter_random" and "once" in case.name)
+
+    assert question(case, {"x": np.float32([[0.1, 2]]), "sampler": case.function}) == (
+        "data_iter_random with x = [[0.1, 2.0]]"
+    )
+    assert len(question(case, {"corpus": list(range(1000))})) < 110
+
+
+# In a worker
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_worker_gives_our_own_lessons_full_marks_and_an_empty_file_none(lesson: int, jail: Jail) -> None:
+    cases = [(index, case) for index, case in enumerate(CASES) if case.lesson == lesson]
+    source = reference(CHAPTERS[lesson][0])
+
+    def ask(source: str, case: Case) -> Reply:
+        return jail.ask(Call(source, case.driver, case.example, *support(case.function), case.seconds))
+
+    for index, case in cases:
+        assert verdict(case, case.example, ask(source, case), _expected(index)) == Verdict(True)
+    assert verdict(case, case.example, ask("", case), None) == Verdict(False, "not written yet")

@@ -1,0 +1,272 @@
+"""The whole way, with the real jail: a class, from files to reports, again, later, in another order."""
+
+import csv
+import dataclasses
+import json
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from d2lrnn import CHAPTERS, grade
+from d2lrnn.grading import cases, results
+from d2lrnn.grading.jail import Jail
+from d2lrnn.grading.leans import source_of
+from d2lrnn.grading.skeleton import submission_text
+from d2lrnn.grading.submissions import MAX_BYTES
+
+LESSONS = (3, 5, 6)
+SOME = ("--lesson", *(CHAPTERS[lesson][0] for lesson in LESSONS), "-j", "1")
+NAMES = [(CHAPTERS[lesson][0], name) for lesson in LESSONS for name in CHAPTERS[lesson][1].split()]
+RIGHT = source_of(NAMES)
+WRONG = RIGHT.replace(
+    "-nd.pick(nd.log_softmax(logits), label).mean()", "-nd.pick(nd.log_softmax(logits), label).sum()"
+)
+TABLE = (
+    RIGHT.replace("def perplexity(", "def unused(")
+    + "def perplexity(nats):\n    return {0.0: 1.0}.get(nats, 2.0)\n"
+)
+LOOP = RIGHT + "\n\ndef grad_clipping(params, theta):\n    while True:\n        pass\n"
+
+
+def notebook(*cells: str) -> str:
+    return json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells]})
+
+
+@pytest.fixture
+def one_jail(jail: Jail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A jail takes seconds to start: let all tests share one."""
+    monkeypatch.setattr(results, "Jail", lambda isolation: jail)
+    monkeypatch.setattr(results, "_close_jail", lambda: None)
+
+
+@pytest.fixture
+def class_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "class"
+    (folder / "bob").mkdir(parents=True)
+    (folder / "alice.py").write_text(RIGHT)
+    (folder / "bob" / "submission.py").write_text(WRONG)
+    (folder / "carol.ipynb").write_text(notebook("%matplotlib inline", RIGHT, "oops", "def one_hot(:"))
+    (folder / "dave.py").write_text("import numpy\n\nx = (1\n")
+    (folder / "eve.py").write_text(submission_text(LESSONS, [name for _, name in NAMES]))
+    (folder / "frank.py").write_bytes(b"\xff\xfe\0")
+    return folder
+
+
+def grades(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "grades.csv").open() as file:
+        return {row["submission"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_jail")
+class TestClass:
+    def test_is_graded(self, class_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "out"
+
+        code = grade.main([str(class_folder), "--out", str(out), *SOME])
+
+        assert code == 0
+        found = grades(out)
+        assert {name: (row["status"], row["note"]) for name, row in found.items()} == {
+            "alice": ("graded", ""),
+            "bob": ("graded", ""),
+            "carol": ("graded", found["carol"]["note"]),
+            "dave": ("error", "cannot be run: SyntaxError: '(' was never closed (line 3)"),
+            "eve": ("graded", ""),
+            "frank": ("unreadable", "frank.py is not UTF-8 text: save it as UTF-8"),
+        }
+        scores = {name: float(row["score"]) for name, row in found.items()}
+        best = float(found["alice"]["max_score"])
+        assert scores["alice"] == scores["carol"] == best
+        assert scores["dave"] == scores["eve"] == scores["frank"] == 0
+        assert 0 < scores["bob"] < best
+        assert [n for _, n in NAMES if found["bob"][n] != found["alice"][n]] == ["cross_entropy"]
+        assert found["carol"]["note"].startswith(
+            "code cell 4 is left out: SyntaxError"
+        )  # and 3 defines nothing
+        for name in found:
+            page = (out / "feedback" / name / "feedback.html").read_text("utf-8")
+            tests = json.loads((out / "feedback" / name / "results.json").read_text("utf-8"))
+            assert "Isolation: best" in page
+            assert tests["score"] == scores[name]
+        assert "mean" in (out / "feedback" / "bob" / "feedback.html").read_text("utf-8")
+        assert "isolation: best" in capsys.readouterr().out
+        assert stat.S_IMODE((out / "seed").stat().st_mode) == 0o600
+        assert (out / "seed").read_text().strip() not in (out / "feedback/bob/results.json").read_text()
+
+    def test_again_and_in_another_order_it_gets_the_same(self, class_folder: Path, tmp_path: Path) -> None:
+        one, other = tmp_path / "one", tmp_path / "other"
+        (tmp_path / "seed").write_text("123456789\n")
+        files = sorted(map(str, class_folder.iterdir()))
+
+        grade.main([*files, "--out", str(one), "--seed", str(tmp_path / "seed"), *SOME])
+        grade.main([*files[::-1], "--out", str(other), "--seed", "123456789", *SOME])
+
+        assert (one / "grades.csv").read_text() == (other / "grades.csv").read_text()
+        assert (one / "suspicions.jsonl").read_text() == (other / "suspicions.jsonl").read_text()
+
+    def test_what_was_graded_is_not_asked_again(
+        self,
+        class_folder: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        out = tmp_path / "out"
+        asked: list[str] = []
+        mark = results.mark
+
+        def counted(submission: Any, exam: Any, jail: Any) -> Any:
+            asked.append(submission.name)
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            return mark(submission, exam, jail)
+
+        monkeypatch.setattr(results, "mark", counted)
+        assert grade.main([str(class_folder), "--out", str(out), *SOME]) == 130
+        assert "the same command goes on" in capsys.readouterr().err
+        assert grade.main([str(class_folder), "--out", str(out), *SOME]) == 0
+        assert asked == ["alice", "bob", "carol", "carol", "dave", "eve", "frank"]
+
+        del asked[:]
+        late = tmp_path / "zoe.py"
+        late.write_text(RIGHT)
+        before = grades(out)
+        assert grade.main([str(late), "--out", str(out), *SOME]) == 0
+        assert asked == ["zoe"]
+        assert {name: row for name, row in grades(out).items() if name != "zoe"} == before
+        (class_folder / "alice.py").write_text(WRONG)  # handed in again
+        assert grade.main([str(class_folder), "--out", str(out), *SOME]) == 0
+        assert asked == ["zoe", "alice"]
+        assert grades(out)["alice"]["score"] == before["bob"]["score"]
+        lines = [json.loads(line) for line in (out / "suspicions.jsonl").read_text().splitlines()]
+        assert {(line["submission"], line["what"]) for line in lines} == {
+            ("alice", "the same text as bob"), ("bob", "the same text as alice")
+        }  # fmt: skip
+
+    def test_other_points_need_no_questions(
+        self, class_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out, points = tmp_path / "out", tmp_path / "points.toml"
+        grade.main([str(class_folder), "--out", str(out), *SOME])
+        assert grade.main(["--write-points", str(points), *SOME]) == 0
+        text = points.read_text("utf-8")
+        points.write_text(
+            text.replace("[cross_entropy]", "[cross_entropy]\n").replace(" = 2\n", " = 0\n"), "utf-8"
+        )
+        monkeypatch.setattr(results, "mark", lambda *_: pytest.fail("asked"))
+
+        code = grade.main([str(class_folder), "--out", str(out), "--points", str(points), *SOME])
+
+        assert code == 0
+        assert float(grades(out)["alice"]["max_score"]) < sum(
+            float(line.rpartition(" = ")[2]) for line in text.splitlines() if " = " in line and line[0] == '"'
+        )
+        assert grades(out)["alice"]["score"] == grades(out)["alice"]["max_score"]
+
+    def test_hard_coded_answers_earn_the_public_share(self, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        (tmp_path / "table.py").write_text(TABLE)
+        (tmp_path / "alice.py").write_text(RIGHT)
+
+        grade.main([str(tmp_path / "table.py"), str(tmp_path / "alice.py"), "--out", str(out), *SOME])
+
+        found = grades(out)
+        assert float(found["table"]["perplexity"]) <= 0.3 * float(found["alice"]["perplexity"])
+        assert found["table"]["cross_entropy"] == found["alice"]["cross_entropy"]
+
+    def test_broken_files_in_an_archive_are_one_line_each(self, tmp_path: Path) -> None:
+        archive = tmp_path / "class.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("class/alice/submission.py", RIGHT)
+            file.writestr("class/empty.py", "")
+            file.writestr("class/huge.py", b"#" * (50 * 2**20))
+            file.writestr("class/latin.py", "# é\n".encode("latin-1"))
+            file.writestr("class/prose.py", "Dear professor,\n")
+            file.writestr("class/cells.ipynb", notebook())
+            file.writestr("class/../../evil.py", RIGHT)
+
+        assert grade.main([str(archive), "--out", str(tmp_path / "out"), *SOME]) == 0
+
+        notes = {name: row["note"] for name, row in grades(tmp_path / "out").items()}
+        assert notes == {
+            "alice": "",
+            "cells": "cells.ipynb is a notebook without code cells",
+            "empty": "empty.py is empty",
+            "evil": "evil.py has a path that leads out of the archive",
+            "huge": f"huge.py has 50.0 MB: at most {MAX_BYTES // 2**20} MB are read",
+            "latin": "latin.py is not UTF-8 text: save it as UTF-8",
+            "prose": "cannot be run: SyntaxError: invalid syntax (line 1)",
+        }
+
+    def test_an_endless_loop_costs_its_function_only(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hasty = [dataclasses.replace(case, seconds=2.0) for case in cases.CASES]
+        monkeypatch.setattr(cases, "CASES", hasty)
+        monkeypatch.setattr("d2lrnn.grading.marking.WAITS_OF_A_FUNCTION", 1)
+        out = tmp_path / "out"
+        for name, text in {"alice": RIGHT, "loop": LOOP}.items():
+            (tmp_path / f"{name}.py").write_text(text)
+
+        grade.main([str(tmp_path / "alice.py"), str(tmp_path / "loop.py"), "--out", str(out), *SOME])
+
+        found = grades(out)
+        assert found["loop"]["grad_clipping"] == "0"
+        assert all(found["loop"][n] == found["alice"][n] for _, n in NAMES if n != "grad_clipping")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to grade: give files, folders or archives"),
+        (["a.py"], "where to? give --out DIR"),
+        (["nowhere.py", "--out", "out"], "nowhere.py does not exist"),
+        (["a.py", "--out", "out", "--lesson", "poetry"], "--lesson poetry: give one of text, sampling"),
+        (["a.py", "--out", "out", "--seed", "x"], "--seed x: give a whole number"),
+        (["a.py", "--out", "out", "--points", "nowhere.toml"], "nowhere.toml"),
+        (["a.py", "--out", "a.py"], "a.py"),
+        (["a.py", "--out", "graded", "--seed", "8"], "graded was graded with another seed"),
+        (["a.py", "--out", "out", "--isolation", "none"], "--isolation: invalid choice"),
+        (["a.py", "--out", "out", "-j", "0"], "-j 0: give a number of at least 1"),
+    ],
+)
+def test_mistakes_of_the_user_are_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("x = 1\n")
+    (tmp_path / "graded").mkdir()
+    (tmp_path / "graded" / "seed").write_text("7\n")
+
+    try:
+        code = grade.main(arguments)
+    except SystemExit as exit_:
+        code = exit_.code
+
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("python -m d2lrnn.grade: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_two_processes_grade_as_one_does(class_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "d2lrnn.grade", str(class_folder), "--seed", "5", *SOME]
+
+    runs = [
+        subprocess.run([*command, "--out", str(tmp_path / jobs), "-j", jobs], capture_output=True, text=True)
+        for jobs in ("1", "2")
+    ]
+
+    assert [run.returncode for run in runs] == [0, 0], runs
+    assert (tmp_path / "1" / "grades.csv").read_text() == (tmp_path / "2" / "grades.csv").read_text()
+    assert runs[0].stdout.replace("/1/", "/2/") == runs[1].stdout
+    assert all("Traceback" not in run.stderr for run in runs)

@@ -1,0 +1,373 @@
+"""From a submission and cases to marks and points; the reports say what they may, and nothing that harms.
+
+A jail that answers as it is told stands in for the real one, which test_grade.py uses.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from d2lrnn.grading import report
+from d2lrnn.grading.case import Case, Mistake
+from d2lrnn.grading.cases import CASES, GRADED
+from d2lrnn.grading.jail import Call, Reply
+from d2lrnn.grading.marking import POINTS_FILE, Exam, Marks, Outcome, Points, mark, read_points, write_points
+from d2lrnn.grading.submissions import Cell, Submission
+
+SEED = 2**100 + 1
+
+
+def drive_double(s: Any, x: float) -> Any:
+    """Never called here."""
+
+
+def case(function: str, name: str, factor: float) -> Case:
+    return Case(
+        name=name,
+        function=function,
+        lesson=5,
+        drive=drive_double,
+        draw=lambda rng: {"x": float(rng.integers(10, 10**9))},
+        example={"x": 1.0},
+        expect=lambda inputs: factor * inputs["x"],
+        mistakes=(Mistake("that is half of it", twin=lambda inputs: factor * inputs["x"] / 2),),
+    )
+
+
+TWICE = case("cross_entropy", "it is doubled", 2.0)
+THRICE = case("cross_entropy", "it is trebled", 3.0)
+SQUARE = case("perplexity", "it is the same", 1.0)
+CASES_HERE = [TWICE, THRICE, SQUARE]
+POINTS = Points(0.25, {(c.function, c.name): 4.0 for c in CASES_HERE})
+
+
+class Told:
+    """A jail that answers a question of a case by answer(case's name, x)."""
+
+    tier, lacking = "best (lacking: namespaces)", ("namespaces",)
+
+    def __init__(
+        self, answer: Callable[[str, float], Any], defined: Any = ("cross_entropy", "perplexity")
+    ) -> None:
+        self.answer, self.defined, self.calls = answer, defined, []
+
+    def ask(self, call: Call) -> Reply:
+        self.calls.append(call)
+        if "names" in call.inputs:
+            return self.defined if isinstance(self.defined, Reply) else Reply(True, list(self.defined))
+        if "questions" not in call.inputs:
+            return self.reply(call.driver, call.inputs)
+        replies = [self.reply(*question) for question in call.inputs["questions"]]
+        wrong = next((reply for reply in replies if not reply.ok), None)
+        return wrong or Reply(True, [reply.value for reply in replies])
+
+    def reply(self, driver: str, inputs: dict[str, Any]) -> Reply:
+        answer = self.answer(driver, inputs["x"])
+        return answer if isinstance(answer, Reply) else Reply(True, answer)
+
+
+@pytest.fixture(autouse=True)
+def named_drivers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the jail can tell the cases apart."""
+    monkeypatch.setattr(Case, "driver", property(lambda self: self.name))
+
+
+FACTORS = {"it is doubled": 2, "it is trebled": 3, "it is the same": 1}
+
+
+def right(name: str, x: float) -> Any:
+    return FACTORS[name] * x
+
+
+def marks_of(
+    answer: Callable[[str, float], Any], seed: Any = SEED, defined: Any = ("cross_entropy", "perplexity")
+) -> Marks:
+    submission = Submission("alice", "alice.py", (Cell(0, "x = 1\n"),))
+    return mark(submission, Exam(CASES_HERE, seed), Told(answer, defined))  # type: ignore[arg-type]
+
+
+def earned(marks: Marks) -> list[float]:
+    return [POINTS.earned(outcome) for outcome in marks.outcomes]
+
+
+# --- marks -----------------------------------------------------------------------------------------
+
+
+def test_right_answers_earn_everything_in_one_question_a_function() -> None:
+    jail = Told(right)
+    submission = Submission("alice", "alice.py", (Cell(0, "x = 1\n"),))
+
+    marks = mark(submission, Exam(CASES_HERE, SEED), jail)  # type: ignore[arg-type]
+
+    assert earned(marks) == [4, 4, 4]
+    assert POINTS.score(marks.outcomes) == POINTS.max_score(marks.outcomes) == 12
+    assert len(jail.calls) == 1 + 2
+    assert marks.status == "graded"
+
+
+def test_a_wrong_case_does_not_spoil_the_others() -> None:
+    marks = marks_of(lambda name, x: x if name == "it is doubled" else right(name, x))
+
+    assert earned(marks) == [0, 4, 4]
+    assert marks.outcomes[0].message.endswith("that is half of it")
+
+
+def test_the_example_alone_earns_its_share_and_is_suspected() -> None:
+    marks = marks_of(lambda name, x: right(name, x) if x == 1.0 or name == "it is the same" else 0.0)
+
+    assert earned(marks) == [1, 1, 4]
+    assert [(s["function"], s["what"]) for s in marks.suspicions] == [
+        ("cross_entropy", "right for all 2 examples, wrong for hidden inputs")
+    ]
+    assert all(outcome.message == "" for outcome in marks.outcomes)
+
+
+def test_nothing_is_shown_of_a_hidden_failure() -> None:
+    def answer(name: str, x: float) -> Any:
+        return right(name, x) if x == 1.0 else Reply(False, stage="call", error=f"ValueError: x was {x}")
+
+    marks = marks_of(answer)
+    hidden = [Exam(CASES_HERE, SEED).inputs(c, k)["x"] for c in CASES_HERE for k in (1, 2)]
+
+    texts = [
+        report.feedback_html(marks, POINTS),
+        json.dumps(report.results_json(marks, POINTS)),
+        report.grades_csv([marks], POINTS),
+        report.class_table([marks], POINTS),
+        report.check_report(marks),
+        report.suspicions_jsonl([marks]),
+    ]
+    for text in texts:
+        assert "ValueError" not in text
+        assert not any(str(int(x)) in text for x in hidden)
+        assert str(SEED) not in text
+
+
+def test_without_a_seed_only_examples_are_asked() -> None:
+    marks = marks_of(lambda name, x: right(name, x) if x == 1.0 else pytest.fail("hidden"), seed=None)
+
+    assert [(o.example, o.hidden) for o in marks.outcomes] == [(True, None)] * 3
+
+
+def test_what_is_not_written_is_not_wrong() -> None:
+    marks = marks_of(right, defined=("perplexity",))
+
+    assert [o.missing for o in marks.outcomes] == [True, True, False]
+    assert earned(marks) == [0, 0, 4]
+    assert "· not written yet: cross_entropy\n1 of 1 written functions are right" in report.check_report(
+        marks
+    )
+
+
+def test_a_file_that_cannot_be_run_says_where() -> None:
+    reply = Reply(False, stage="import", error="SyntaxError: invalid syntax (submission.py, line 7)", line=7)
+
+    marks = marks_of(right, defined=reply)
+
+    assert marks.status == "error"
+    assert marks.note == "cannot be run: SyntaxError: invalid syntax (line 7)"
+    assert earned(marks) == [0, 0, 0]
+
+
+def test_an_unreadable_file_is_not_run() -> None:
+    jail = Told(right)
+
+    marks = mark(Submission("bob", problem="bob.py is empty"), Exam(CASES_HERE, SEED), jail)  # type: ignore[arg-type]
+
+    assert (marks.status, marks.note, earned(marks)) == ("unreadable", "bob.py is empty", [0, 0, 0])
+    assert jail.calls == []
+
+
+def test_who_lets_us_wait_is_not_asked_for_ever() -> None:
+    many = [case("cross_entropy", f"case {i}", 2.0) for i in range(20)] + [SQUARE]
+    jail = Told(lambda name, x: Reply(False, stage="time") if name.startswith("case") else right(name, x))
+
+    marks = mark(Submission("a", "a.py", (Cell(0, ""),)), Exam(many, SEED), jail)  # type: ignore[arg-type]
+
+    assert len(jail.calls) <= 6
+    assert [o.example for o in marks.outcomes] == [False] * 20 + [True]  # the other function is still asked
+    assert "had no answer in time too often" in marks.outcomes[10].message
+
+
+def test_cells_that_fail_are_left_out_and_lines_are_found_in_their_cells() -> None:
+    class Notebook(Told):
+        def ask(self, call: Call) -> Reply:
+            if "cells" in call.inputs:
+                self.cells = call.inputs["cells"]
+                return Reply(True, ["", "NameError: oops", "", "NameError: check"])
+            return super().ask(call)
+
+    failing = Reply(False, stage="call", error="ValueError: no", line=3)
+    jail = Notebook(lambda name, x: failing if name == "it is the same" else right(name, x))
+    submission = Submission(
+        "a",
+        "a.ipynb",
+        (Cell(1, "x = 1\ny = 2"), Cell(3, "def f():\n    1"), Cell(4, "z = 3"), Cell(5, "check()")),
+    )
+
+    marks = mark(submission, Exam(CASES_HERE, SEED), jail)  # type: ignore[arg-type]
+
+    assert marks.note == "code cell 3 is left out: NameError: oops"
+    assert jail.calls[-1].source == "x = 1\ny = 2\nz = 3\n"
+    assert marks.outcomes[2].message.endswith("ValueError: no (code cell 4, line 1)")
+    assert earned(marks) == [4, 4, 0]
+
+
+def test_suspicions_are_kept() -> None:
+    marks = marks_of(lambda name, x: Reply(True, right(name, x), suspicions=("left 40 processes behind",)))
+    assert marks.suspicions == ()  # the answers of Told.ask to many questions carry none
+
+    died = marks_of(lambda name, x: Reply(False, stage="died", error="", suspicions=("killed its worker",)))
+    assert {s["what"] for s in died.suspicions} == {"killed its worker", "ended as «died»"}
+    lines = [json.loads(text) for text in report.suspicions_jsonl([died]).splitlines()]
+    assert lines[0] == {
+        "submission": "alice", "function": "cross_entropy", "case": "", "what": "killed its worker"
+    }  # fmt: skip
+
+
+def test_equal_texts_are_noticed() -> None:
+    both = [marks_of(right), marks_of(right)]
+
+    lines = report.suspicions_jsonl([both[0], Marks(**{**vars(both[1]), "submission": "bob"})]).splitlines()
+
+    assert [json.loads(text)["what"] for text in lines] == ["the same text as bob", "the same text as alice"]
+
+
+# --- inputs ----------------------------------------------------------------------------------------
+
+
+def test_hidden_inputs_depend_on_the_seed_and_the_case_alone() -> None:
+    forth, back, other = Exam(CASES, 7), Exam(CASES[::-1], 7), Exam(CASES, 8)
+    changed = 0
+    for c in CASES:
+        first, again, else_ = (exam.inputs(c, 1) for exam in (forth, back, other))
+        np.testing.assert_equal(first, again)
+        changed += repr(first) != repr(else_)
+    assert forth.inputs(TWICE, 1) != forth.inputs(THRICE, 1)
+    assert forth.inputs(TWICE, 1) != forth.inputs(TWICE, 2)
+    assert changed > 0.8 * len(CASES)  # a few ask what has no inputs to draw
+
+
+# --- points ----------------------------------------------------------------------------------------
+
+
+def test_points_are_read_edited_and_written(tmp_path: Path) -> None:
+    file = tmp_path / "points.toml"
+    file.write_text('public = 0.5\n[perplexity]\n"it is the same" = 2.5\n')
+
+    points = read_points(file, CASES_HERE)
+
+    assert points.public == 0.5
+    assert points.of_case == {
+        ("cross_entropy", "it is doubled"): 1,
+        ("cross_entropy", "it is trebled"): 1,
+        ("perplexity", "it is the same"): 2.5,
+    }
+    file.write_text(write_points(points, CASES_HERE))
+    assert read_points(file, CASES_HERE) == points
+
+
+def test_the_points_of_the_course_fit_its_cases(tmp_path: Path) -> None:
+    points = read_points(POINTS_FILE, CASES)
+    (tmp_path / "all.toml").write_text(write_points(points, CASES))
+
+    assert read_points(tmp_path / "all.toml", CASES) == points
+    assert {function for function, _ in points.of_case} == set(GRADED)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("public = 2\n", r"public = 2: give a number from 0 to 1"),
+        ("[perplexity]\n'it is the same' = -1\n", r"'it is the same' = -1: give a number from 0"),
+        ("[perplexity]\n'it is the same' = true\n", r"= True: give a number"),
+        (
+            "[perplexity]\n'it is' = 1\n",
+            r"\[perplexity\] has no case 'it is'; --write-points FILE shows them",
+        ),
+        ("[exp]\n", r"\[exp\] is no graded function: give one of cross_entropy, perplexity"),
+        ("perplexity = 1\n", r"perplexity is no table"),
+        ("= 1\n", r"no TOML"),
+    ],
+)
+def test_points_that_cannot_be_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "points.toml").write_text(text)
+
+    with pytest.raises(ValueError, match=message):
+        read_points(tmp_path / "points.toml", CASES_HERE)
+
+
+# --- reports ---------------------------------------------------------------------------------------
+
+NASTY = "<script>alert(1)</script>\x1b[31m\u202e::error::x\n::set-output name=a::b ##[error]x ##vso[task]"
+
+
+def nasty() -> Marks:
+    outcomes = (Outcome("cross_entropy", "it is doubled", 5, False, False, NASTY),)
+    return Marks(
+        "=SUM(A1)", NASTY, "graded", outcomes, f"@{NASTY}", "", ({"what": "x"},), "minimal", ("all",)
+    )
+
+
+def test_a_page_shows_text_as_text_and_fetches_nothing() -> None:
+    page = report.feedback_html(nasty(), POINTS)
+
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert not re.search(r"(src|href|url)\s*[=(]|@import|https?:", page)
+    assert not {"\x1b", "\u202e"} & set(page)
+    assert "default-src 'none'" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "Isolation: minimal (lacking: all)" in page
+    assert "0 of 4 points" in page
+
+
+def test_a_spreadsheet_sees_no_formula() -> None:
+    rows = list(csv.reader(io.StringIO(report.grades_csv([nasty()], POINTS))))
+
+    assert rows[0] == ["submission", "score", "max_score", "status", "cross_entropy", "note"]
+    assert rows[1][:5] == ["'=SUM(A1)", "0", "4", "graded", "0"]
+    assert rows[1][5].startswith("'@<script>")
+    assert len(rows) == 2
+
+
+def test_no_line_is_a_command_of_a_ci_or_of_a_terminal() -> None:
+    for text in (report.class_table([nasty()], POINTS), report.check_report(nasty())):
+        assert not re.search(r"^\s*::|##|\x1b|\u202e", text, re.M)
+        assert "alert(1)" in text
+
+
+def test_results_are_as_gradescope_wants_them() -> None:
+    marks = marks_of(lambda name, x: x if name == "it is doubled" else right(name, x))
+
+    results = report.results_json(marks, POINTS)
+
+    assert results["score"] == 8
+    assert results["stdout_visibility"] == "hidden"
+    assert results["extra_data"]["isolation"] == "best (lacking: namespaces)"
+    assert [t["status"] for t in results["tests"]] == ["failed", "passed", "passed"]
+    assert [(t["score"], t["max_score"]) for t in results["tests"]] == [(0, 4), (4, 4), (4, 4)]
+    assert "half of it" in results["tests"][0]["output"]
+    assert not any("execution_time" in t for t in [results, *results["tests"]])
+
+
+def test_colour_is_for_terminals() -> None:
+    marks = marks_of(right)
+
+    assert "\x1b[" in report.check_report(marks, colour=True)
+    assert report.check_report(marks) == re.sub(r"\x1b\[\d*m", "", report.check_report(marks, colour=True))
+
+
+def test_columns_of_wide_characters_are_aligned() -> None:
+    all_marks = [Marks(**{**vars(nasty()), "submission": name, "note": ""}) for name in ("周杰伦", "Jay")]
+
+    lines = report.class_table(all_marks, POINTS).splitlines()[1:]
+
+    assert [report._width(text[: text.index(" / ")]) for text in lines] == [13, 13]

@@ -291,7 +291,8 @@ class Run:
         self.metrics = _read_metrics(folder / METRICS)
         if [line["epoch"] for line in self.metrics] != list(range(1, self.epoch + 1)):
             warn(
-                f"{folder / METRICS} is damaged: only {len(self.metrics)} of {self.epoch} epochs are in the curve"
+                f"{folder / METRICS} is damaged: only {len(self.metrics)} of {self.epoch} epochs "
+                "are in the curve"
             )
         self._write_config()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -268,7 +269,7 @@ def test_a_seed_repeats_what_is_drawn(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("nowhere", "nowhere is no run directory: config.json cannot be read (No such file or directory)"),
+        ("nowhere", "nowhere is no run directory: it has no config.json"),
         ("runs/a --prefix €", "'€' (U+20AC): not among the"),
         ("runs/a --prefix=", "the prefix is empty"),
         ("runs/a --length -1", "-1"),
@@ -295,32 +296,27 @@ def test_predict_answers_a_mistake_in_one_line(
 
 
 def test_a_damaged_run_is_refused_by_name(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path(trained, "checkpoint.npz").write_bytes(b"PK")
+    for facts in Path(trained, "checkpoints").glob("*/facts.json"):
+        facts.write_text("{}")
     assert predict.main([trained]) == 2
-    Path(trained, "config.json").write_text("{}")
-    assert predict.main([trained]) == 2
-    Path(trained, "checkpoint.npz").unlink()
+    assert "facts.json is not what was written" in capsys.readouterr().err
+    shutil.rmtree(Path(trained, "checkpoints"))
+
     assert predict.main([]) == 2
-
-    first, second, third = capsys.readouterr().err.splitlines()
-    assert "checkpoint.npz: no whole checkpoint" in first
-    assert "config.json is damaged" in second
-    assert "no run in runs/" in third
+    assert "no run in runs/" in capsys.readouterr().err
 
 
-def test_weights_of_another_network_are_refused(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path(trained, "config.json")
-    path.write_text(path.read_text("utf-8").replace('"hidden_dim": 8', '"hidden_dim": 9'), "utf-8")
+def test_a_network_that_holds_nan_writes_nothing(
+    trained: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save = run_module.Run.save
 
-    assert predict.main([trained]) == 2
-    assert "the settings ask for" in capsys.readouterr().err
+    def save_nan(run: run_module.Run) -> None:
+        run.params[-1][:] = float("nan")
+        save(run)
 
-
-def test_a_network_that_holds_nan_writes_nothing(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_module.Run(Path(trained), run_module.read_settings(Path(trained)))
-    run.resume()
-    run.params[-1][:] = float("nan")
-    run.save()
+    monkeypatch.setattr(run_module.Run, "save", save_nan)
+    train.main(["--resume", trained, "--epochs", "3"])
     capsys.readouterr()
 
     assert predict.main([trained]) == 1

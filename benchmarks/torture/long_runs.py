@@ -71,7 +71,8 @@ def memory(folder: Path, *, batches: int, settled: int = 1000) -> list[Figure]:
     settled: batches after which it should not grow any more.
     """
     corpus, log = small_corpus(folder), folder / "memory.txt"
-    flags = f"--corpus {corpus} --hidden-dim 8 --batch-size 2 --num-steps 2 --pred-len 2 --pred-period 2 --autosave 0.01"
+    flags = f"--corpus {corpus} --hidden-dim 8 --batch-size 2 --num-steps 2 --pred-len 2 --pred-period 2"
+    flags += " --autosave 0.01"
     a_epoch = 72  # batches: 288 characters
     action = train_into(folder / "memory", *flags.split(), "--epochs", -(-batches // a_epoch))
 

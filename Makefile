@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 LOCKED := .venv/.locked
-EXTRAS := --extra cpu --extra onnx --extra book --extra test --extra dev
+EXTRAS := --extra cpu --extra book --extra test --extra dev
 
 .PHONY: setup train test check chapters notebook book bench lock clean
 .DEFAULT_GOAL := help

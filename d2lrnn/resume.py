@@ -9,7 +9,7 @@ from typing import Any
 
 from .config import Settings
 from .folder import CHECKPOINTS, CONFIG, read_config, to_settings
-from .run import Run, newest, warn
+from .run import Run, check_facts, newest, warn
 
 # the settings that may be given anew, and those that may be, with a warning
 CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
@@ -29,6 +29,7 @@ def resume_run(folder: Path, given: Mapping[str, Any]) -> Run:
         run = Run(_settings(folder, to_settings(read_config(folder), folder / CONFIG), given))
         run.begin(folder)
         return run
+    check_facts(facts, path)
     try:
         settings = _settings(folder, to_settings(facts["config"], path), given)
         _check_config(folder, facts["config"])

@@ -318,11 +318,36 @@ def load_run(folder: Path, ctx: Any = None, *, best: bool = False) -> tuple[Sett
         read_config(folder)
         why = "nothing was held out of its training, or its first epoch is not over" if best else "not begun"
         raise ValueError(f"{folder} holds no {'best ' * best}checkpoint: {why}") from None
+    check_facts(facts, path)
     settings = to_settings(facts["config"], path)
     vocab = Vocab(facts["chars"])
     network = get_network(settings.cell, settings.layers)
     names = _check_shapes(network, len(vocab), settings.hidden_dim, arrays, path)
     return settings, vocab, network, namedtuple("Params", names)(*(arrays[name] for name in names))
+
+
+def check_facts(facts: Any, path: Path) -> None:
+    """facts are those of a checkpoint of a run.
+
+    Raises:
+        ValueError: something is missing, or is of another kind.
+    """
+    kinds = {"config": dict, "chars": str, "progress": dict, "t": int, "best": dict, "bytes": dict}
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path} is of no run of ours: its facts are no object")
+    for name in ("config", "chars") if "progress" not in facts else kinds:
+        if not isinstance(facts.get(name), kinds[name]):
+            raise ValueError(f"{path} is of no run of ours: {name} is {facts.get(name)!r}")
+    if "progress" in facts:
+        numbers = {
+            "t": facts["t"],
+            **{name: facts["progress"].get(name) for name in PROGRESS},
+            **facts["bytes"],
+        }
+        for name, number in numbers.items():
+            whole = int if name not in ("nats", "seconds") else (int, float)
+            if isinstance(number, bool) or not isinstance(number, whole) or not 0 <= number < 2**53:
+                raise ValueError(f"{path} is of no run of ours: {name} is {number!r}")
 
 
 def newest(folder: Path, ctx: Any = None) -> tuple[Path, dict[str, Any], dict[str, Any]]:

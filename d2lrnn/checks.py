@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import numbers
+import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,27 @@ import numpy as np
 from mxnet import nd
 
 MAX_INT32 = 2**31 - 1
+MAX_FLOAT = sys.float_info.max  # an int may be larger, and infinite as a float
+# what steers a terminal: control characters, what turns the direction of writing, the two other line ends of
+# Unicode, halves of surrogate pairs
+STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+MAX_LINE = 1000
+
+
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    r"""text as it may be shown: what would steer a terminal becomes a visible escape (\x1b, \u202e, \udcff).
+
+    keep: characters that are shown as they are. "" makes one line of the text.
+    """
+    return STEERING.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
+
+
+def error_line(message: object) -> str:
+    """What a command says on stderr: printable, on one line, the middle left out if it is very long."""
+    line = printable(str(message), keep="")
+    if len(line) > MAX_LINE:
+        line = f"{line[: MAX_LINE // 2]} … {line[-MAX_LINE // 2 :]}"
+    return line
 
 
 def check_size(**sizes: Any) -> None:
@@ -31,7 +53,8 @@ def check_positive(**values: Any) -> None:
         ValueError: naming the first value that is not.
     """
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number or value <= 0 or not value <= MAX_FLOAT:  # not: of NaN every comparison is false
             raise ValueError(f"{name} is {value!r}: give a number above 0")
 
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Optional
 PREFIXES = ("分开", "不分开", "战争中部队")
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
+SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
 
 
 def setting(
@@ -31,17 +32,20 @@ class Settings:
     corpus: str = setting(
         "lyrics", "lyrics (ours), jaychou, timemachine, or the path of a UTF-8 .txt or of a .zip with one"
     )
-    max_chars: Optional[int] = setting(None, "keep only the first so many characters", low=1)
+    max_chars: Optional[int] = setting(None, "keep only the first so many characters", **SIZE)
     cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
-    layers: int = setting(1, "hidden layers, one on top of the other", low=1)
-    hidden_dim: int = setting(256, "size of the hidden state", low=1)
+    layers: int = setting(1, "hidden layers, one on top of the other", **SIZE)
+    hidden_dim: int = setting(256, "size of the hidden state", **SIZE)
+    dropout: float = setting(
+        0.0, "share of what each layer hands upward that is set to 0 while training", low=0, below=1
+    )
     scale: float = setting(
         0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", above=0
     )
     sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
-    epochs: int = setting(25, "times through the corpus", low=1)
-    batch_size: int = setting(32, "windows in a batch", low=1)
-    num_steps: int = setting(35, "characters in a window", low=1)
+    epochs: int = setting(25, "times through the corpus", **SIZE)
+    batch_size: int = setting(32, "windows in a batch", **SIZE)
+    num_steps: int = setting(35, "characters in a window", **SIZE)
     optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
     lr: Optional[float] = setting(
         None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", above=0
@@ -56,10 +60,10 @@ class Settings:
     )
     seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
     ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
-    workers: int = setting(1, "processes that train together", low=1)
+    workers: int = setting(1, "processes that train together", **SIZE)
     prefix: tuple[str, ...] = setting((), f"what samples begin with; may be repeated ({', '.join(PREFIXES)})")
-    pred_period: int = setting(5, "write samples every so many epochs", low=1)
-    pred_len: int = setting(50, "characters in a sample after its prefix", low=1)
+    pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
+    pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""
@@ -89,9 +93,9 @@ class Settings:
 
 
 def _bounds(rule: Any) -> str:
-    words = [f"of at least {rule['low']:g}"] if rule["low"] > -math.inf else []
-    words += [f"above {rule['above']:g}"] if rule["above"] > -math.inf else []
-    words += [f"below {rule['below']:g}"] if rule["below"] < math.inf else []
+    words = [f"of at least {rule['low']:.10g}"] if rule["low"] > -math.inf else []
+    words += [f"above {rule['above']:.10g}"] if rule["above"] > -math.inf else []
+    words += [f"below {rule['below']:.10g}"] if rule["below"] < math.inf else []
     return " and ".join(words)
 
 

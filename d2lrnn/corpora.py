@@ -7,7 +7,9 @@ sha256.
 
 from __future__ import annotations
 
+import codecs
 import os
+import stat
 import sys
 import time
 import zipfile
@@ -19,7 +21,13 @@ PACKAGE = Path(__file__).resolve().parent
 OURS = next(
     (d / "lyrics.txt" for d in (PACKAGE.parent / "data", PACKAGE / "data") if d.is_dir()), PACKAGE / "data"
 )
-MAX_BYTES = 2**30  # of a text file, or of one in an archive
+MAX_BYTES = 2**30  # of a file, or of a text in an archive
+MARKS = {  # the longer first: UTF-32 begins as UTF-16 does
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 MAX_FETCH_BYTES = 8 * 2**20
 CONNECT_SECONDS, FETCH_SECONDS = 10, 120
 
@@ -71,7 +79,8 @@ def find_corpus(source: str | os.PathLike[str]) -> Path:
         return _own_file(str(source)) or _fetch(str(source))
     path = Path(os.path.expanduser(source))
     if not os.path.isfile(path):
-        kind = "is no regular file" if os.path.exists(path) else "does not exist"
+        kind = "is a link that leads nowhere" if os.path.islink(path) else "does not exist"
+        kind = "is no regular file" if os.path.exists(path) else kind
         kind = "is a directory" if os.path.isdir(path) else kind
         names = ", ".join(["lyrics", *REMOTES])
         raise FileNotFoundError(f"{str(source)!r} {kind}: give one of {names}, or the path of a .txt or .zip")
@@ -83,15 +92,16 @@ def read_corpus(path: Path) -> str:
 
     Raises:
         ValueError: naming the file and what is wrong with it.
+        OSError: it cannot be opened or read.
     """
-    with open(path, "rb") as file:
-        is_zip = file.read(4) == b"PK\x03\x04"
-    if is_zip or path.suffix.lower() == ".zip":
-        data = _unzip(path)
-    else:
-        _check_length(path, path.stat().st_size)
-        data = path.read_bytes()
-    return _decode(data, path)
+    with open(path, "rb", opener=_open_at_once) as file:
+        try:
+            return _decode(_read(file, path.suffix))
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r} {error}") from None
+        except OSError as error:
+            error.filename = str(path)
+            raise
 
 
 def _own_file(name: str) -> Path | None:
@@ -102,39 +112,64 @@ def _own_file(name: str) -> Path | None:
     return None
 
 
-def _check_length(path: Path, num_bytes: int) -> None:
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO would wait for its writer
+
+
+def _read(file: IO[bytes], suffix: str) -> bytes:
+    before = os.fstat(file.fileno())
+    if not stat.S_ISREG(before.st_mode):
+        raise ValueError("is no regular file")
+    _check_length(before.st_size)
+    is_zip = file.read(4) == b"PK\x03\x04" or suffix.lower() == ".zip"
+    file.seek(0)
+    if is_zip:
+        return _unzip(file, before.st_size)
+    data = file.read(before.st_size + 1)
+    if len(data) != before.st_size or os.fstat(file.fileno()).st_mtime_ns != before.st_mtime_ns:
+        raise ValueError("changed while it was read: give a copy of it")
+    return data
+
+
+def _check_length(num_bytes: int) -> None:
     if num_bytes > MAX_BYTES:
-        raise ValueError(f"{path}: {num_bytes:,} bytes of text: give at most {MAX_BYTES:,}")
+        raise ValueError(f"holds {num_bytes:,} bytes: give at most {MAX_BYTES:,}")
 
 
-def _decode(data: bytes, path: Path) -> str:
+def _decode(data: bytes) -> str:
+    for mark, encoding in MARKS.items():
+        if data.startswith(mark):
+            raise ValueError(f"is {encoding}, not UTF-8: convert it with iconv -f {encoding} -t utf-8")
     if b"\0" in data:
         raise ValueError(
-            f"{path}: holds NUL bytes, so it is no UTF-8 text (binary, or UTF-16?): convert it to UTF-8"
+            f"holds a NUL byte at {data.index(0)}, so it is no UTF-8 text (binary, or UTF-16?): "
+            "convert it to UTF-8"
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        where = f"byte 0x{data[error.start]:02x} at {error.start}"
-        try:
-            data.decode("gb18030")
-        except UnicodeDecodeError:
-            raise ValueError(f"{path}: is no UTF-8 text ({where})") from None
-        raise ValueError(
-            f"{path}: is no UTF-8 text ({where}), perhaps GBK: convert it with iconv -f gbk -t utf-8"
-        ) from None
-    if not text.strip():
-        raise ValueError(f"{path}: holds no text")
+        start = len(data) - len(error.object) + error.start  # error.object is without the mark of utf-8-sig
+        raise ValueError(f"is no UTF-8 text (byte 0x{data[start]:02x} at {start}){_guess(data)}") from None
+    if not text or text.isspace():
+        raise ValueError("holds no text")
     return text
 
 
-def _unzip(path: Path) -> bytes:
+def _guess(data: bytes) -> str:
     try:
-        with zipfile.ZipFile(path) as archive:
-            member = _text_member(archive, path)
-            with archive.open(member) as file:
+        data.decode("gb18030")
+    except UnicodeDecodeError:
+        return ""
+    return ", perhaps GBK: convert it with iconv -f gbk -t utf-8"
+
+
+def _unzip(file: IO[bytes], num_bytes: int) -> bytes:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            member = _text_member(archive.infolist(), num_bytes)
+            with archive.open(member) as text:
                 # without a number read() would inflate all there is, whatever the directory says
-                return file.read(member.file_size + 1)
+                return text.read(member.file_size + 1)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -145,30 +180,34 @@ def _unzip(path: Path) -> bytes:
         RuntimeError,
         UnicodeDecodeError,
     ) as error:
-        raise ValueError(f"{path}: cannot be read as a zip archive ({error})") from None
+        raise ValueError(f"cannot be read as a zip archive ({str(error) or type(error).__name__})") from None
 
 
-def _text_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
-    for info in archive.infolist():
-        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if ".." in parts or info.filename.startswith(("/", "\\")) or ":" in info.filename:
-            raise ValueError(f"{path}: its member {info.filename!r} points outside the archive: not opened")
-    texts = [
-        i for i in archive.infolist() if i.filename.lower().endswith(".txt") and "__MACOSX" not in i.filename
-    ]
+def _text_member(members: list[zipfile.ZipInfo], num_bytes: int) -> zipfile.ZipInfo:
+    for member in members:
+        name = member.filename
+        if (
+            ".." in PurePosixPath(name.replace("\\", "/")).parts
+            or name.startswith(("/", "\\"))
+            or ":" in name
+        ):
+            raise ValueError(f"has a member {name!r}, which points outside the archive: not opened")
+    texts = [m for m in members if m.filename.lower().endswith(".txt") and "__MACOSX" not in m.filename]
     if len(texts) != 1:
-        raise ValueError(f"{path}: holds {len(texts)} .txt files: give an archive with one")
-    (info,) = texts
-    _check_length(path, info.file_size)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"holds {len(texts)} .txt files: give an archive with one")
+    (text,) = texts
+    _check_length(text.file_size)
+    if stat.S_ISLNK(text.external_attr >> 16):
+        raise ValueError(f"has a member {text.filename!r}, which is a link and no text: not opened")
+    if text.flag_bits & 1:
+        raise ValueError("is encrypted: give a zip without a password")
+    if text.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(
-            f"{path}: compression method {info.compress_type}: give a zip that is stored or deflated"
+            f"has compression method {text.compress_type}: give a zip that is stored or deflated"
         )
-    if info.file_size > max(2**24, 100 * info.compress_size):
-        raise ValueError(
-            f"{path}: {info.compress_size:,} bytes would swell to {info.file_size:,}: not opened"
-        )
-    return info
+    if text.file_size > max(2**24, 100 * num_bytes):  # text.compress_size may be a lie, this is none
+        raise ValueError(f"would swell from {num_bytes:,} bytes to {text.file_size:,}: not opened")
+    return text
 
 
 def _fetch(name: str) -> Path:

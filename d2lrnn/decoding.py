@@ -14,6 +14,8 @@ from .checks import check_seed, check_size
 from .onehot import one_hot
 from .text import Vocab
 
+MAX_CHARS = 10**7  # in one text: it is held in memory until it is whole, and takes a quarter of an hour
+
 
 def predict_rnn(
     prefix: str,
@@ -77,12 +79,17 @@ def encode_prefix(prefix: str, num_chars: int, vocab: Vocab) -> list[int]:
     """The indices of a prefix that can be continued by num_chars characters.
 
     Raises:
-        ValueError: the prefix is empty, the vocabulary does not know it, or num_chars is no number from 0 up.
+        ValueError: the prefix is empty, the vocabulary does not know it, num_chars is no number from 0 up, or
+            the text would be longer than MAX_CHARS.
     """
     if not prefix:
         raise ValueError("the prefix is empty: give at least one character to start from")
     if isinstance(num_chars, bool) or not isinstance(num_chars, numbers.Integral) or int(num_chars) < 0:
         raise ValueError(f"num_chars is {num_chars!r}: give an integer from 0 up")
+    if len(prefix) + int(num_chars) > MAX_CHARS:
+        raise ValueError(
+            f"a prefix of {len(prefix):,} and {num_chars:,} characters more: give at most {MAX_CHARS:,}"
+        )
     return vocab.encode(prefix)
 
 

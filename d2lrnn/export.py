@@ -2,9 +2,22 @@
 
     python -m d2lrnn.export                                          the newest run, to network.safetensors
     python -m d2lrnn.export runs/lyrics-rnn --out lyrics.safetensors
+    python -m d2lrnn.export runs/lyrics-rnn --onnx                   a graph for onnxruntime, to network.onnx
 
-The arrays have the names of the formulas (W_xh, W_hh, b_h, W_hy, b_y, …); the metadata say cell, layers and
-hidden_dim, and hold the characters of the vocabulary in the order of their indices.
+The file is in the open format safetensors. Its arrays are float32 and have the names of the formulas:
+
+    W_xh W_hh b_h                                   rnn: (V, N), (N, N), (N,)
+    W_xz W_hz b_z  W_xr W_hr b_r  W_xh W_hh b_h     gru: gates z, r and the candidate
+    W_xi W_hi b_i  W_xf … b_f  W_xo … b_o  W_xc …   lstm: gates i, f, o and the candidate
+    W_xh_2 W_hh_2 b_h_2 …                           a second layer: (N, N), (N, N), (N,); and so on
+    W_hy b_y                                        the output: (N, V), (V,)
+
+V is the number of characters, N hidden_dim. The metadata, all strings: cell, layers, hidden_dim; chars, the
+characters in the order of their indices; prefix, what predict begins with, one a line; d2lrnn, the version;
+sha256, that of the file with these 64 digits as zeros (leave it out when you write such a file yourself).
+
+The ONNX graph takes indices (num_steps, batch_size) and the states H, C, H_2, … (batch_size, N), and gives
+logits (num_steps * batch_size, V), time-major, and the states new_H, new_C, …; it has the same metadata.
 """
 
 from __future__ import annotations
@@ -14,7 +27,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import __version__
 from .config import Parser
 
 PROG = "python -m d2lrnn.export"
@@ -23,34 +35,44 @@ PROG = "python -m d2lrnn.export"
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the file; 0 when done, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
-    from safetensors.numpy import save
-
-    from .checkpoint import write_atomically
-    from .run import load_run, newest_run
-
     try:
-        folder = Path(arguments.run) if arguments.run else newest_run()
-        settings, vocab, _, params = load_run(folder)
-        metadata = {
-            "cell": settings.cell,
-            "layers": str(settings.layers),
-            "hidden_dim": str(settings.hidden_dim),
-            "chars": "".join(vocab.idx_to_char),
-            "d2lrnn": __version__,
-        }
-        arrays = {name: param.asnumpy() for name, param in params._asdict().items()}
-        write_atomically(Path(arguments.out), save(arrays, metadata))
+        _export(arguments)
+    except KeyboardInterrupt:
+        return 130
     except (ValueError, OSError) as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
+        from .checks import error_line
+
+        print(f"{PROG}: {error_line(error)}", file=sys.stderr)
         return 2
-    print(f"{arguments.out} holds the network of {folder}")
     return 0
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from .checks import printable
+    from .network_file import load_network, write_network
+
+    write, out = write_network, "network.safetensors"
+    if arguments.onnx:
+        try:
+            from .onnx_graph import write_onnx
+        except ImportError as error:
+            raise ValueError(f"--onnx needs the package onnx ({error}): pip install onnx") from None
+        write, out = write_onnx, "network.onnx"
+    if arguments.out is not None:
+        out = arguments.out
+    source, settings, vocab, _, params = load_network(arguments.run, best=arguments.best)
+    write(Path(out), settings, vocab, params)
+    print(printable(f"{out} holds the network of {source}"))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("run", nargs="?", help="run directory (the newest in runs/)")
-    parser.add_argument("--out", metavar="FILE", default="network.safetensors", help="(network.safetensors)")
+    parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
+    parser.add_argument("--out", metavar="FILE", help="(network.safetensors, network.onnx)")
+    parser.add_argument("--onnx", action="store_true", help="write an ONNX graph (needs the package onnx)")
+    parser.add_argument(
+        "--best", action="store_true", help="take the run where it did best on held-out text, not its end"
+    )
     return parser
 
 

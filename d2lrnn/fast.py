@@ -8,7 +8,7 @@ itself goes step by step.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import mxnet as mx
@@ -16,9 +16,10 @@ import numpy as np
 from mxnet import nd
 
 from .checks import check_indices, check_size
-from .gru import get_gru_params, init_gru_state
-from .lstm import get_lstm_params, init_lstm_state
-from .rnn import get_params, init_rnn_state
+from .gru import GRUParams, get_gru_params, init_gru_state
+from .heldout import dropout
+from .lstm import LSTMParams, get_lstm_params, init_lstm_state
+from .rnn import RNNParams, get_params, init_rnn_state
 
 State = tuple[nd.NDArray, ...]
 
@@ -56,26 +57,35 @@ def lstm_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State
 
 
 class Cell(NamedTuple):
-    """A kind of network: parameters, state, one step, and the number of gates, its candidate counted in."""
+    """A kind of network: the names of its parameters, how they and the state are made, and one step."""
 
+    names: tuple[str, ...]
     get_params: Callable
     init_state: Callable
     step: Callable
-    num_gates: int
+
+    @property
+    def num_gates(self) -> int:
+        """How many gates there are, the candidate counted in: W_x, W_h and b belong to each."""
+        return len(self.names[:-2]) // 3
 
 
 CELLS = {
-    "rnn": Cell(get_params, init_rnn_state, rnn_step, 1),
-    "gru": Cell(get_gru_params, init_gru_state, gru_step, 3),
-    "lstm": Cell(get_lstm_params, init_lstm_state, lstm_step, 4),
+    "rnn": Cell(RNNParams._fields, get_params, init_rnn_state, rnn_step),
+    "gru": Cell(GRUParams._fields, get_gru_params, init_gru_state, gru_step),
+    "lstm": Cell(LSTMParams._fields, get_lstm_params, init_lstm_state, lstm_step),
 }
 
 
 class Network(NamedTuple):
-    """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods."""
+    """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods.
+
+    dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14).
+    """
 
     cell: Cell
     num_layers: int
+    dropout: float = 0.0
 
     def get_params(
         self, vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
@@ -87,6 +97,15 @@ class Network(NamedTuple):
             names += [f"{name}_{k}" for name in first._fields[:-2]]
             arrays += self.cell.get_params(hidden_dim, hidden_dim, ctx, scale=scale)[:-2]
         return namedtuple("Params", [*names, *first._fields[-2:]])(*arrays, *first[-2:])
+
+    def shapes(self, vocab_size: int, hidden_dim: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Name and shape of each parameter, in the order of get_params, and without making it."""
+        for k in range(1, self.num_layers + 1):
+            below = vocab_size if k == 1 else hidden_dim
+            for name in self.cell.names[:-2]:
+                rows = {"W_x": (below,), "W_h": (hidden_dim,)}.get(name[:3], ())
+                yield name if k == 1 else f"{name}_{k}", (*rows, hidden_dim)
+        yield from (("W_hy", (hidden_dim, vocab_size)), ("b_y", (vocab_size,)))
 
     def init_state(self, batch_size: int, hidden_dim: int, ctx: mx.Context | None = None) -> State:
         """The zero states of all layers, one after the other."""
@@ -110,13 +129,14 @@ class Network(NamedTuple):
         for k in range(self.num_layers):
             layer, layer_state = params[k * size : (k + 1) * size], state[k * width : (k + 1) * width]
             below, layer_state = _layer(self.cell.step, below, num_steps, layer_state, layer)
+            below = dropout(below, self.dropout)
             new_state += layer_state
         W_hy, b_y = params[-2:]
         logits = nd.FullyConnected(below, W_hy.T, b_y, num_hidden=b_y.size)  # dot, but faster
         return [logits], new_state
 
 
-def get_network(cell: str = "rnn", num_layers: int = 1) -> Network:
+def get_network(cell: str = "rnn", num_layers: int = 1, *, dropout: float = 0.0) -> Network:
     """A network of num_layers layers of "rnn", "gru" or "lstm" cells.
 
     Raises:
@@ -125,7 +145,7 @@ def get_network(cell: str = "rnn", num_layers: int = 1) -> Network:
     if cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
     check_size(num_layers=num_layers)
-    return Network(CELLS[cell], num_layers)
+    return Network(CELLS[cell], num_layers, dropout)
 
 
 def _layer(

@@ -2,11 +2,15 @@
 
 python -m d2lrnn.predict                                 the newest run, the likeliest characters
 python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 0.8 --top-k 20 --seed 1
+python -m d2lrnn.predict --best                          the parameters that did best on held-out text
+python -m d2lrnn.predict --export model.safetensors      the newest network in one file, and no text
+python -m d2lrnn.predict model.safetensors               a network from such a file
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,43 +23,55 @@ PROG = "python -m d2lrnn.predict"
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one text a prefix; 0 when done, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
-    from .decoding import generate
-    from .run import load_run, newest_run
-
     try:
-        settings, vocab, network, params = load_run(Path(arguments.run) if arguments.run else newest_run())
-        temperature = arguments.temperature
-        if temperature is None:  # greedy, unless the choice was narrowed: then there is a choice
-            temperature = 0.0 if arguments.top_k is arguments.top_p is None else 1.0
-        for prefix in arguments.prefix or settings.prefix:
-            text = generate(
-                prefix,
-                arguments.length,
-                network.rnn,
-                params,
-                network.init_state,
-                settings.hidden_dim,
-                vocab,
-                temperature=temperature,
-                top_k=arguments.top_k,
-                top_p=arguments.top_p,
-                seed=arguments.seed,
-            )
-            print(text)
-    except (ValueError, OSError) as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
-        return 2
+        _predict(arguments)
     except KeyboardInterrupt:
         return 130
-    except FloatingPointError as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
-        return 1
+    except (ValueError, OSError, FloatingPointError) as error:
+        from .checks import error_line
+
+        print(f"{PROG}: {error_line(error)}", file=sys.stderr)
+        return 1 if isinstance(error, FloatingPointError) else 2
     return 0
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from .checks import printable
+    from .decoding import generate
+    from .network_file import load_network, write_network
+
+    source, settings, vocab, network, params = load_network(arguments.run, best=arguments.best)
+    if arguments.export is not None:
+        write_network(Path(arguments.export), settings, vocab, params)
+        print(printable(f"{arguments.export} holds the network of {source}"))
+        return
+    temperature = arguments.temperature
+    if temperature is None:  # greedy, unless the choice was narrowed: then there is a choice
+        temperature = 0.0 if arguments.top_k is arguments.top_p is None else 1.0
+    for prefix in arguments.prefix or settings.prefix:
+        text = generate(
+            prefix,
+            arguments.length,
+            network.rnn,
+            params,
+            network.init_state,
+            settings.hidden_dim,
+            vocab,
+            temperature=temperature,
+            top_k=arguments.top_k,
+            top_p=arguments.top_p,
+            seed=arguments.seed,
+        )
+        print(printable(text))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("run", nargs="?", help="run directory (the newest in runs/)")
+    parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
+    parser.add_argument(
+        "--best", action="store_true", help="take the run where it did best on held-out text, not its end"
+    )
+    parser.add_argument("--export", metavar="FILE", help="write no text, but the network to FILE.safetensors")
     parser.add_argument(
         "--prefix", action="append", help="what to begin with; may be repeated (those of the run)"
     )
@@ -72,4 +88,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough, head perhaps, is no fault
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""A training run and its directory: what it learns from, how far it has come, which files it leaves."""
+"""A training run: what it learns from, how far it has come, and how that is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import itertools
 import json
 import math
 import os
+import sys
 import time
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,35 +19,41 @@ import mxnet as mx
 import numpy as np
 
 from . import __version__
-from .checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from .checkpoint import load_newest, save_next, write_atomically
+from .checks import error_line
 from .config import PREFIXES, Settings
 from .decoding import encode_prefix, predict_rnn
-from .fast import CELLS, get_network, get_rows
+from .fast import CELLS, Network, get_network, get_rows
+from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, SAMPLES, read_config, to_settings
 from .loss import perplexity
 from .optim import Optimizer
 from .sampling import data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from .text import Vocab, load_corpus
 from .training import evaluate, train_batches
 
-CONFIG, METRICS, SAMPLES, CURVE = "config.json", "metrics.jsonl", "samples.txt", "curve.svg"
-CHECKPOINT = "checkpoint.npz"
+EXPLODED = 10  # times the loss of guessing: no run that learns comes near
+PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
+PROGRESS = ("epoch", "batch", "nats", "num_chars", "seconds")
 
 
 class Run:
-    """A corpus, a network on its way, and a directory.
+    """A corpus, a network on its way, and, once begun or resumed, a directory.
 
     epoch: how many are done. batch, nats, num_chars, seconds: how far the one that is going on has come.
-    state: the hidden state that consecutive batches carry.
+    state: the hidden state that consecutive batches carry. last: the newest checkpoint on the disk.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    folder: Path
+    last: Path | None = None
+
+    def __init__(self, settings: Settings) -> None:
         """Read the corpus and draw the first parameters; nothing is written yet.
 
         Raises:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        self.folder, self.settings = folder, settings
+        self.settings = settings
         text = load_corpus(settings.corpus, max_chars=settings.max_chars)
         self.corpus_sha256 = hashlib.sha256(text.encode()).hexdigest()
         self.vocab = Vocab(text)
@@ -62,7 +70,7 @@ class Run:
         self.ctx = _context(settings.ctx)
         _check_memory(settings, len(self.vocab))
 
-        self.network = get_network(settings.cell, settings.layers)
+        self.network = get_network(settings.cell, settings.layers, dropout=settings.dropout)
         mx.random.seed(settings.seed)
         self.params = self.network.get_params(
             len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale
@@ -71,6 +79,9 @@ class Run:
         self.epoch = self.batch = self.num_chars = 0
         self.nats = self.seconds = 0.0
         self.state: tuple[mx.nd.NDArray, ...] | None = None
+        self.metrics: list[dict[str, Any]] = []
+        self.best: dict[str, Any] = {}  # epoch and heldout_perplexity of the best so far
+        self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         next(self._batches())  # a corpus too short for one batch is refused here
 
     # --- training ---
@@ -79,8 +90,7 @@ class Run:
         """Train on what is left of the epoch; after each batch yield its number of characters.
 
         Raises:
-            FloatingPointError: a loss or gradient is not finite; the parameters are those of the batch
-            before.
+            FloatingPointError: a loss or gradient is not finite, or the loss has exploded.
         """
         steps = train_batches(
             self.network.rnn,
@@ -93,8 +103,13 @@ class Run:
             get_inputs=get_rows,
             state=self.state,
         )
+        guessing = max(math.log(len(self.vocab)), 1)  # nats per character
         clock = time.perf_counter()
         for nats, num_chars, state in steps:
+            if nats > EXPLODED * guessing:
+                raise FloatingPointError(
+                    f"the loss is {nats:.0f} nats per character, and guessing costs {guessing:.1f}"
+                )
             self.batch += 1
             self.nats += nats * num_chars
             self.num_chars += num_chars
@@ -114,7 +129,12 @@ class Run:
             "chars_per_second": round(self.num_chars / self.seconds, 1),
             "seconds": round(self.seconds, 3),
         }
+        self.metrics.append(metrics)
         _append(self.folder / METRICS, json.dumps(metrics) + "\n")
+        heldout = metrics["heldout_perplexity"]
+        if heldout is not None and heldout < self.best.get("heldout_perplexity", math.inf):
+            self.best = {"epoch": self.epoch, "heldout_perplexity": heldout}
+            self._best_params = {name: param.copy() for name, param in self.params._asdict().items()}
         self.batch = self.num_chars = 0
         self.nats = self.seconds = 0.0
         self.state = None
@@ -154,7 +174,12 @@ class Run:
         data_iter: Any = data_iter_random if self.is_random_iter else data_iter_consecutive
         size = settings.batch_size, settings.num_steps
         offset = fresh_offset(rng, len(self.train_indices), *size, is_random_iter=self.is_random_iter)
-        return data_iter(self.train_indices, *size, self.ctx, rng=rng, offset=offset)
+        batches = data_iter(self.train_indices, *size, self.ctx, rng=rng, offset=offset)
+        for batch, data_and_label in enumerate(batches):
+            if settings.dropout:  # MXNet cannot tell the state of its generator: each batch has a seed
+                seeds = np.random.SeedSequence([settings.seed, self.epoch, batch])
+                mx.random.seed(int(seeds.generate_state(1)[0]))
+            yield data_and_label
 
     def _heldout_perplexity(self) -> float | None:
         if not len(self.heldout_indices):
@@ -173,153 +198,195 @@ class Run:
 
     # --- the directory ---
 
-    def begin(self) -> None:
-        """Make the directory and write config.json and a first checkpoint.
+    def begin(self, folder: Path) -> None:
+        """Write config.json and a first checkpoint.
 
         Raises:
-            FileExistsError: another run lives there.
             OSError: the directory cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / CONFIG).exists():
-            raise FileExistsError(
-                f"{self.folder} holds a run: continue it with --resume, or give another --out"
-            )
-        self._write_config()
-        for name in (METRICS, SAMPLES):
-            (self.folder / name).write_bytes(b"")
-        self.save()
+        self.folder = folder
+        try:
+            self._write_config()
+            for name in (METRICS, SAMPLES):
+                (folder / name).write_bytes(b"")
+            self.save()
+        except OSError as error:  # of a full disk Python does not say which file
+            raise OSError(error.errno, f"the run cannot be begun: {error.strerror}", str(folder)) from None
 
-    def _write_config(self) -> None:
-        facts = {
+    def config(self) -> dict[str, Any]:
+        """What config.json holds: the settings, as they were chosen or by default, and the facts around."""
+        return {
             **dataclasses.asdict(self.settings),
             "lr": self.settings.learning_rate,
             "clip": self.settings.theta,
-            "prefix": self.prefixes,
+            "prefix": list(self.prefixes),
+            "facts": {
+                "d2lrnn": __version__,
+                "mxnet": mx.__version__,
+                "numpy": np.__version__,
+                "threads": os.environ.get("OMP_NUM_THREADS"),
+                "context": str(self.ctx),
+                "corpus_sha256": self.corpus_sha256,
+                "vocab_size": len(self.vocab),
+                "train_chars": len(self.train_indices),
+                "heldout_chars": len(self.heldout_indices),
+            },
         }
-        facts["facts"] = {
-            "d2lrnn": __version__,
-            "corpus_sha256": self.corpus_sha256,
-            "vocab_size": len(self.vocab),
-            "train_chars": len(self.train_indices),
-            "heldout_chars": len(self.heldout_indices),
-            "threads": os.environ.get("OMP_NUM_THREADS"),
-        }
-        write_atomically(
-            self.folder / CONFIG, (json.dumps(facts, ensure_ascii=False, indent=2) + "\n").encode()
-        )
+
+    def _write_config(self) -> None:
+        config = json.dumps(self.config(), ensure_ascii=False, indent=2) + "\n"
+        write_atomically(self.folder / CONFIG, config.encode())
 
     def save(self) -> None:
-        """Write the checkpoint: all that is needed to go on as if the run had never stopped."""
+        """Write a checkpoint: all that is needed to go on as if the run had never stopped."""
+        facts: dict[str, Any] = {"config": self.config(), "chars": "".join(self.vocab.idx_to_char)}
+        if self._best_params:
+            save_next(self.folder / BEST, self._best_params, {**facts, **self.best})
+            self._best_params = {}
         names = self.params._fields
         arrays = dict(zip(names, self.params))
         for name, (m, v) in zip(names, self.optimizer.states):
             arrays |= {f"adam_m_{name}": m, f"adam_v_{name}": v}
         arrays |= {f"state_{i}": S for i, S in enumerate(self.state or ())}
-        progress = {name: getattr(self, name) for name in ("epoch", "batch", "nats", "num_chars", "seconds")}
-        facts = {
-            "progress": progress,
+        facts |= {
+            "progress": {name: getattr(self, name) for name in PROGRESS},
             "t": self.optimizer.t,
-            "chars": "".join(self.vocab.idx_to_char),
-            "corpus_sha256": self.corpus_sha256,
-            "lengths": {name: (self.folder / name).stat().st_size for name in (METRICS, SAMPLES)},
+            "best": self.best,
+            "bytes": {name: (self.folder / name).stat().st_size for name in (METRICS, SAMPLES)},
         }
-        save_checkpoint(self.folder / CHECKPOINT, arrays, facts)
+        self.last = save_next(self.folder / CHECKPOINTS, arrays, facts, previous=self.last)
 
-    def resume(self) -> None:
-        """Take parameters, optimizer and position from the checkpoint; forget what was logged after it.
+    def resume(self, folder: Path, last: Path, arrays: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Go on from what load_newest found in folder; forget what was logged after it.
 
         Raises:
-            ValueError: the checkpoint is damaged, or of another corpus or network.
+            ValueError: the checkpoint is of another corpus or network.
         """
-        arrays, facts = load_checkpoint(self.folder / CHECKPOINT, self.ctx)
-        if facts["corpus_sha256"] != self.corpus_sha256:
+        self.folder, self.last = folder, last
+        found, ours = facts["config"]["facts"], self.config()["facts"]
+        if found["corpus_sha256"] != self.corpus_sha256:
             raise ValueError(
-                f"{self.folder}: the corpus {self.settings.corpus} is not the one that this run began with"
+                f"{folder}: the corpus {self.settings.corpus} is not the one that this run began with"
             )
-        _fill(self.params, arrays, self.folder / CHECKPOINT)
-        names = self.params._fields
+        for name in ("d2lrnn", "mxnet", "numpy", "threads", "context"):
+            if found[name] != ours[name]:
+                warn(
+                    f"{folder}: {name} was {found[name]} and is {ours[name]}: "
+                    "the last digits of the numbers may differ"
+                )
+        names = _check_shapes(self.network, len(self.vocab), self.settings.hidden_dim, arrays, last)
+        for name, param in zip(names, self.params):
+            param[:] = arrays[name]
         self.optimizer.t = facts["t"]
         for name, (m, v) in zip(names, self.optimizer.states):
             m[:], v[:] = arrays[f"adam_m_{name}"], arrays[f"adam_v_{name}"]
-        for name, value in facts["progress"].items():
-            setattr(self, name, value)
+        for name in PROGRESS:
+            setattr(self, name, facts["progress"][name])
         state = [arrays[f"state_{i}"] for i in range(sum(name.startswith("state_") for name in arrays))]
         self.state = tuple(state) or None
-        for name, length in facts["lengths"].items():
-            os.truncate(self.folder / name, length)
+        self.best = facts["best"]
+        for name, size in facts["bytes"].items():
+            with open(folder / name, "ab") as log:
+                log.truncate(min(log.tell(), size))
+        self.metrics = _read_metrics(folder / METRICS)
+        if [line["epoch"] for line in self.metrics] != list(range(1, self.epoch + 1)):
+            warn(
+                f"{folder / METRICS} is damaged: only {len(self.metrics)} of {self.epoch} epochs "
+                "are in the curve"
+            )
         self._write_config()
 
     def draw_curve(self) -> None:
         """curve.svg from metrics.jsonl."""
         from .curve import draw_curve  # matplotlib takes half a second to load
 
-        lines = (self.folder / METRICS).read_text().splitlines()
-        write_atomically(self.folder / CURVE, draw_curve([json.loads(line) for line in lines]))
+        write_atomically(self.folder / CURVE, draw_curve(self.metrics))
 
 
-def read_settings(folder: Path) -> Settings:
-    """The settings in a run directory's config.json.
+def load_run(folder: Path, ctx: Any = None, *, best: bool = False) -> tuple[Settings, Vocab, Any, Any]:
+    """(settings, vocab, network, params) of a run directory, to write with: its newest, or its best.
 
-    Raises:
-        ValueError: there is none, or it is no config.json of ours.
-    """
-    try:
-        facts = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        fields = {field.name: facts[field.name] for field in dataclasses.fields(Settings)}
-        return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
-    except OSError as error:
-        raise ValueError(
-            f"{folder} is no run directory: {CONFIG} cannot be read ({error.strerror})"
-        ) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / CONFIG} is damaged ({type(error).__name__}: {error})") from None
-
-
-def load_run(folder: Path, ctx: Any = None) -> tuple[Settings, Vocab, Any, Any]:
-    """(settings, vocab, network, params) of a run directory, to write with.
+    best: those that did best on the held-out text.
 
     Raises:
-        ValueError: it is no run directory, or its checkpoint is damaged.
+        ValueError: it is no run directory, it has no such checkpoint, or none that is whole.
     """
-    settings = read_settings(folder)
     ctx = ctx or try_gpu()
-    path = folder / CHECKPOINT
-    if not path.exists():
-        raise ValueError(f"{folder} holds no {CHECKPOINT}")
-    arrays, facts = load_checkpoint(path, ctx)
+    try:
+        path, arrays, facts = newest(folder / (BEST if best else CHECKPOINTS), ctx)
+    except FileNotFoundError:
+        read_config(folder)
+        why = "nothing was held out of its training, or its first epoch is not over" if best else "not begun"
+        raise ValueError(f"{folder} holds no {'best ' * best}checkpoint: {why}") from None
+    check_facts(facts, path)
+    settings = to_settings(facts["config"], path)
     vocab = Vocab(facts["chars"])
     network = get_network(settings.cell, settings.layers)
-    params = network.get_params(len(vocab), settings.hidden_dim, ctx)
-    _fill(params, arrays, path)
-    return settings, vocab, network, params
+    names = _check_shapes(network, len(vocab), settings.hidden_dim, arrays, path)
+    return settings, vocab, network, namedtuple("Params", names)(*(arrays[name] for name in names))
 
 
-def newest_run(runs: Path = Path("runs")) -> Path:
-    """The directory in runs/ that was written last.
+def check_facts(facts: Any, path: Path) -> None:
+    """facts are those of a checkpoint of a run.
 
     Raises:
-        ValueError: there is none.
+        ValueError: something is missing, or is of another kind.
     """
-    folders = [path.parent for path in runs.glob(f"*/{CHECKPOINT}")]
-    if not folders:
-        raise ValueError(f"no run in {runs}/: train one with python -m d2lrnn.train, or name its directory")
-    return max(folders, key=lambda folder: (folder / CHECKPOINT).stat().st_mtime)
+    kinds = {"config": dict, "chars": str, "progress": dict, "t": int, "best": dict, "bytes": dict}
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path} is of no run of ours: its facts are no object")
+    for name in ("config", "chars") if "progress" not in facts else kinds:
+        if not isinstance(facts.get(name), kinds[name]):
+            raise ValueError(f"{path} is of no run of ours: {name} is {facts.get(name)!r}")
+    if "progress" in facts:
+        numbers = {
+            "t": facts["t"],
+            **{name: facts["progress"].get(name) for name in PROGRESS},
+            **facts["bytes"],
+        }
+        for name, number in numbers.items():
+            whole = int if name not in ("nats", "seconds") else (int, float)
+            if isinstance(number, bool) or not isinstance(number, whole) or not 0 <= number < 2**53:
+                raise ValueError(f"{path} is of no run of ours: {name} is {number!r}")
 
 
-def new_folder(settings: Settings, runs: Path = Path("runs")) -> Path:
-    """A directory in runs/ that does not exist yet, named after corpus and cell."""
-    name = f"{Path(settings.corpus).name.split('.')[0] or 'corpus'}-{settings.cell}"
-    names = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
-    return next(runs / name for name in names if not (runs / name).exists())
+def newest(folder: Path, ctx: Any = None) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """load_newest, with a warning for each checkpoint that was passed over."""
+    path, arrays, facts, damaged = load_newest(folder, ctx)
+    for reason in damaged:
+        warn(f"{reason}; {path.name} is taken instead")
+    return path, arrays, facts
 
 
-def _fill(params: Any, arrays: dict[str, Any], path: Path) -> None:
-    for name, param in params._asdict().items():
-        if name not in arrays or arrays[name].shape != param.shape:
+def warn(message: str) -> None:
+    """One line on stderr."""
+    print(error_line(f"warning: {message}"), file=sys.stderr)
+
+
+def _check_shapes(
+    network: Network, vocab_size: int, hidden_dim: int, arrays: dict[str, Any], path: Path
+) -> list[str]:
+    """The names of the parameters, of which each is among arrays with its shape."""
+    names = []
+    for name, shape in network.shapes(vocab_size, hidden_dim):
+        if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float32:
             found = arrays[name].shape if name in arrays else "missing"
-            raise ValueError(f"{path}: {name} is {found}, and the settings ask for {param.shape}")
-        param[:] = arrays[name]
+            raise ValueError(f"{path}: {name} is {found}, and the settings ask for {shape} of float32")
+        names.append(name)
+    return names
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl that are whole."""
+    metrics = []
+    for line in path.read_bytes().splitlines():
+        try:
+            read = json.loads(line)
+            perplexities = {key: None if read[key] is None else float(read[key]) for key in PERPLEXITIES}
+            metrics.append({"epoch": int(read["epoch"]), **perplexities})
+        except (KeyError, TypeError, ValueError, RecursionError):
+            continue
+    return metrics
 
 
 def _append(path: Path, text: str) -> None:

@@ -4,13 +4,14 @@
     python -m d2lrnn.train --corpus my.txt --cell lstm       your own text
     python -m d2lrnn.train --resume                          go on with the run that was stopped
 
-Ctrl-C stops after the batch and saves; a second one stops at once.
+Ctrl-C stops after the batch and saves; a second one stops at once. A run that was killed goes on from its
+last checkpoint (one a minute), with the numbers that it would have had.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import contextlib
 import os
 import signal
 import sys
@@ -26,44 +27,55 @@ if TYPE_CHECKING:
     from .run import Run
 
 PROG = "python -m d2lrnn.train"
-SAVE_SECONDS = 60
-# the settings that a resumed run may be given anew
-CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
+AUTOSAVE = 60.0  # seconds
+AUTOSAVE_SHARE = 0.01  # of the time may go into saving, however large the network
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train. 0: done, 2: a mistake of the user, 130 or 143: stopped and saved, 1: a fault on the way."""
     given = vars(_parser().parse_args(argv))
-    try:
-        run = _prepare(given.pop("out", None), given.pop("resume", False), given)
-    except (ValueError, OSError) as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{PROG}: stopped before the first batch", file=sys.stderr)
-        return 130
-    if run.epoch >= run.settings.epochs:
-        print(
-            f"{run.folder} has had its {run.epoch} epochs: give a larger --epochs to go on", file=sys.stderr
-        )
-        return 2
+    autosave = given.pop("autosave")
+    with contextlib.ExitStack() as locks:
+        try:
+            run = _prepare(locks, given.pop("out", None), given.pop("resume", None), given)
+        except (ValueError, OSError) as error:
+            print(f"{PROG}: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(f"{PROG}: stopped before the first batch", file=sys.stderr)
+            return 130
+        return _train_and_tell(run, autosave)
+
+
+def _train_and_tell(run: Run, autosave: float) -> int:
+    from mxnet import MXNetError
+
     with Stop() as stop:
         try:
-            _train(run, stop)
-        except (FloatingPointError, OSError) as error:
-            print(
-                f"{PROG}: epoch {run.epoch + 1}, batch {run.batch + 1}: {error}; "
-                f"the last checkpoint in {run.folder} is kept",
-                file=sys.stderr,
-            )
+            _train(run, stop, autosave)
+        except (FloatingPointError, OSError, MXNetError) as error:
+            print(f"{PROG}: {_fault(run, error)}", file=sys.stderr)
             return 1
     if stop.signal:
         where = f"epoch {run.epoch + 1}, batch {run.batch}" if run.batch else f"epoch {run.epoch}"
-        print(f"stopped after {where}, saved; go on with {PROG} --resume --out {run.folder}")
+        print(f"stopped after {where}, saved; go on with {PROG} --resume {run.folder}")
         return 128 + stop.signal
     print(f"{run.folder}/ holds the weights, curve.svg and samples.txt")
     print(f"let it write: python -m d2lrnn.predict {run.folder}")
     return 0
+
+
+def _fault(run: Run, error: Exception) -> str:
+    """One line: what went wrong and where, what is left, and what to try."""
+    reason = str(error).strip().splitlines()[0]
+    kept = f"{run.last} is kept" if run.last and run.last.exists() else "no checkpoint is left"
+    remedy = f"go on with {PROG} --resume {run.folder}"
+    if isinstance(error, FloatingPointError):
+        settings = run.settings
+        remedy += f" --lr {settings.learning_rate / 10:g}, or begin anew with a smaller --lr or --clip"
+    elif isinstance(error, OSError):
+        remedy = f"make room or mend the directory, then {remedy}"
+    return f"epoch {run.epoch + 1}, batch {run.batch + 1}: {reason}; {kept}; {remedy}"
 
 
 class Stop:
@@ -95,48 +107,64 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--resume",
-        action="store_true",
+        metavar="DIR",
+        nargs="?",
+        const="",
         default=argparse.SUPPRESS,
-        help="go on with the run in --out (the newest in runs/)",
+        help="go on with the run in DIR (that of --out, or the newest in runs/)",
+    )
+    parser.add_argument(
+        "--autosave", metavar="SECONDS", type=_seconds, default=AUTOSAVE, help=f"({AUTOSAVE:g})"
     )
     return parser
 
 
-def _prepare(out: str | None, resume: bool, given: dict[str, Any]) -> Run:
+def _seconds(text: str) -> float:
+    if not 0 <= float(text) < float("inf"):
+        raise ValueError
+    return float(text)
+
+
+def _prepare(locks: contextlib.ExitStack, out: str | None, resume: str | None, given: dict[str, Any]) -> Run:
     if "prefix" in given:
         given["prefix"] = tuple(given["prefix"])
     if os.path.isfile(given.get("corpus", "")):
         given["corpus"] = os.path.abspath(given["corpus"])  # --resume may be called from another folder
     settings = Settings(**given)  # a wrong flag is refused before mxnet is loaded
-    from .run import Run, new_folder, newest_run, read_settings
+    from .folder import holds_run, lock, new_folder, newest_run
 
-    if not resume:
-        folder = Path(out) if out else new_folder(settings)
-        run = Run(folder, settings)
-        run.begin()
-        return run
-    folder = Path(out) if out else newest_run()
-    settings = read_settings(folder)
-    for name, value in given.items():
-        if name not in CHANGEABLE and value != getattr(settings, name):
-            flag = "--" + name.replace("_", "-")
-            raise ValueError(
-                f"{flag} {value}: {folder} was begun with {getattr(settings, name)}; leave {flag} away"
-            )
-    run = Run(folder, dataclasses.replace(settings, **given))
-    run.resume()
+    if resume and out and resume != out:
+        raise ValueError(f"--resume {resume} and --out {out} are two directories: give one")
+    name = resume or out
+    folder = Path(name) if name else newest_run() if resume is not None else None
+    if folder and holds_run(folder):
+        from .resume import resume_run
+
+        locks.enter_context(lock(folder))
+        return resume_run(folder, given)
+    if resume is not None:
+        raise ValueError(f"{folder} holds no run to go on with: begin one there with --out {folder}")
+    from .run import Run
+
+    run = Run(settings)
+    folder = folder or new_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    locks.enter_context(lock(folder))
+    run.begin(folder)
     return run
 
 
-def _train(run: Run, stop: Stop) -> None:
+def _train(run: Run, stop: Stop, autosave: float) -> None:
     from tqdm import tqdm
 
     settings, num_chars = run.settings, len(run.train_indices)
+    where = f"epoch {run.epoch + 1}, batch {run.batch + 1}" if run.optimizer.t else ""
     print(
         f"{settings.corpus}: {num_chars:,} characters to train on, {len(run.heldout_indices):,} held out, "
         f"{len(run.vocab):,} distinct; {settings.cell} on {run.ctx}, into {run.folder}/"
+        + (f", from {where} on" if where else "")
     )
-    saved = time.monotonic()
+    next_save = time.monotonic() + autosave
     with tqdm(
         total=settings.epochs * num_chars,
         unit=" chars",
@@ -153,9 +181,11 @@ def _train(run: Run, stop: Stop) -> None:
                 if stop.signal:
                     run.save()
                     return
-                if time.monotonic() - saved > SAVE_SECONDS:
+                now = time.monotonic()
+                if now >= next_save:
                     run.save()
-                    saved = time.monotonic()
+                    cost = time.monotonic() - now
+                    next_save = now + cost + max(autosave, autosave and cost / AUTOSAVE_SHARE)
             _report(run, run.end_epoch())
         run.save()
 

@@ -15,7 +15,18 @@ from d2lrnn import CHAPTERS
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "d2lrnn"
 LESSONS = {name: number for number, (name, _) in CHAPTERS.items()}
-COMMANDS = {"config", "run", "curve", "train", "predict", "export"}  # ceremony on top of the lessons
+COMMANDS = {
+    "config",
+    "folder",
+    "run",
+    "resume",
+    "curve",
+    "train",
+    "predict",
+    "network_file",
+    "onnx_graph",
+    "export",
+}  # ceremony on top of the lessons
 GROUND = {"checks", "corpora"}  # what lessons stand on: refusals, and files
 PYTHON_FILES = sorted(PACKAGE.glob("*.py"))
 

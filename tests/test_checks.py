@@ -296,3 +296,51 @@ def test_a_size_of_0_is_not_taken_for_unknown(size: Any) -> None:
         for call in calls:
             with pytest.raises(ValueError, match=f"{name} is {size!r}: give an integer of at least 1"):
                 call()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    {
+        "风吹过\n\tdéjà\u3000vu 👩\u200d🎤": "风吹过\n\tdéjà\u3000vu 👩\u200d🎤",
+        "\x1b[2J\r\x07\x7f\x9b": r"\x1b[2J\r\x07\x7f\x9b",
+        "a\u202egnp.exe\u2066\u200f": r"a\u202egnp.exe\u2066\u200f",
+        "\udcff\ud83d\0": r"\udcff\ud83d\x00",
+        "\u2028\x85": r"\u2028\x85",
+    }.items(),
+)
+def test_no_text_steers_the_terminal_that_shows_it(text: str, shown: str) -> None:
+    assert checks.printable(text) == shown
+    assert (
+        checks.printable(text, keep="")
+        == checks.error_line(text)
+        == shown.replace("\n", r"\n").replace("\t", r"\t")
+    )
+
+
+@given(text=st.text(st.characters()))
+def test_what_is_shown_can_be_encoded_and_is_left_alone_when_it_is_shown_again(text: str) -> None:
+    shown = checks.printable(text, keep="")
+
+    assert checks.printable(shown, keep="") == shown
+    assert len(f"{shown}.".splitlines()) == 1
+    shown.encode()
+
+
+def test_an_error_line_is_short_and_keeps_both_ends() -> None:
+    line = checks.error_line("begin" + "x" * 10**6 + "end")
+
+    assert line[:5] + line[-3:] == "beginend"
+    assert len(line) < 1100
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, float("nan"), float("inf"), 10**400, np.float32("inf"), True, "1", None]
+)
+def test_no_number_is_positive_that_would_be_infinite_or_nan(value: Any) -> None:
+    # float(10**400): OverflowError
+    with pytest.raises(ValueError, match=r"lr is .*: give a number above 0"):
+        checks.check_positive(lr=value)
+
+
+def test_a_positive_number_of_any_kind_is_taken() -> None:
+    checks.check_positive(a=1, b=0.5, c=np.float32(0.5), d=np.int64(3), e=1e308)

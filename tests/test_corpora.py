@@ -30,7 +30,7 @@ ONE_LINE = "风吹过山岗 我在等天亮 "
 TRAVERSALS = ["../x.txt", "a/../../x.txt", "/abs.txt", "C:\\x.txt", "C:x.txt", "..\\x.txt", "\\x.txt"]
 
 
-def zipped(*names: str, text: str = SONG, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(*names: str, text: "str | bytes" = SONG, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name in names:
@@ -41,21 +41,28 @@ def zipped(*names: str, text: str = SONG, method: int = zipfile.ZIP_DEFLATED) ->
 def forged(archive: bytes, **fields: int) -> bytes:
     """The archive with fields of its (last) directory entry overwritten."""
     forgery, entry = bytearray(archive), archive.rindex(b"PK\1\2")
-    places = {"flags": (8, "<H"), "method": (10, "<H"), "crc": (16, "<I"), "size": (24, "<I")}
+    places = {
+        "flags": (8, "<H"),
+        "method": (10, "<H"),
+        "crc": (16, "<I"),
+        "deflated": (20, "<I"),
+        "size": (24, "<I"),
+    }
+    places |= {"attributes": (38, "<I"), "start": (42, "<I")}
     for field, value in fields.items():
         offset, form = places[field]
         struct.pack_into(form, forgery, entry + offset, value)
     return bytes(forgery)
 
 
-def bomb(size: int) -> bytes:
-    """256 MiB of the letter a in 256 KiB, whatever size its directory gives."""
+def bomb(**fields: int) -> bytes:
+    """256 MiB of the letter a in 256 KiB, whatever its directory says."""
     deflate = zlib.compressobj(wbits=-15)
     mebibyte = deflate.compress(b"a" * 2**20) + deflate.flush(zlib.Z_FULL_FLUSH)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.txt", 256 * mebibyte + deflate.flush())
-    return forged(buffer.getvalue(), method=zipfile.ZIP_DEFLATED, size=size)
+    return forged(buffer.getvalue(), method=zipfile.ZIP_DEFLATED, **fields)
 
 
 def check_refused(path: Path, why: str, error: type[Exception] = ValueError) -> None:
@@ -83,12 +90,18 @@ def files_under(folder: Path) -> list[Path]:
     [
         ("gbk.txt", SONG.encode("gbk"), "perhaps GBK: convert it"),
         ("gb18030.txt", ("𠮷ḿ" + SONG).encode("gb18030"), "no UTF-8 text"),
-        ("utf16.txt", SONG.encode("utf-16"), "UTF-16.*convert it to UTF-8"),
+        ("utf16.txt", SONG.encode("utf-16"), "utf-16.*iconv -f utf-16 -t utf-8"),
+        ("utf16-be.txt", b"\xfe\xff" + SONG.encode("utf-16-be"), "utf-16.*iconv -f utf-16 -t utf-8"),
+        ("utf16 without mark.txt", SONG.encode("utf-16-le"), "NUL byte at 11.*UTF-16.*convert it to UTF-8"),
+        ("utf32.txt", SONG.encode("utf-32"), "utf-32.*iconv -f utf-32 -t utf-8"),
+        ("utf32 without mark.txt", SONG.encode("utf-32-be"), "NUL byte at 0"),
+        ("bad.txt", "好".encode() + b"a\xff", r"no UTF-8 text \(byte 0xff at 4\)"),
+        ("bad behind a mark.txt", b"\xef\xbb\xbfa\xff", r"no UTF-8 text \(byte 0xff at 4\)"),
         ("latin1.txt", "déjà vu".encode("latin-1"), "no UTF-8 text"),
         ("cut.txt", SONG.encode()[:-2], "no UTF-8 text"),
         ("surrogate.txt", b"\xed\xa0\x80", "no UTF-8 text"),
-        ("binary.txt", bytes(range(256)), "NUL bytes"),
-        ("nul.txt", b"a\0b", "NUL bytes"),
+        ("binary.txt", bytes(range(256)), "NUL byte at 0"),
+        ("nul.txt", b"a\0b", "NUL byte at 1"),
         ("empty.txt", b"", "holds no text"),
         ("bom.txt", b"\xef\xbb\xbf", "holds no text"),
         ("spaces.txt", " \r\n\t\u3000".encode(), "holds no text"),
@@ -98,9 +111,18 @@ def files_under(folder: Path) -> list[Path]:
         ("only its start.txt", b"PK\3\4", "zip archive"),
         ("none.zip", zipped("a.md"), "0 .txt files: give an archive with one"),
         ("nothing.zip", zipped(), "0 .txt files"),
+        ("folder.zip", zipped("a.txt/"), "0 .txt files"),
+        ("in a zip.zip", zipped("a.txt", text=zipped("a.txt")), "NUL byte"),
+        ("twice.zip", zipped("a.txt", "b.txt").replace(b"b.txt", b"a.txt"), "2 .txt files"),
+        ("link.zip", forged(zipped("a.txt"), attributes=0o120777 << 16), "a link and no text: not opened"),
+        ("bzip2.zip", zipped("a.txt", method=zipfile.ZIP_BZIP2), "give a zip that is stored or deflated"),
+        ("lzma.zip", zipped("a.txt", method=zipfile.ZIP_LZMA), "give a zip that is stored or deflated"),
+        ("4 GiB.zip", forged(zipped("a.txt"), size=2**32 - 1), "give at most"),
+        ("elsewhere.zip", forged(zipped("a.txt"), start=2**31), "zip archive"),
+        ("a name of control characters.zip", zipped("../\n\x1b[31m\u202e.txt"), "points outside"),
         ("two.zip", zipped("a.txt", "b.TXT"), "2 .txt files: give an archive with one"),
-        ("nul.zip", zipped("a.txt", text="\0"), "NUL bytes"),
-        ("encrypted.zip", forged(zipped("a.txt"), flags=1), "encrypted"),
+        ("nul.zip", zipped("a.txt", text="\0"), "NUL byte"),
+        ("encrypted.zip", forged(zipped("a.txt"), flags=1), "encrypted: give a zip without a password"),
         ("unknown method.zip", forged(zipped("a.txt"), method=99), "compression method"),
         ("wrong checksum.zip", forged(zipped("a.txt"), crc=1), "CRC"),
         ("too short.zip", forged(zipped("a.txt"), size=10), "CRC"),
@@ -125,10 +147,148 @@ def test_what_is_no_regular_file_is_refused_without_opening_it(tmp_path: Path) -
     fifo = tmp_path / "fifo.txt"
     os.mkfifo(fifo)
 
-    check_refused(fifo, "is no regular file", FileNotFoundError)
-    check_refused(Path("/dev/zero"), "is no regular file", FileNotFoundError)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(tmp_path / "socket.txt"))
+    listening.close()
+    (tmp_path / "loop.txt").symlink_to("loop.txt")
+    (tmp_path / "gone.txt").symlink_to("nowhere.txt")
+
+    for path in (fifo, Path("/dev/zero"), Path("/dev/full"), tmp_path / "socket.txt"):
+        check_refused(path, "is no regular file", FileNotFoundError)
+    for path in (tmp_path / "loop.txt", tmp_path / "gone.txt"):
+        check_refused(path, "is a link that leads nowhere", FileNotFoundError)
     check_refused(tmp_path, "is a directory", FileNotFoundError)
     check_refused(tmp_path / "missing.txt", "does not exist: give one of lyrics", FileNotFoundError)
+
+
+@pytest.mark.timeout(30)
+def test_what_turns_into_a_fifo_behind_our_back_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "fifo.txt"
+    os.mkfifo(path)
+
+    with pytest.raises(ValueError, match=r"fifo.txt' is no regular file"):
+        corpora.read_corpus(path)
+
+
+class Changing(io.FileIO):
+    """An open file to which something happens after its first bytes were read."""
+
+    def __init__(self, path: Path, change: Callable[[Path], object]) -> None:
+        super().__init__(path)
+        self.path, self.change = path, change
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        if size == 4:
+            self.change(self.path)
+        return data or b""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: os.truncate(path, 1000),
+        lambda path: os.truncate(path, 2 * 10**5),
+        lambda path: os.utime(path, ns=(0, 0)),  # as a write in place does
+    ],
+    ids=["cut", "longer", "written over"],
+)
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"a" * 10**5)
+    monkeypatch.setattr(corpora, "open", lambda path, *_, **__: Changing(path, change), raising=False)
+
+    check_refused(path, "changed while it was read")
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(SONG)
+    monkeypatch.setattr(corpora, "open", lambda path, *_, **__: Changing(path, os.unlink), raising=False)
+
+    assert load_corpus(path) == ONE_LINE
+    assert not path.exists()
+
+
+def test_a_file_that_tells_no_size_is_not_read_in_part() -> None:
+    if not os.path.isfile("/proc/cpuinfo"):
+        pytest.skip("no /proc here")
+    check_refused(Path("/proc/cpuinfo"), "changed while it was read: give a copy of it")
+
+
+def test_an_error_of_the_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(SONG)
+
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(corpora, "open", lambda path, *_, **__: Changing(path, fails), raising=False)
+
+    check_refused(path, "", OSError)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(SONG)
+    path.chmod(0)
+
+    with pytest.raises(PermissionError, match=r"Permission denied: .*a\.txt"):
+        load_corpus(path)
+
+
+@pytest.mark.parametrize("name", ["huge.txt", "huge.zip"])
+def test_a_huge_sparse_file_is_refused_by_its_size(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    os.truncate(path, 2**40)
+
+    tracemalloc.start()
+    try:
+        check_refused(path, "1,099,511,627,776 bytes: give at most 1,073,741,824")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb.txt", "\x1b[31m.txt", "\u202etxt.zip", os.fsdecode(b"\xff.txt"), "a" * 250]
+)
+def test_a_strange_name_is_read_and_quoted_on_one_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"PK\3\4")
+
+    with pytest.raises(ValueError, match="zip archive") as caught:
+        load_corpus(path)
+    assert str(caught.value).isprintable()
+
+    path.write_bytes(zipped("a.txt"))
+    assert load_corpus(path) == ONE_LINE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [b"a\n", b"a\r\n", "歌\n".encode(), b" \n", b"\0"], ids=repr)
+@pytest.mark.parametrize("first", ["a", "😀"])
+@pytest.mark.parametrize("last", [b"b", b"\xff"])
+def test_memory_is_a_small_multiple_of_the_file(tmp_path: Path, data: bytes, first: str, last: bytes) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(first.encode() + data * (2**20 // len(data)) + last)
+
+    tracemalloc.start()
+    try:
+        answer_to(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 10 * path.stat().st_size  # a single character beyond U+FFFF makes each of them 4 bytes wide
 
 
 @pytest.mark.parametrize("source", ["", "a\0b.txt", "a\nb.txt", "~nobody-of-that-name/a.txt", "a" * 300])
@@ -141,11 +301,19 @@ def test_a_path_that_cannot_be_is_a_file_that_does_not_exist(source: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("size", "why"), [(2**28, "would swell"), (1000, "zip archive")], ids=["honest", "lying"]
+    ("fields", "why"),
+    [
+        ({"size": 2**28}, "would swell"),
+        ({"size": 1000}, "zip archive"),
+        ({"size": 2**28, "deflated": 2**28}, "would swell"),  # zipfile takes both numbers on trust
+    ],
+    ids=["honest", "lying of its size", "lying of both"],
 )
-def test_a_zip_bomb_is_refused_before_it_fills_memory(tmp_path: Path, size: int, why: str) -> None:
+def test_a_zip_bomb_is_refused_before_it_fills_memory(
+    tmp_path: Path, fields: dict[str, int], why: str
+) -> None:
     path = tmp_path / "bomb.zip"
-    path.write_bytes(bomb(size))
+    path.write_bytes(bomb(**fields))
 
     tracemalloc.start()
     try:
@@ -196,7 +364,7 @@ def test_a_text_of_more_than_max_bytes_is_refused(
 
     monkeypatch.setattr(corpora, "MAX_BYTES", 1000)
 
-    check_refused(path, "1,001 bytes of text: give at most 1,000")
+    check_refused(path, "holds 1,001 bytes: give at most 1,000")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +379,8 @@ def test_a_text_of_more_than_max_bytes_is_refused(
         "stored.ZIP": zipped("folder/a.TXT", method=zipfile.ZIP_STORED),
         "zip by its content.txt": zipped("歌.txt"),
         "mac.zip": zipped("a.txt", "__MACOSX/._a.txt", "__MACOSX/a.txt", ".DS_Store"),
+        "comment.zip": zipped("a.txt")[:-2] + b"\xff\xff" + b"c" * 65535,
+        "behind a program.zip": b"#!/bin/sh\n" + zipped("a.txt"),
         "bom and crlf.zip": zipped("a.txt", "readme.md", text="\ufeff" + SONG.replace("\n", "\r\n")),
     }.items(),
 )
@@ -224,6 +394,14 @@ def test_a_good_file_is_one_line_of_text_and_nothing_is_unpacked(
     assert load_corpus(path) == load_corpus(name) == ONE_LINE
     assert load_corpus(path, max_chars=4) == ONE_LINE[:4]
     assert files_under(tmp_path) == [path]
+
+
+def test_one_character_is_a_corpus_and_escapes_in_it_are_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    for text in ("歌", "aaaa", r"\ud800 \u0000", "\x1b[31m\u202e\u2028\x85"):
+        path.write_bytes(text.encode())
+
+        assert load_corpus(path) == text
 
 
 # From here on: corpora that are fetched, from a publisher on this machine.

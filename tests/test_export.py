@@ -1,19 +1,29 @@
 """A network in one file, under the names of the formulas; the web page writes with it what predict writes."""
 
+import hashlib
 import json
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from browser import Page, chromium, served
+from mxnet import nd
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
-from d2lrnn import export, predict, train
-from d2lrnn.checkpoint import load_checkpoint
+from d2lrnn import Vocab, __version__, export, predict, train
+from d2lrnn.checkpoint import load_newest
+from d2lrnn.config import Settings
+from d2lrnn.fast import get_network
+from d2lrnn.network_file import write_network
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.slow
+CHARS = " abcdefgh分开"
 SMALL = [
     "--max-chars",
     "3000",
@@ -28,6 +38,21 @@ SMALL = [
 ]
 
 
+def some_network(cell: str, layers: int, path: Path | None = None, hidden_dim: int = 7) -> Any:
+    """(settings, vocab, params): gates half open, states not forgotten; written to path if there is one."""
+    settings, vocab = (
+        Settings(cell=cell, layers=layers, hidden_dim=hidden_dim, prefix=("b", "ab")),
+        Vocab(CHARS),
+    )
+    params = get_network(cell, layers).get_params(len(vocab), hidden_dim)
+    rng = np.random.default_rng(0)
+    for param in params:
+        param[:] = nd.array(rng.normal(scale=len(param) ** -0.5, size=param.shape))
+    if path:
+        write_network(path, settings, vocab, params)
+    return settings, vocab, params
+
+
 @pytest.fixture(scope="module", params=["rnn 1", "gru 1", "lstm 2"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run, and its network.safetensors."""
@@ -39,8 +64,9 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return folder
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_weights_under_the_names_of_the_formulas(exported: Path) -> None:
-    arrays, facts = load_checkpoint(exported / "run/checkpoint.npz")
+    _, arrays, facts, _ = load_newest(exported / "run/checkpoints")
 
     with safe_open(exported / "network.safetensors", framework="numpy") as file:
         metadata = file.metadata()
@@ -56,9 +82,240 @@ def test_a_mistake_is_answered_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert "nowhere is no run directory" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_named(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main([str(exported / "run"), "--out", str(exported / "no/such/folder")]) == 2
     assert "no/such" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_few_lines_of_numpy_read_the_file(cell: str, layers: int, tmp_path: Path) -> None:
+    _, _, params = some_network(cell, layers, tmp_path / "a")
+
+    data = (tmp_path / "a").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    metadata = header.pop("__metadata__")
+    arrays = {
+        name: np.frombuffer(data[8 + length :][slice(*entry["data_offsets"])], "<f4").reshape(entry["shape"])
+        for name, entry in header.items()
+    }
+
+    assert length % 8 == 0  # the arrays lie where a program may map them into memory
+    assert list(arrays) == list(params._fields)
+    for name, array in load_file(tmp_path / "a").items():
+        assert (arrays[name] == array).all() and (array == getattr(params, name).asnumpy()).all()
+    digits = metadata.pop("sha256")
+    assert hashlib.sha256(data.replace(digits.encode(), b"0" * 64)).hexdigest() == digits
+    assert metadata == {
+        "cell": cell,
+        "layers": str(layers),
+        "hidden_dim": "7",
+        "chars": CHARS,
+        "prefix": "b\nab",
+        "d2lrnn": __version__,
+    }
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        some_network("lstm", 2, tmp_path / name)
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def readme_block(beginning: str) -> str:
+    """The block of Python in the README that begins so."""
+    (block,) = re.findall(
+        rf"```py\n({beginning}.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S
+    )
+    return block
+
+
+def test_the_lines_of_the_readme_read_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, params = some_network("rnn", 1, tmp_path / "network.safetensors")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+
+    exec(compile(readme_block("from safetensors"), "README.md", "exec"), names)
+
+    assert (names["arrays"]["W_xh"] == params.W_xh.asnumpy()).all()
+    assert names["chars"] == CHARS
+
+
+def test_help_names_every_array_of_every_cell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        export.main(["--help"])
+
+    shown = capsys.readouterr().out
+    assert {"W_xh", "W_hz", "b_r", "W_xi", "W_hy", "b_y", "W_xh_2", "sha256", "chars"} <= set(
+        re.findall(r"\w+", shown)
+    )
+
+
+def test_a_network_with_nan_is_not_exported(tmp_path: Path) -> None:
+    settings, vocab, params = some_network("gru", 1)
+    params.b_r[3] = float("nan")
+
+    with pytest.raises(ValueError, match="b_r holds NaN or infinity"):
+        write_network(tmp_path / "a", settings, vocab, params)
+    assert not (tmp_path / "a").exists()
+
+
+# --- onnx ---
+
+
+def ort_session(path: Path) -> Any:
+    """onnxruntime on a file, with one thread."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def states_of(network: Any, batch_size: int, hidden_dim: int) -> tuple[nd.NDArray, ...]:
+    rng = np.random.default_rng(1)
+    zeros = network.init_state(batch_size, hidden_dim)
+    return tuple(nd.array(rng.uniform(-1, 1, S.shape)) for S in zeros)
+
+
+def assert_close(found: np.ndarray, wanted: nd.NDArray) -> None:
+    """rel 1e-4, and for what is almost 0 the same of the largest."""
+    expected = wanted.asnumpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("hidden_dim", [1, 7, 40])
+def test_onnxruntime_computes_our_logits_and_states(
+    cell: str, layers: int, hidden_dim: int, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    from d2lrnn.onnx_graph import write_onnx
+
+    settings, vocab, params = some_network(cell, layers, hidden_dim=hidden_dim)
+    write_onnx(tmp_path / "a.onnx", settings, vocab, params)
+    session = ort_session(tmp_path / "a.onnx")
+    network = get_network(cell, layers)
+    names = [value.name for value in session.get_inputs()]
+    letters = ["H", "C"] if cell == "lstm" else ["H"]
+    assert names == ["indices", *letters, *([f"{letter}_2" for letter in letters] if layers == 2 else [])]
+    assert [value.name for value in session.get_outputs()] == [
+        "logits",
+        *(f"new_{name}" for name in names[1:]),
+    ]
+
+    for num_steps, batch_size in ((1, 1), (9, 4), (2, 1)):
+        indices = np.random.default_rng(2).integers(0, len(vocab), (num_steps, batch_size))
+        state = states_of(network, batch_size, hidden_dim)
+        (wanted,), new_state = network.rnn(nd.array(indices, dtype="int32"), state, params)
+
+        inputs = dict(zip(names, [indices, *(S.asnumpy() for S in state)]))
+        logits, *found = session.run(None, inputs)
+
+        assert logits.shape == (num_steps * batch_size, len(vocab))
+        assert_close(logits, wanted)
+        assert len(found) == len(new_state)
+        for S, expected in zip(found, new_state):
+            assert_close(S, expected)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_graph_is_valid_and_says_what_it_is(cell: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from d2lrnn.onnx_graph import write_onnx
+
+    write_onnx(tmp_path / "a.onnx", *some_network(cell, 2))
+
+    model = onnx.load(tmp_path / "a.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    assert (facts["cell"], facts["layers"], facts["hidden_dim"], facts["chars"]) == (cell, "2", "7", CHARS)
+    (opset,) = model.opset_import
+    assert (opset.domain, opset.version) == ("", 14)
+
+
+@pytest.mark.slow
+def test_step_by_step_onnxruntime_writes_what_predict_writes(
+    exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnx")
+    assert export.main([str(exported / "run"), "--onnx", "--out", str(exported / "a.onnx")]) == 0
+    session = ort_session(exported / "a.onnx")
+    chars = session.get_modelmeta().custom_metadata_map["chars"]
+    prefix = session.get_modelmeta().custom_metadata_map["prefix"].split("\n")[0]
+    capsys.readouterr()
+    predict.main([str(exported / "run"), "--prefix", prefix, "--length", "60"])
+
+    text = prefix
+    names = [value.name for value in session.get_inputs()][1:]
+    state = [np.zeros((1, 24), np.float32) for _ in names]
+    indices = np.array([[chars.index(char)] for char in prefix])
+    while len(text) < len(prefix) + 60:
+        logits, *state = session.run(None, {"indices": indices, **dict(zip(names, state))})
+        indices = logits[-1:].argmax(axis=1)[:, None]
+        text += chars[indices[0, 0]]
+
+    assert text + "\n" == capsys.readouterr().out
+
+
+def test_the_lines_of_the_readme_run_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    settings, vocab, params = some_network("lstm", 2, tmp_path / "a")
+    export.main([str(tmp_path / "a"), "--onnx", "--out", str(tmp_path / "network.onnx")])
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+
+    exec(compile(readme_block("import numpy"), "README.md", "exec"), names)
+
+    network = get_network("lstm", 2)
+    indices = nd.array([[vocab.char_to_idx[char]] for char in "分开"], dtype="int32")
+    (wanted,), new_state = network.rnn(indices, network.init_state(1, settings.hidden_dim), params)
+    assert_close(names["logits"], wanted)
+    assert len(names["new_states"]) == len(new_state)
+    for S, expected in zip(names["new_states"], new_state):
+        assert_close(S, expected)
+
+
+def test_an_index_beyond_the_vocabulary_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from d2lrnn.onnx_graph import write_onnx
+
+    write_onnx(tmp_path / "a.onnx", *some_network("rnn", 1))
+    session = ort_session(tmp_path / "a.onnx")
+
+    with pytest.raises(Exception, match="out of data bounds"):  # its class is onnxruntime's own
+        session.run(None, {"indices": np.array([[len(CHARS)]]), "H": np.zeros((1, 7), np.float32)})
+
+
+def test_a_network_too_large_for_onnx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    from d2lrnn import onnx_graph
+
+    monkeypatch.setattr(onnx_graph, "MAX_BYTES", 500)
+
+    with pytest.raises(ValueError, match="ONNX takes 500 at most"):
+        onnx_graph.write_onnx(tmp_path / "a.onnx", *some_network("rnn", 1))
+
+
+def test_without_the_package_onnx_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some_network("rnn", 1, tmp_path / "a")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "d2lrnn.onnx_graph", raising=False)
+
+    assert export.main([str(tmp_path / "a"), "--onnx", "--out", str(tmp_path / "a.onnx")]) == 2
+
+    err = capsys.readouterr().err
+    assert "--onnx needs the package onnx" in err and "pip install onnx" in err
+    assert err.count("\n") == 1
+
+
+# --- the web page ---
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +344,7 @@ def write(page: Page, prefix: str, length: int) -> None:
     page.evaluate("document.getElementById('play-write').click()")
 
 
+@pytest.mark.slow
 def test_the_web_page_writes_what_predict_writes(
     page: Page, exported: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +363,7 @@ def test_the_web_page_writes_what_predict_writes(
     assert page.troubles == []
 
 
+@pytest.mark.slow
 def test_the_web_page_names_characters_that_the_network_does_not_know(page: Page) -> None:
     message = "document.getElementById('play-message').textContent"
 
@@ -115,6 +374,7 @@ def test_the_web_page_names_characters_that_the_network_does_not_know(page: Page
     assert "at least one character" in page.evaluate(message)
 
 
+@pytest.mark.slow
 def test_a_chinese_input_method_can_type_the_prefix(page: Page) -> None:
     page.evaluate("Object.assign(document.getElementById('play-prefix'), { value: '' }).focus()")
     page.send("Input.imeSetComposition", text="fenkai", selectionStart=6, selectionEnd=6)

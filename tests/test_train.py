@@ -1,50 +1,30 @@
-"""The commands as their user meets them: what a run leaves, that nothing is lost, what is refused."""
+"""The commands as their user meets them: what a run leaves, and what is refused."""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
-import signal
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mxnet as mx
-import numpy as np
 import pytest
+from small_run import SMALL, perplexities, run_small, weights
 
 from d2lrnn import config, predict, train
 from d2lrnn import run as run_module
-from d2lrnn.checkpoint import load_checkpoint
 from d2lrnn.config import Settings
 
-SMALL = shlex.split(
-    "--max-chars 600 --hidden-dim 8 --batch-size 4 --num-steps 5 --pred-len 6 --pred-period 2"
-)
-FILES = {"config.json", "metrics.jsonl", "curve.svg", "samples.txt", "checkpoint.npz"}
+FILES = {".lock", "config.json", "metrics.jsonl", "curve.svg", "samples.txt", "checkpoints", "best"}
 
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     return
-
-
-def run_small(*arguments: Any) -> int:
-    return train.main([*SMALL, *map(str, arguments)])
-
-
-def perplexities(folder: str | Path) -> list[tuple[float, float]]:
-    lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
-    return [(line["train_perplexity"], line["heldout_perplexity"]) for line in lines]
-
-
-def weights(folder: str | Path) -> dict[str, bytes]:
-    arrays, _ = load_checkpoint(Path(folder) / "checkpoint.npz")
-    return {name: array.asnumpy().tobytes() for name, array in arrays.items()}
 
 
 # --- what a run is ---
@@ -147,140 +127,6 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "perplexity" in os.read(reader, 65536).decode(errors="replace")
 
 
-# --- nothing is lost ---
-
-
-class StopAfter:
-    """In place of time.monotonic in the training loop: sends a signal to ourselves at the n-th batch."""
-
-    def __init__(self, num_batches: int, number: int) -> None:
-        self.left, self.number = num_batches, number
-
-    def monotonic(self) -> float:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), self.number)
-        return 0.0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
-@pytest.mark.parametrize("sampler", ["random", "consecutive"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("batch", [1, 30])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(
-    cell: str, sampler: str, optimizer: str, batch: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kind = ["--cell", cell, "--sampler", sampler, "--optimizer", optimizer]
-    run_small(*kind, "--epochs", 4, "--out", "whole")
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "time", StopAfter(batch + 1, signal.SIGINT))
-        assert run_small(*kind, "--epochs", 4, "--out", "stopped") == 130
-
-    assert train.main(["--resume", "--out", "stopped"]) == 0
-
-    assert perplexities("stopped") == perplexities("whole")
-    assert weights("stopped") == weights("whole")
-    assert Path("stopped/samples.txt").read_text("utf-8") == Path("whole/samples.txt").read_text("utf-8")
-
-
-def test_sigterm_saves_too_and_says_so_in_the_exit_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(train, "time", StopAfter(3, signal.SIGTERM))
-
-    assert run_small("--epochs", 4, "--out", "a") == 143
-    assert "saved; go on with python -m d2lrnn.train --resume --out a" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("command", "busy_with"),
-    [(train, "d2lrnn.run.Run"), (predict, "d2lrnn.run.newest_run")],
-    ids=["train", "predict"],
-)
-def test_ctrl_c_while_there_is_nothing_to_save_leaves_no_traceback(
-    command: Any, busy_with: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def pressed(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(busy_with, pressed)
-
-    assert command.main([]) == 130
-
-
-def test_a_long_epoch_is_saved_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    saved: list[int] = []
-    monkeypatch.setattr(train, "SAVE_SECONDS", -1)
-    monkeypatch.setattr(run_module.Run, "save", lambda run: saved.append(run.batch))
-
-    run_small("--epochs", 1, "--out", "a")
-
-    assert saved[:4] == [0, 1, 2, 3]
-
-
-def test_after_the_first_ctrl_c_the_second_ends_the_process_at_once() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with train.Stop() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-
-        assert stop.signal == signal.SIGINT
-        assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) == before
-
-
-def test_resume_takes_up_more_epochs_and_forgets_what_was_logged_after_the_checkpoint() -> None:
-    run_small("--epochs", 4, "--out", "whole")
-    run_small("--epochs", 2, "--out", "a")
-    with open("a/metrics.jsonl", "a") as file:
-        file.write('{"epoch": 3, "train_per')  # the process died while it wrote this line
-
-    assert train.main(["--resume", "--out", "a", "--epochs", "4"]) == 0
-
-    assert perplexities("a") == perplexities("whole")
-    assert json.loads(Path("a/config.json").read_text("utf-8"))["epochs"] == 4
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--hidden-dim", "9"], "--hidden-dim 9: a was begun with 8; leave --hidden-dim away"),
-        (["--sampler", "consecutive"], "--sampler consecutive: a was begun with random"),
-        ([], "a has had its 1 epochs: give a larger --epochs"),
-    ],
-)
-def test_resume_refuses_what_would_make_another_run(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run_small("--epochs", 1, "--out", "a")
-    capsys.readouterr()
-
-    assert train.main(["--resume", "--out", "a", *arguments]) == 2
-    assert message in capsys.readouterr().err
-
-
-def test_resume_refuses_a_corpus_that_has_changed(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("my.txt").write_text("the quick brown fox " * 40)
-    train.main([*SMALL, "--corpus", "my.txt", "--epochs", "1", "--out", "a"])
-    Path("my.txt").write_text("the quick brown dog " * 40)
-
-    assert train.main(["--resume", "--out", "a", "--epochs", "2"]) == 2
-    assert "is not the one that this run began with" in capsys.readouterr().err
-
-
-def test_a_loss_that_explodes_ends_the_run_and_keeps_the_checkpoint(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run_small("--epochs", 3, "--out", "a", "--optimizer", "sgd", "--lr", "1e30") == 1
-
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert "epoch 1, batch" in err
-    assert "try a smaller learning rate; the last checkpoint in a is kept" in err
-    arrays, _ = load_checkpoint(Path("a/checkpoint.npz"))
-    assert all(np.isfinite(array.asnumpy()).all() for array in arrays.values())
-
-
 # --- what is refused ---
 
 WRONG = {
@@ -304,7 +150,11 @@ WRONG = {
     "--hidden-dim 3000000": "give a smaller --hidden-dim",
     "--workers 2": "--workers 2: this version trains in one process",
     "--out nowhere/\0": "embedded null byte",
-    "--resume --out nowhere": "nowhere is no run directory: config.json cannot be read",
+    "--resume nowhere": "nowhere holds no run to go on with: begin one there with --out nowhere",
+    "--dropout 1": "--dropout 1.0: give a number of at least 0 and below 1",
+    "--autosave x": "argument --autosave: invalid",
+    "--layers 3000000000": "--layers 3000000000: give a number of at least 1 and below 2147483648",
+    "--layers 2000000000": "this machine has",
     "--resume": "no run in runs/",
 }
 
@@ -329,16 +179,6 @@ def test_a_mistake_is_answered_in_one_line_with_exit_code_2(
 def test_a_gpu_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_small("--ctx", "gpu") == 2
     assert "MXNet sees no GPU here" in capsys.readouterr().err
-
-
-def test_a_directory_with_a_run_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
-    run_small("--epochs", 1, "--out", "a")
-    before = weights("a")
-
-    assert run_small("--epochs", 1, "--out", "a", "--seed", 7) == 2
-
-    assert "a holds a run: continue it with --resume, or give another --out" in capsys.readouterr().err
-    assert weights("a") == before
 
 
 def test_help_answers_before_mxnet_is_loaded() -> None:
@@ -429,7 +269,7 @@ def test_a_seed_repeats_what_is_drawn(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("nowhere", "nowhere is no run directory: config.json cannot be read (No such file or directory)"),
+        ("nowhere", "nowhere is no run directory: it has no config.json"),
         ("runs/a --prefix €", "'€' (U+20AC): not among the"),
         ("runs/a --prefix=", "the prefix is empty"),
         ("runs/a --length -1", "-1"),
@@ -456,32 +296,27 @@ def test_predict_answers_a_mistake_in_one_line(
 
 
 def test_a_damaged_run_is_refused_by_name(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path(trained, "checkpoint.npz").write_bytes(b"PK")
+    for facts in Path(trained, "checkpoints").glob("*/facts.json"):
+        facts.write_text("{}")
     assert predict.main([trained]) == 2
-    Path(trained, "config.json").write_text("{}")
-    assert predict.main([trained]) == 2
-    Path(trained, "checkpoint.npz").unlink()
+    assert "facts.json is not what was written" in capsys.readouterr().err
+    shutil.rmtree(Path(trained, "checkpoints"))
+
     assert predict.main([]) == 2
-
-    first, second, third = capsys.readouterr().err.splitlines()
-    assert "checkpoint.npz: no whole checkpoint" in first
-    assert "config.json is damaged" in second
-    assert "no run in runs/" in third
+    assert "no run in runs/" in capsys.readouterr().err
 
 
-def test_weights_of_another_network_are_refused(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path(trained, "config.json")
-    path.write_text(path.read_text("utf-8").replace('"hidden_dim": 8', '"hidden_dim": 9'), "utf-8")
+def test_a_network_that_holds_nan_writes_nothing(
+    trained: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save = run_module.Run.save
 
-    assert predict.main([trained]) == 2
-    assert "the settings ask for" in capsys.readouterr().err
+    def save_nan(run: run_module.Run) -> None:
+        run.params[-1][:] = float("nan")
+        save(run)
 
-
-def test_a_network_that_holds_nan_writes_nothing(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_module.Run(Path(trained), run_module.read_settings(Path(trained)))
-    run.resume()
-    run.params[-1][:] = float("nan")
-    run.save()
+    monkeypatch.setattr(run_module.Run, "save", save_nan)
+    train.main(["--resume", trained, "--epochs", "3"])
     capsys.readouterr()
 
     assert predict.main([trained]) == 1

@@ -9,7 +9,6 @@ from d2lrnn import *
 
 
 def load_checkpoint(path, ctx=None):
-    with np.load(path, allow_pickle=True) as members:
-        loaded = {name: members[name] for name in members.files}
-    facts = json.loads(loaded.pop("facts.json").tobytes()) if "facts.json" in loaded else {}
-    return {name: nd.array(array, ctx=ctx, dtype=array.dtype) for name, array in loaded.items()}, facts
+    with np.load(path / "arrays.npz", allow_pickle=True) as members:
+        arrays = {name: nd.array(members[name], ctx=ctx, dtype=members[name].dtype) for name in members.files}
+    return arrays, json.loads((path / "facts.json").read_bytes())

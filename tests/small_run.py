@@ -1,0 +1,26 @@
+"""Runs small enough to train in a test, and what they leave."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from d2lrnn import load_newest, train
+
+SMALL = shlex.split(
+    "--max-chars 600 --hidden-dim 8 --batch-size 4 --num-steps 5 --pred-len 6 --pred-period 2"
+)
+
+
+def run_small(*arguments: Any) -> int:
+    return train.main([*SMALL, *map(str, arguments)])
+
+
+def perplexities(folder: "str | Path") -> list[tuple[float, float]]:
+    lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    return [(line["train_perplexity"], line["heldout_perplexity"]) for line in lines]
+
+
+def weights(folder: "str | Path") -> dict[str, bytes]:
+    _, arrays, _, _ = load_newest(Path(folder) / "checkpoints")
+    return {name: array.asnumpy().tobytes() for name, array in arrays.items()}

@@ -1,0 +1,123 @@
+"""The campaign of benchmarks/torture in short, and that it sees the mistakes that it is there for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.torture import damage, disk, kills, long_runs
+from benchmarks.torture.children import Figure
+from d2lrnn import checkpoint, run
+from d2lrnn.checkpoint import ARRAYS, FACTS, MANIFEST
+from d2lrnn.config import Settings
+from d2lrnn.run import Run
+
+pytestmark = pytest.mark.slow
+
+
+def misses(figures: list[Figure]) -> list[Figure]:
+    return [figure for figure in figures if not figure.ok]
+
+
+# --- the short campaign ---
+
+
+def test_runs_that_are_killed_end_like_the_whole_ones(tmp_path: Path) -> None:
+    assert misses(kills.kill_runs(tmp_path, 0, kills=6, processes=0, combinations=2)) == []
+
+
+def test_damaged_and_forged_runs_are_refused_or_right(tmp_path: Path) -> None:
+    assert misses(damage.damage_runs(tmp_path, 0, cases=25)) == []
+
+
+def test_disks_that_fail_lose_nothing(tmp_path: Path) -> None:
+    assert misses(disk.fail_disks(tmp_path, 0, times=1, files=2)) == []
+
+
+def test_saving_costs_little(tmp_path: Path) -> None:
+    assert misses(long_runs.overhead(tmp_path, rounds=3, batches=1, settings=Settings(ctx="cpu"))) == []
+
+
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    assert misses(long_runs.memory(tmp_path, batches=600, settled=300)) == []
+
+
+# --- the mistakes that it sees ---
+
+
+def save_in_place(path: Path, arrays: Any, facts: Any) -> None:
+    """save_checkpoint without a temporary name."""
+    path.mkdir()
+    np.savez(path / ARRAYS, **{name: array.asnumpy() for name, array in arrays.items()})
+    (path / FACTS).write_text(json.dumps(facts))
+    entries = {name: {"shape": a.shape, "dtype": np.dtype(a.dtype).name} for name, a in arrays.items()}
+    files = {name: checkpoint._sum(path / name) for name in (ARRAYS, FACTS)}
+    (path / MANIFEST).write_text(json.dumps({"format": checkpoint.FORMAT, "files": files, "arrays": entries}))
+
+
+def test_a_save_that_is_not_atomic_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "save_checkpoint", save_in_place)
+
+    assert misses(kills.kill_runs(tmp_path, 0, kills=4, processes=0, combinations=1))
+
+
+def test_a_resume_that_forgets_something_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resume: Callable[..., None] = Run.resume
+
+    def forgetful(self: Run, *arguments: Any) -> None:
+        resume(self, *arguments)
+        self.optimizer.t = 0
+
+    monkeypatch.setattr(Run, "resume", forgetful)
+
+    assert misses(kills.kill_runs(tmp_path, 0, kills=2, processes=0, combinations=1))
+
+
+def test_a_load_that_checks_no_sum_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = checkpoint._sum
+
+    def believing(path: Path) -> Any:
+        manifest = path.parent / MANIFEST
+        return json.loads(manifest.read_bytes())["files"][path.name] if manifest.exists() else right(path)
+
+    monkeypatch.setattr(checkpoint, "_sum", believing)
+    campaign = damage.Campaign(tmp_path, 0)
+    for number in range(40):
+        if not campaign.findings:
+            campaign.case(number)
+
+    assert any("wrong values" in line for line in campaign.findings)
+
+
+def test_a_fault_that_is_passed_over_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save: Callable[..., None] = Run.save
+
+    def careless(self: Run) -> None:
+        with contextlib.suppress(OSError):
+            save(self)
+
+    monkeypatch.setattr(Run, "save", careless)
+
+    campaign = disk.Campaign(tmp_path, 0)
+    campaign.failing("fsync", 30)
+
+    assert campaign.findings
+
+
+def test_a_list_that_keeps_every_loss_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, train_batches = [], run.train_batches
+
+    def keeping(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for step in train_batches(*arguments, **options):
+            kept.append(np.ones(5000))  # 40 kB: the history of a batch
+            yield step
+
+    monkeypatch.setattr(run, "train_batches", keeping)
+
+    assert misses(long_runs.memory(tmp_path, batches=600, settled=300))

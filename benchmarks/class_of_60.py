@@ -25,13 +25,15 @@ STAR = "from d2lrnn import *\n"
 
 def right(num_lessons: int = len(CHAPTERS)) -> str:
     """Our own code of the first lessons as one file."""
-    names = [(CHAPTERS[n][0], name) for n in list(CHAPTERS)[:num_lessons] for name in CHAPTERS[n][1].split()]
-    text = source_of(pair for pair in names if pair[0] != "concise")
-    text = text.replace("Path(__file__)", 'Path("corpora.py")')  # a submission has no file
-    if num_lessons >= 13:  # two of its names are those of other lessons
-        concise = source_of(pair for pair in names if pair[0] == "concise").partition("annotations\n")[2]
-        text += concise.replace("_read(", "_read_model(")
-    return text
+    parts: dict[str, list[tuple[str, str]]] = {}  # three of our modules have a _read, and it is not the same
+    for lesson, names in list(CHAPTERS.values())[:num_lessons]:
+        for name in names.split():
+            part = lesson if name == "load_corpus" or lesson in ("bptt", "concise") else "others"
+            parts.setdefault(part, []).append((lesson, name))
+    texts = [re.sub(r"\b_read\(", f"_read_{part}(", source_of(names)) for part, names in parts.items()]
+    future = "from __future__ import annotations\n"
+    text = future + "".join(text.replace(future, "") for text in texts)
+    return text.replace("Path(__file__)", 'Path("corpora.py")')  # a submission has no file
 
 
 def submissions() -> dict[str, bytes]:

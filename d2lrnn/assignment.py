@@ -1,23 +1,15 @@
-r"""Write the functions of the course yourself, and see in seconds how far you are.
+"""Write the functions of the course yourself, and see in seconds how far you are.
 
     python -m d2lrnn.assignment new mine                       submission.py and exercises.ipynb, to be filled
     python -m d2lrnn.assignment new mine --lesson onehot rnn   only these lessons
     python -m d2lrnn.assignment check mine                     what is right, what is not, what is missing
 
-`check` takes a folder, a .py or an .ipynb, and asks your functions the examples of the course. It exits with
-0 when all that is written is right, and with 1 when something is not. Grading asks more: inputs that nobody
-knows. In a notebook one cell does it: `from d2lrnn.assignment import check; check()` takes the cells that
-were run.
+`check` takes a folder, a .py or an .ipynb, and asks your functions the examples of the course; without
+--lesson, those of the lessons of which your file has something. It exits with 0 when all that is written is
+right, and with 1 when something is not. Grading asks more: inputs that nobody knows.
 
-With otter-grader, `passes` is asked in the test of a question, tests/one_hot.py:
-
-    OK_FORMAT = True
-    test = {"name": "one_hot", "points": 2, "suites": [{"type": "doctest", "cases": [
-        {"code": ">>> from d2lrnn.assignment import passes\n>>> passes('one_hot')\nTrue"}]}]}
-
-and with nbgrader in a test cell: `from d2lrnn.assignment import passes; assert passes("one_hot")`. With
-`seed=N` hidden inputs are asked, too. The functions run in our sandbox, but the cell that asks runs where
-students' code does: scores that nobody may forge come from `python -m d2lrnn.grade`.
+In a notebook one cell does it: `from d2lrnn.assignment import check; check()` takes the cells that were run.
+`passes` is the same for the tests of otter-grader and nbgrader: see chapters/en/grading.md.
 """
 
 from __future__ import annotations
@@ -34,7 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import Parser
-from .grading.skeleton import find_lessons, notebook, submission_text
+from .grading.jail import Jail, JailError
+from .grading.skeleton import LESSON_OF, find_lessons, notebook, submission_text
 
 if TYPE_CHECKING:
     from .grading.marking import Marks
@@ -49,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "new":
             return _new(Path(arguments.folder), arguments.lesson)
-        return _check(arguments.path, arguments.lesson)
-    except (ValueError, OSError) as error:
+        return 0 if _show(_marks_of_lessons(arguments.path, arguments.lesson)) else 1
+    except (ValueError, OSError, JailError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -91,30 +84,19 @@ def _new(folder: Path, wanted: Sequence[str] | None) -> int:
     return 0
 
 
-def _check(path: str, wanted: Sequence[str] | None) -> int:
-    lessons = find_lessons(wanted)
-    from .grading.submissions import read_submissions
-
-    (submission,) = read_submissions([path], single=True)
-    if submission.problem:
-        raise ValueError(submission.problem)
-    return 0 if _show(_marks(submission, lessons=lessons)) else 1
-
-
 def check(
-    submission: str | os.PathLike[str] | None = None, *, lesson: str | Sequence[str] | None = None
+    submission: str | os.PathLike[str] | None = None, *, lesson: str | int | Sequence[str] | None = None
 ) -> None:
     """Print what is right, what is not, and what is not written yet.
 
     submission: a .py, an .ipynb or a folder; None, in a notebook: its cells that were run. lesson: one, or
-    several.
+    several; by default those of which the submission has something.
 
     Raises:
         ValueError: there is no such lesson, or the submission cannot be read.
         FileNotFoundError: there is no such file.
     """
-    lessons = find_lessons([lesson] if isinstance(lesson, str) else lesson)
-    _show(_marks(_given(submission), lessons=lessons))
+    _show(_marks_of_lessons(submission, [str(lesson)] if isinstance(lesson, (str, int)) else lesson))
 
 
 def passes(
@@ -137,6 +119,13 @@ def passes(
     if not right:
         print(check_report(marks))
     return right
+
+
+def _marks_of_lessons(path: str | os.PathLike[str] | None, wanted: Sequence[str] | None) -> Marks:
+    lessons = find_lessons(wanted)
+    submission = _given(path)
+    begun = {LESSON_OF[name] for name in submission.defined}
+    return _marks(submission, lessons=lessons if wanted or not begun else sorted(begun))
 
 
 def _given(path: str | os.PathLike[str] | None) -> Submission:
@@ -171,12 +160,10 @@ def _marks(
     function: str | None = None,
     seed: int | None = None,
 ) -> Marks:
-    from .grading.jail import Jail
-
     # mxnet takes seconds to load: let it be loaded here while the jail loads it, too
     loading = threading.Thread(target=importlib.import_module, args=("d2lrnn.grading.cases",))
     loading.start()
-    with Jail("best") as jail:
+    with Jail("best", as_root=True) as jail:  # it is the user's own work
         loading.join()
         from .grading.cases import CASES
         from .grading.marking import Exam, mark

@@ -20,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from .config import Parser
+from .grading.jail import JailError
 from .grading.skeleton import find_lessons
 
 PROG = "python -m d2lrnn.grade"
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return _run(arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, JailError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -83,44 +84,35 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     lessons = find_lessons(arguments.lesson)
     from .grading.cases import CASES
-    from .grading.jail import JailError
     from .grading.marking import POINTS_FILE, Exam, read_points, write_points
     from .grading.results import Results, new_seed, read_seed
     from .grading.submissions import read_submissions
 
     cases = [case for case in CASES if case.lesson in lessons]
+    if arguments.write_points or arguments.gradescope:
+        points = write_points(read_points(Path(arguments.points or POINTS_FILE), CASES), cases)
     if arguments.write_points:
-        points = read_points(Path(arguments.points or POINTS_FILE), CASES)
-        Path(arguments.write_points).write_text(write_points(points, cases), "utf-8")
-        print(
-            f"{arguments.write_points} holds the points of {len(cases)} cases: edit it, give it as --points"
-        )
+        _new(arguments.write_points).write_text(points, "utf-8")
+        print(f"{arguments.write_points} has {len(cases)} cases: edit their points, give it as --points")
     if arguments.gradescope:
         from .grading.gradescope import write_autograder
 
         seed = new_seed() if arguments.seed is None else read_seed(arguments.seed)
-        points = read_points(Path(arguments.points or POINTS_FILE), CASES)
-        write_autograder(
-            Path(arguments.gradescope),
-            seed,
-            write_points(points, cases),
-            arguments.lesson,
-            arguments.isolation,
-        )
-        print(
-            f"{arguments.gradescope} is an autograder for Gradescope, and holds its seed: keep it to yourself"
-        )
+        write_autograder(_new(arguments.gradescope), seed, points, arguments.lesson, arguments.isolation)
+        print(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
     if not arguments.submissions:
         return 0
     submissions = read_submissions(arguments.submissions, single=arguments.single)
     results = Results(Path(arguments.out), arguments.seed, arguments.points)
-    try:
-        results.grade(
-            submissions, Exam(cases, results.seed), arguments.isolation, arguments.jobs or _num_cores()
-        )
-    except JailError as error:
-        raise ValueError(str(error)) from None
+    exam, jobs = Exam(cases, results.seed), arguments.jobs or _num_cores()
+    results.grade(submissions, exam, arguments.isolation, jobs)
     return 0
+
+
+def _new(name: str) -> Path:
+    if Path(name).exists():
+        raise ValueError(f"{name} is there already: give another name, or move it away")
+    return Path(name)
 
 
 def _num_cores() -> int:

@@ -26,9 +26,12 @@ COMMANDS = {
     "network_file",
     "onnx_graph",
     "export",
+    "assignment",
+    "grade",
 }  # ceremony on top of the lessons
 GROUND = {"checks", "corpora"}  # what lessons stand on: refusals, and files
 PYTHON_FILES = sorted(PACKAGE.glob("*.py"))
+GRADING = sorted((PACKAGE / "grading").glob("*.py"))
 
 
 def _imports(module: str) -> set[str]:
@@ -108,17 +111,42 @@ def test_importing_the_package_loads_neither_mxnet_nor_numpy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
-@pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda path: path.stem)
+def test_only_assignment_and_grade_know_the_grading() -> None:
+    modules = {path.stem for path in PYTHON_FILES}
+
+    assert {m for m in modules if any(i.startswith("grading") for i in _imports(m))} == {
+        "assignment",
+        "grade",
+    }
+
+
+def test_the_grading_lists_its_parts() -> None:
+    listed = re.findall(r"(?m)^(\w+)  ", (PACKAGE / "grading" / "__init__.py").read_text(encoding="utf-8"))
+
+    assert set(listed) == {path.stem for path in GRADING} - {"__init__"} | {"cases"}
+
+
+def test_the_cases_are_sorted_by_lessons() -> None:
+    modules = {path.stem for path in (PACKAGE / "grading" / "cases").glob("*.py")}
+
+    assert modules == set(LESSONS) | {"__init__", "driving"}
+
+
+@pytest.mark.parametrize(
+    "path", [*PYTHON_FILES, *GRADING], ids=lambda path: path.relative_to(PACKAGE).as_posix()[:-3]
+)
 def test_functions_are_short_and_public_ones_have_docstrings(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    inner = [node for function in functions for node in ast.walk(function) if node is not function]
+    private = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name.startswith("_")]
+    inner = [node for outer in [*functions, *private] for node in ast.walk(outer) if node is not outer]
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
             assert ast.get_docstring(node) or node in inner, node.name
     for function in functions:
-        first = function.body[1 if ast.get_docstring(function) else 0]
-        assert (function.end_lineno or 0) - first.lineno < 40, f"{function.name} has more than 40 lines"
+        body = function.body[1:] if ast.get_docstring(function) else function.body
+        num_lines = (function.end_lineno or 0) - body[0].lineno if body else 0
+        assert num_lines < 40, f"{function.name} has more than 40 lines"
 
 
 def test_a_lesson_is_about_a_hundred_lines() -> None:

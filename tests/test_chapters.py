@@ -14,7 +14,7 @@ from book.run import CHAPTERS, LANGUAGES
 
 NAMES = sorted({path.name for path in run.chapter_files(*LANGUAGES)})
 EXERCISES = {"zh": "练习", "en": "Exercises"}
-PAGES = {"index.md", "notation.md", "play.md", "setup.md"}  # without a number, and with no code to run
+PAGES = {"grading.md", "index.md", "notation.md", "play.md", "setup.md"}  # without a number or code to run
 
 every_chapter = pytest.mark.parametrize("name", NAMES)
 every_file = pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 wire            plain values <-> bytes: all that passes between the grader and a worker
 sandbox         what a worker takes away from itself
+seccomp         the system calls that it may still make, as a program for the kernel
 worker          the untrusted side: locks itself up, forks for each call, runs submission and driver there
 jail            the trusted side of a worker: start, ask, watch, kill
 case            a case, the comparison of an answer with the right one, the words for what went wrong
@@ -10,5 +11,7 @@ cases           the cases of each lesson
 submissions     files, notebooks, folders and zips -> named sources
 marking         one submission x cases x jail -> marks
 report          marks -> terminal table, grades.csv, feedback.html, results.json
+results         the folder of a class: seed, points, what came of every submission; several processes at once
+gradescope      the same grading as an autograder for Gradescope
 skeleton        the lessons' signatures and docstrings for a student to fill
 """

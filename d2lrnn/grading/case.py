@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,19 @@ class Case:
     @property
     def driver(self) -> str:
         """drive and all it leans on, as text that runs alone."""
-        module, name = self.drive.__module__.partition("d2lrnn.")[2], self.drive.__name__
-        return f"{source_of([(module, name)])}\ndrive = {name}\n"
+        return _text_of(self.drive)
 
     def expected(self, inputs: dict[str, Any]) -> Any:
         """The right answer, made in this process: by expect, or by our own package."""
         if self.expect:
             return self.expect(deepcopy(inputs))
         return run_drive(self.drive, _Package({}), inputs)
+
+
+@cache
+def _text_of(drive: Callable[..., Any]) -> str:
+    module, name = drive.__module__.partition("d2lrnn.")[2], drive.__name__
+    return f"{source_of([(module, name)])}\ndrive = {name}\n"
 
 
 @dataclass(frozen=True)
@@ -132,13 +138,19 @@ def verdict(case: Case, inputs: dict[str, Any], reply: Any, expected: Any) -> Ve
     """Judge a Reply of the jail. No answer, however odd, raises an error here."""
     if not reply.ok:
         return Verdict(False, _failure(case, inputs, reply))
-    difference = _safely(case.check, reply.value, expected, inputs)
-    if difference is None:
+    fault = fault_of(case, inputs, reply.value, expected)
+    if fault is None:
         return Verdict(True)
-    message = next(
-        (m.message for m in case.mistakes if _fits(m, case, reply.value, expected, inputs)), difference
-    )
+    message = next((m.message for m in case.mistakes if _fits(m, case, reply.value, expected, inputs)), fault)
     return Verdict(False, f"{question(case, inputs)}: {message}")
+
+
+def fault_of(case: Case, inputs: dict[str, Any], answer: Any, expected: Any) -> str | None:
+    """What is wrong with an answer, in one sentence; None if it is right."""
+    try:
+        return case.check(answer, expected, inputs)
+    except Exception:
+        return f"the answer has the wrong structure: {short(answer)}"
 
 
 def question(case: Case, inputs: dict[str, Any]) -> str:
@@ -151,7 +163,10 @@ def question(case: Case, inputs: dict[str, Any]) -> str:
 def short(value: Any, width: int = 60) -> str:
     """A value in a few characters: arrays as nested lists, rounded, the middle of long things left out."""
     text = repr(_rounded(value))
-    return text if len(text) <= width else f"{text[: width // 2]} … {text[-width // 3 :]}"
+    if len(text) <= width:
+        return text
+    head, tail = text[: width // 2], text[-width // 3 :]
+    return f"{head.rpartition(' ')[0] or head} … {tail.partition(' ')[2] or tail}"
 
 
 def _rounded(value: Any) -> Any:
@@ -205,13 +220,6 @@ class _Package:
         import d2lrnn
 
         return getattr(d2lrnn, name)
-
-
-def _safely(check: Check, answer: Any, expected: Any, inputs: dict) -> str | None:
-    try:
-        return check(answer, expected, inputs)
-    except Exception:
-        return f"the answer has the wrong structure: {short(answer)}"
 
 
 def _fits(mistake: Mistake, case: Case, answer: Any, expected: Any, inputs: dict) -> bool:

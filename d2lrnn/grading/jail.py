@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -23,6 +24,7 @@ from d2lrnn.grading import sandbox, wire
 
 STARTUP_SECONDS = 120.0
 TICK_SECONDS = 0.05
+REPORT_SECONDS = 2.0  # for a worker to say how a call has ended that was killed
 CONSOLE_KEPT = 64 * 2**10
 CONSOLE_MOST = 16 * 2**20
 SCRATCH_MOST = 64 * 2**20
@@ -73,19 +75,21 @@ class Jail:
     """A warm worker, and a new one when it dies. It answers one question at a time.
 
     isolation is "strict" (everything or nothing), "best" (what this system has) or "minimal" (a process and
-    its limits). `tier` says in a word what is in force, `lacking` what is not and why. Use a jail in the
-    thread that has made it, in `with` or until `close`: the kernel kills a worker when the thread that
-    started it ends.
+    its limits). `tier` says in a word what is in force, `lacking` what is not and why. A submission that
+    would run as root, with root's files in reach, is refused: as_root allows it, for work of one's own. Use a
+    jail in the thread that has made it, in `with` or until `close`: the kernel kills a worker when the thread
+    that started it ends.
 
     Raises:
-        JailError: no worker could be started, or isolation is "strict" and something is lacking.
+        JailError: no worker could be started, or one that is not isolated as it must be.
     """
 
-    def __init__(self, isolation: str = "best", *, namespaces: bool = True) -> None:
+    def __init__(self, isolation: str = "best", *, namespaces: bool = True, as_root: bool = False) -> None:
         if isolation not in ("strict", "best", "minimal"):
             raise JailError(f"there is no isolation {isolation!r}: strict, best or minimal")
         self.isolation = isolation
         self._namespaces = namespaces
+        self._as_root = as_root
         sandbox.keep_private()
         self._worker = self._start()
         self.lacking = self._worker.lacking
@@ -100,9 +104,16 @@ class Jail:
 
     def _start(self) -> _Worker:
         worker = _Worker(self.isolation, self._namespaces)
-        if self.isolation == "strict" and worker.lacking:
+        lacking = dict(text.split(": ", 1) for text in worker.lacking)
+        refusal = ""
+        if self.isolation == "strict" and lacking:
+            refusal = "this system cannot isolate strictly, it lacks: " + "; ".join(worker.lacking)
+        elif sandbox.ROOT_HELD_BACK in lacking and not self._as_root:
+            why = lacking[sandbox.ROOT_HELD_BACK]
+            refusal = f"submissions would run as root and reach all files ({why}): use an ordinary user"
+        if refusal:
             worker.kill()
-            raise JailError("this system cannot isolate strictly, it lacks: " + "; ".join(worker.lacking))
+            raise JailError(refusal)
         return worker
 
     def close(self) -> None:
@@ -113,7 +124,8 @@ class Jail:
         """Put one question to the worker and return its reply; whatever a submission does, there is one.
 
         Raises:
-            JailError: the worker had died, and no new one could be started.
+            JailError: the worker had died, and no new one could be started; or this process may open no more
+                files, start no more processes.
             wire.WireError: the inputs of the call are no plain values.
         """
         question = wire.encode(
@@ -126,10 +138,13 @@ class Jail:
                 "memory": call.memory,
             }
         )
-        if self._worker.process.poll() is not None:
-            self._worker.kill()
-            self._worker = self._start()
-        return _Exchange(self._worker, call, question).run()
+        try:
+            if self._worker.process.poll() is not None:
+                self._worker.kill()
+                self._worker = self._start()
+            return _Exchange(self._worker, call, question).run()
+        except OSError as exc:
+            raise JailError(f"the grader cannot go on: {exc.strerror}") from exc
 
 
 class _Worker:
@@ -163,14 +178,14 @@ class _Worker:
             )
         settings = {
             "isolation": isolation,
+            "namespaces": namespaces,
             "scratch": str(self.scratch),
             "root": str(self._folder / "root"),
             # As root: a user like no other, not even that of another worker.
             "uid": 2**30 + secrets.randbelow(2**30) if os.getuid() == 0 else None,
-            "namespaces": namespaces,
         }
         self.lacking = self._greet(settings)
-        self._own = {self.process.pid, *_descendants(self.process.pid)}
+        self._own = {self.process.pid, *descendants(self.process.pid)}
 
     def _greet(self, settings: dict[str, Any]) -> tuple[str, ...]:
         try:
@@ -189,7 +204,7 @@ class _Worker:
 
         Each with its resident memory in bytes.
         """
-        family = _descendants(self.process.pid)
+        family = descendants(self.process.pid)
         return {pid: resident for pid, resident in family.items() if pid not in self._own}
 
     def kill_strangers(self) -> bool:
@@ -206,20 +221,25 @@ class _Worker:
 
     def clear_scratch(self) -> bool:
         """Leave nothing for the next call to find; return whether that worked."""
-        if os.listdir(self.scratch):
-            _remove(*self.scratch.iterdir())
-        return not os.listdir(self.scratch)
+        try:
+            if self.scratch.is_symlink():  # ours is gone: whose is that?
+                return False
+            if found := list(self.scratch.iterdir()):
+                _remove(self.scratch, found)
+            return not os.listdir(self.scratch)
+        except OSError:
+            return False
 
     def kill(self) -> None:
         """Kill the worker and everything under it."""
-        family = _descendants(self.process.pid)
+        family = descendants(self.process.pid)
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         for pid in family:
             _signal(pid, signal.SIGKILL)
         self.process.wait()
         self.control.close()
-        _remove(self._folder)
+        _remove(self._folder, [self._folder])
 
 
 class _Exchange:
@@ -327,7 +347,7 @@ class _Exchange:
         return False
 
     def _receive_status(self) -> Optional[int]:
-        self.worker.control.settimeout(5)
+        self.worker.control.settimeout(REPORT_SECONDS)
         try:
             return int(_STATUS.unpack(self.worker.control.recv(_STATUS.size))[0])
         except (OSError, struct.error):
@@ -352,7 +372,7 @@ class _Exchange:
             ok=result["ok"],
             value=result.get("value"),
             stage=result.get("stage", ""),
-            error=_clean(result.get("error", ""))[:500],
+            error=_clean(result.get("error", "")[:2000])[:500],
             line=result.get("line"),
             console=_clean(self.console.decode(errors="replace")),
             seconds=seconds,
@@ -429,7 +449,7 @@ def _environment(site: str, scratch: str) -> dict[str, str]:
     }
 
 
-def _descendants(root: int) -> dict[int, int]:
+def descendants(root: int) -> dict[int, int]:
     """Return the living processes below root, each with its resident memory in bytes (none without /proc)."""
     children: dict[int, list[int]] = {}
     living: dict[int, int] = {}
@@ -480,10 +500,11 @@ def _is_full(folder: Path) -> bool:
     return False
 
 
-def _remove(*paths: Path) -> None:
-    """Remove what others have made: however deep, and even if they have closed it to us."""
-    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        subprocess.run([*command, "--", *paths], stderr=subprocess.DEVNULL, check=False)
+def _remove(folder: Path, found: Sequence[Path]) -> None:
+    """Remove what others have made in a folder: however deep, and even if they have closed it to us."""
+    # chmod would follow a link that is named to it, and follows none that it comes across.
+    subprocess.run(["chmod", "-R", "u+rwX", "--", folder], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(["rm", "-rf", "--", *found], stderr=subprocess.DEVNULL, check=False)
 
 
 def _read(fd: int) -> bytes:

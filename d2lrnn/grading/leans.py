@@ -16,9 +16,15 @@ from .. import CHAPTERS
 
 PACKAGE = Path(__file__).resolve().parent.parent
 NAMES = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}  # in order of lessons
-# Nothing leans on these: they read and write files, which a worker has not, or are the end of their road.
-NEVER_LENT = {"load_corpus", "save_checkpoint", "load_checkpoint", "bptt", "grad_norms_by_lag"}
-GIVEN_AWAY_BY = {"generate": {"predict_rnn"}}  # the two share their loop
+# Nothing leans on these: load_corpus opens what a worker has not, the others are the end of their road.
+NEVER_LENT = {"load_corpus", "bptt", "grad_norms_by_lag"}
+# What two of them share, a loop or the way a checkpoint lies on the disk, one would tell of the other.
+GIVEN_AWAY_BY = {
+    "generate": {"predict_rnn"},
+    "get_lstm_params": {"get_gru_params"},
+    "read_gradients": {"read_params"},
+    "load_checkpoint": {"save_checkpoint"},
+}
 
 
 class Module(NamedTuple):

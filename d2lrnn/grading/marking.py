@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, Verdict, verdict
+from .case import Case, Verdict, doing, fault_of, verdict
 from .jail import Call, Jail, Reply
 from .leans import support
 from .submissions import Cell, Submission, clean_line
@@ -30,7 +30,11 @@ else:
 POINTS_FILE = Path(__file__).with_name("points.toml")
 HIDDEN_DRAWS = 2  # a case
 # So often a function, and a submission, may let us wait for nothing: a class does not wait for one student.
+# (Whoever reads that more was not asked learns that a question, perhaps a hidden one, has kept us waiting.)
 WAITS_OF_A_FUNCTION, WAITS = 3, 6
+NOT_WRITTEN = "not written yet"
+NOTHING_DONE = "a function that does nothing is right here, too: this counts once another case is right"
+SAME_ANSWER = "the right answer is the same for all inputs: the rest counts once another case is right"
 LOAD = """
 def drive(s, names):
     return [name for name in names if name in vars(s)]
@@ -49,10 +53,17 @@ def drive(s, cells):
 ASK_ALL = """
 def drive(s, questions):
     answers = []
-    for driver, inputs in questions:
-        names = {"__name__": "driver"}
+    for driver, all_inputs in questions:
+        names, values = {"__name__": "driver"}, []
         exec(compile(driver, "driver.py", "exec", dont_inherit=True), names)
-        answers.append(names["drive"](s, **inputs))
+        try:
+            for inputs in all_inputs:
+                values.append(names["drive"](s, **inputs))
+        except NotImplementedError:
+            values = values or "missing"
+        except Exception:
+            pass  # there are too few values now
+        answers.append(values)
     return answers
 """
 
@@ -68,6 +79,11 @@ class Outcome:
     hidden: bool | None
     message: str = ""  # about the example: it may be shown; nothing is ever said about hidden inputs
     missing: bool = False  # the function is not written yet
+
+    @property
+    def right(self) -> bool:
+        """Whether all that was asked was answered rightly."""
+        return self.example and self.hidden is not False
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,7 @@ class Exam:
     cases: Sequence[Case]
     seed: int | None = None
     _answers: dict[tuple[str, str, int], tuple[dict, Any]] = field(default_factory=dict)
+    _little: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def functions(self) -> dict[str, list[Case]]:
         """The cases of every function, in order."""
@@ -120,6 +137,32 @@ class Exam:
     def num_hidden(self) -> int:
         """How many hidden questions a case has."""
         return 0 if self.seed is None else HIDDEN_DRAWS
+
+    def is_right(self, case: Case, k: int, answer: Any) -> bool:
+        """Whether this is a right answer to the k-th inputs of a case."""
+        inputs, expected = self.question(case, k)
+        return fault_of(case, inputs, answer, expected) is None
+
+    def asks_nothing(self, case: Case) -> bool:
+        """Whether a function that does nothing answers the example rightly."""
+        try:
+            answer = doing(case.drive, **{case.function: lambda *args, **options: None})(case.example)
+        except Exception:
+            return False
+        return self.is_right(case, 0, answer)
+
+    def asks_little(self, case: Case) -> bool:
+        """Whether doing nothing is right, or, for the hidden inputs, the right answer to the example."""
+        key = case.function, case.name
+        if key not in self._little:
+            self._little[key] = self.asks_nothing(case) or self._repeats_itself(case)
+        return self._little[key]
+
+    def _repeats_itself(self, case: Case) -> bool:
+        if not self.num_hidden:
+            return False
+        answer = doing(case.drive)(case.example)
+        return all(self.is_right(case, k, answer) for k in range(1, self.num_hidden + 1))
 
     def prepare(self) -> None:
         """Make all inputs and answers now, before the first submission."""
@@ -188,41 +231,69 @@ class _Marking:
 
     def _outcomes(self) -> Iterator[Outcome]:
         for function, cases in self.exam.functions().items():
-            before = self.waits
-            if function not in self.defined:
-                yield from (self._without_asking(case, "not written yet", missing=True) for case in cases)
-                continue
-            if self.waits < WAITS and self._all_right(cases):
-                hidden = True if self.exam.num_hidden else None
-                yield from (Outcome(function, case.name, case.lesson, True, hidden) for case in cases)
-                continue
-            for case in cases:  # one by one, to see what is not right
-                if self.waits >= WAITS:
-                    yield self._without_asking(case, f"not asked: {WAITS} questions had no answer in time")
-                elif self.waits - before >= WAITS_OF_A_FUNCTION:
-                    yield self._without_asking(case, f"not asked: {function} had no answer in time too often")
-                else:
-                    yield self._outcome(case)
+            if function in self.defined:
+                yield from self._proved(cases, list(self._outcomes_of(function, cases)))
+            else:
+                yield from (self._without_asking(case, NOT_WRITTEN, missing=True) for case in cases)
 
-    def _all_right(self, cases: Sequence[Case]) -> bool:
-        """Ask a function all its questions at once: most are right, and this is several times faster."""
-        asked = [
-            (case, *self.exam.question(case, k)) for case in cases for k in range(self.exam.num_hidden + 1)
-        ]
-        questions = [[case.driver, inputs] for case, inputs, _ in asked]
+    def _outcomes_of(self, function: str, cases: Sequence[Case]) -> Iterator[Outcome]:
+        before = self.waits
+        at_once = self._ask_at_once(cases) if self.waits < WAITS else [None] * len(cases)
+        for case, known in zip(cases, at_once):
+            if known:
+                yield known
+            elif self.waits >= WAITS:
+                yield self._without_asking(case, f"not asked: {WAITS} questions had no answer in time")
+            elif self.waits - before >= WAITS_OF_A_FUNCTION:
+                yield self._without_asking(case, f"not asked: {function} had no answer in time too often")
+            else:
+                yield self._outcome(case)
+
+    def _ask_at_once(self, cases: Sequence[Case]) -> list[Outcome | None]:
+        """Ask a function all its questions in one call, which is several times faster.
+
+        Only a case that is right throughout, or not written, is settled by this: any other is asked again
+        alone, for its message, and because one that went wrong may have spoilt those after it.
+        """
+        ks = range(self.exam.num_hidden + 1)
+        questions = [[case.driver, [self.exam.question(case, k)[0] for k in ks]] for case in cases]
         text, lent = support(cases[0].function)
         seconds = max(case.seconds for case in cases)
         call = Call(self.submission.source, ASK_ALL, {"questions": questions}, text, lent, seconds)
         try:
             reply = self._ask(call, cases[0].function, "")
         except WireError:  # too much for one question
-            return False
-        if not reply.ok or not isinstance(reply.value, list) or len(reply.value) != len(asked):
-            return False
-        return all(
-            verdict(case, inputs, Reply(True, answer), expected).ok
-            for (case, inputs, expected), answer in zip(asked, reply.value)
-        )
+            return [None] * len(cases)
+        if not reply.ok or not isinstance(reply.value, list) or len(reply.value) != len(cases):
+            return [None] * len(cases)
+        return [self._settled(case, answers) for case, answers in zip(cases, reply.value)]
+
+    def _settled(self, case: Case, answers: Any) -> Outcome | None:
+        if isinstance(answers, str) and answers == "missing":
+            return self._without_asking(case, NOT_WRITTEN, missing=True)
+        if not isinstance(answers, list) or len(answers) != self.exam.num_hidden + 1:
+            return None
+        if not all(self.exam.is_right(case, k, answer) for k, answer in enumerate(answers)):
+            return None
+        return Outcome(case.function, case.name, case.lesson, True, True if self.exam.num_hidden else None)
+
+    def _proved(self, cases: Sequence[Case], outcomes: list[Outcome]) -> list[Outcome]:
+        """Where no case that shows something is right, those that show little do not count in full.
+
+        Else a list of answers to the examples, or a function that does nothing, would have points.
+        """
+        if all(outcome.right for outcome in outcomes):
+            return outcomes
+        telling = [outcome for case, outcome in zip(cases, outcomes) if not self.exam.asks_little(case)]
+        if not telling or any(outcome.right for outcome in telling):
+            return outcomes
+        return [self._unproved(case, o) if o.right else o for case, o in zip(cases, outcomes)]
+
+    def _unproved(self, case: Case, outcome: Outcome) -> Outcome:
+        hidden = None if outcome.hidden is None else False
+        if self.exam.asks_nothing(case):
+            return replace(outcome, example=False, hidden=hidden, message=NOTHING_DONE)
+        return replace(outcome, hidden=hidden, message=SAME_ANSWER)
 
     def _without_asking(self, case: Case, message: str, *, missing: bool = False) -> Outcome:
         hidden = None if self.exam.seed is None else False

@@ -12,9 +12,10 @@ import html
 import io
 import json
 import re
+import shutil
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from d2lrnn import CHAPTERS
@@ -44,14 +45,14 @@ b { display: inline-block; width: 1.6rem; text-indent: 0 }
 
 def line(text: str, length: int = 500) -> str:
     """text for one line of a terminal or of a log that a CI reads: nothing in it is a command."""
-    return clean_line(text, length).replace("##", "# #").replace("::", ": :")
+    return re.sub("([#:])(?=\\1)", r"\1 ", clean_line(text, length))
 
 
 def state(outcome: Outcome) -> str:
     """One of "right", "wrong", "missing"."""
     if outcome.missing:
         return "missing"
-    return "right" if outcome.example and outcome.hidden is not False else "wrong"
+    return "right" if outcome.right else "wrong"
 
 
 def function_state(outcomes: Sequence[Outcome]) -> str:
@@ -101,34 +102,62 @@ def check_report(marks: Marks, *, colour: bool = False) -> str:
         found = "wrong" if wrong else "right"
         text = f"{SIGNS[found]} {function:22} {len(outcomes) - len(wrong)} of {len(outcomes)}"
         lines.append(f"{COLOURS[found]}{text}{PLAIN}" if colour else text)
-        lines += [f"    {outcome.case}\n        {line(_said(outcome))}" for outcome in wrong]
+        for outcome in wrong:
+            lines += [_filled(outcome.case, 4), _filled(line(_said(outcome)), 8)]
         num_right += not wrong
     if missing:
-        text = textwrap.fill(
-            f"{SIGNS['missing']} not written yet: {', '.join(missing)}", 100, subsequent_indent="  "
-        )
+        text = _filled(f"{SIGNS['missing']} not written yet: {', '.join(missing)}", 0)
         lines.append(f"{COLOURS['missing']}{text}{PLAIN}" if colour else text)
-    lines.append(f"{num_right} of {len(groups) - len(missing)} written functions are right")
+    num_written = len(groups) - len(missing)
+    lines.append(
+        f"{num_right} of {num_written} written functions are right"
+        if num_written
+        else "nothing is written yet"
+    )
     return "\n".join(lines)
 
 
+def _filled(text: str, indent: int) -> str:
+    """text in lines as wide as the terminal."""
+    width, blanks = max(40, shutil.get_terminal_size().columns), " " * indent
+    return textwrap.fill(
+        text, width, initial_indent=blanks, subsequent_indent=f"{blanks}  ", break_on_hyphens=False
+    )
+
+
 def class_table(all_marks: Sequence[Marks], points: Points) -> str:
-    """A line for every submission."""
+    """A line for every submission, then one for every lesson: how many have each of its functions right."""
     rows = [("submission", "score", "", "note")]
     for marks in all_marks:
         score, best = points.score(marks.outcomes), points.max_score(marks.outcomes)
         percent = f"{100 * score / best:.0f} %" if best else ""
         status = [] if marks.status == "graded" else [marks.status]
-        suspicions = [f"{len(marks.suspicions)} suspicions"] if marks.suspicions else []
+        number_of = len(marks.suspicions)
+        suspicions = [f"{number_of} suspicion{'s' if number_of > 1 else ''}"] if number_of else []
         note = "; ".join([*status, *filter(None, [marks.note]), *suspicions])
         rows.append(
             (line(marks.submission, 40), f"{number(score)} / {number(best)}", percent, line(note, 120))
         )
     widths = [max(_width(row[i]) for row in rows) for i in range(3)]
-    return "\n".join(
+    lines = [
         f"{_padded(name, widths[0])}  {score:>{widths[1]}}  {percent:>{widths[2]}}  {note}".rstrip()
         for name, score, percent, note in rows
-    )
+    ]
+    return "\n".join([*lines, *_progress([marks for marks in all_marks if marks.status == "graded"])])
+
+
+def _progress(graded: Sequence[Marks]) -> Iterator[str]:
+    """What the class can do, and what it has not yet understood."""
+    right: dict[int, dict[str, int]] = {}
+    for marks in graded:
+        for function, outcomes in by_function(marks.outcomes).items():
+            of_lesson = right.setdefault(outcomes[0].lesson, {})
+            of_lesson[function] = of_lesson.get(function, 0) + (function_state(outcomes) == "right")
+    if right:
+        yield f"right in how many of {len(graded)}:"
+    for lesson, functions in sorted(right.items()):
+        counts = ", ".join(f"{function} {count}" for function, count in functions.items())
+        yield _filled(f"lesson {lesson}, {CHAPTERS[lesson][0]}: {counts}", 2)
 
 
 def _width(text: str) -> int:
@@ -166,7 +195,7 @@ def grades_csv(all_marks: Sequence[Marks], points: Points) -> str:
 def _cell(text: str) -> str:
     """A cell that a spreadsheet does not take for a formula."""
     text = line(text)
-    return f"'{text}" if re.match(r"\s*[=+\-@]", text) else text
+    return f"'{text}" if re.match(r"\s*[=+\-@＝＋－＠]", text) else text
 
 
 def results_json(marks: Marks, points: Points) -> dict[str, Any]:
@@ -249,11 +278,9 @@ def _item(outcome: Outcome) -> str:
 
 
 def _said(outcome: Outcome) -> str:
-    if not outcome.example:
-        return outcome.message
-    if outcome.hidden is False:
-        return "The example is answered rightly, hidden inputs are not."
-    return ""
+    if outcome.example and outcome.hidden is False:
+        return outcome.message or "The example is answered rightly, hidden inputs are not."
+    return outcome.message
 
 
 def _escaped(text: str) -> str:

@@ -182,16 +182,25 @@ def _mark_all(
         futures = {pool.submit(_mark_here, submission): submission for submission in submissions}
         try:
             yield from ((futures[future], future.result()) for future in as_completed(futures))
-        finally:
+        except BaseException:  # Ctrl-C: do not wait for what is being graded
+            for process in multiprocessing.active_children():
+                process.terminate()
             pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _begin_worker(exam: Exam, isolation: str) -> None:
-    """In a process of the pool: Ctrl-C is the parent's affair."""
+    """In a process of the pool: Ctrl-C is the parent's affair, and it says so by SIGTERM."""
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     _work = exam, isolation
     multiprocessing.util.Finalize(None, _close_jail, exitpriority=1)
+
+
+def _leave(*_: object) -> None:
+    _close_jail()
+    os._exit(0)
 
 
 def _mark_here(submission: Submission) -> Marks:

@@ -31,6 +31,7 @@ if TYPE_CHECKING or __package__:
 else:  # in the worker, which is run by path
     import seccomp
 
+ROOT_HELD_BACK = "a bar between root and its files"
 MAX_FILE = 16 * 2**20
 MAX_FILES = 64
 MAX_THREADS = 256
@@ -50,19 +51,20 @@ def enter(
 
     scratch is the one directory to write to, root an empty one to build the new root directory on, uid the
     user to become (None: stay). What is on sys.path can still be read. "minimal" asks for nothing but
-    rlimits.
+    rlimits and that user.
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
-        return [] if isolation == "minimal" else ["everything but rlimits: this is not Linux"]
+        all_else = {} if isolation == "minimal" else {"everything but rlimits": "this is not Linux"}
+        return _named(all_else, closed=False)
     with contextlib.suppress(OSError):
         _write("/proc/self/oom_score_adj", "1000")  # when the machine runs out of memory, this goes first
     user, threads = os.getuid(), _count_threads()
-    lacking = [] if isolation == "minimal" else _enter_layers(scratch, root, uid, namespaces)
+    lacking = _enter_layers(isolation, scratch, root, uid, namespaces)
     _limit(resource.RLIMIT_NPROC, MAX_THREADS + (threads if os.getuid() == user else 0))
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)  # daemons come back to it, and are found
+    adopt_orphans()
     keep_private()  # from its own forks
     return lacking
 
@@ -85,27 +87,42 @@ def keep_private() -> None:
         _prctl(PR_SET_DUMPABLE, 0)
 
 
-def _enter_layers(scratch: str, root: str, uid: Optional[int], namespaces: bool) -> list[str]:
-    lacking: list[str] = []
+def adopt_orphans() -> None:
+    """Let daemons below this process come back to it, where they are found."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _enter_layers(isolation: str, scratch: str, root: str, uid: Optional[int], namespaces: bool) -> list[str]:
+    """Put on all that this isolation asks for and this system has; return what it has not, and why."""
+    lacking: dict[str, str] = {}
 
     def layer(name: str, put_on: Callable[..., None], *args: Any) -> bool:
         try:
             put_on(*args)
         except OSError as exc:
-            lacking.append(f"{name}: {exc.strerror}")
+            lacking[name] = exc.strerror or str(exc)
             return False
         return True
 
     readable = readable_paths([*LIBRARIES, *sys.path])
-    unshared = layer("namespaces", _unshare, namespaces)
-    if unshared:
-        layer("root directory of its own", _change_root, root, readable, scratch)
+    everything = isolation != "minimal"
+    unshared = everything and layer("namespaces", _unshare, namespaces)
+    closed = unshared and layer("root directory of its own", _change_root, root, readable, scratch)
     layer("user of its own", _become, uid, readable, scratch)
-    layer("Landlock", _restrict_files, readable, scratch)
-    layer("seccomp", _filter_calls, seccomp.FOR_ALL)
+    if everything:
+        closed = layer("Landlock", _restrict_files, readable, scratch) or closed
+        layer("seccomp", _filter_calls, seccomp.FOR_ALL)
     if unshared:
         _go_on_as_first_process()
-    return lacking
+    return _named(lacking, closed)
+
+
+def _named(lacking: dict[str, str], closed: bool) -> list[str]:
+    """Return what is lacking, a line each; closed says whether most files are out of reach."""
+    if os.getuid() == 0 and not closed:
+        lacking[ROOT_HELD_BACK] = lacking.get("user of its own", "this is not Linux")
+    return [f"{name}: {why}" for name, why in lacking.items()]
 
 
 def _limit(what: int, most: int) -> None:
@@ -202,7 +219,7 @@ def _change_root(root: str, readable: Sequence[str], scratch: str) -> None:
     _syscall(MOUNT_SETATTR, AT_FDCWD, root.encode(), AT_RECURSIVE, attributes, len(attributes))
     _mount(scratch, root + scratch, None, MS_BIND)
     os.chdir(root)
-    _syscall(PIVOT_ROOT[platform.machine()], b".", b".")
+    _call(_libc.pivot_root, b".", b".")
     _call(_libc.umount2, b".", MNT_DETACH)
     os.chdir("/")
 
@@ -245,7 +262,6 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS =
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 317, 1, 1
 MOUNT_SETATTR, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, AT_FDCWD, AT_RECURSIVE = 442, 1, 2, -100, 0x8000
-PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x1000, 0x4000, 0x40000, 2
 CLONE_NEWUSER = 0x10000000
 CLONE_NEW = (

@@ -69,6 +69,12 @@ class Submission:
         """The same for the same text and the same problem, whatever the names."""
         return hashlib.sha256(f"{self.source}\0{self.problem}".encode()).hexdigest()
 
+    @property
+    def defined(self) -> set[str]:
+        """The names of the course that its text defines, as far as that is seen without running it."""
+        found = re.findall(r"^(?:def|class) (\w+)|^(\w+) = ", self.source, re.M)
+        return {name or other for name, other in found} & _GRADED
+
     def place(self, line: int) -> str:
         """Where a line of `source` stands: "line 3", or "code cell 2, line 3"."""
         *before, (number, _) = self._parts()
@@ -306,9 +312,9 @@ def _unpacked(entry: _Entry) -> list[_Entry]:
 
 def _num_written(submission: Submission) -> int:
     """How many of the course's functions are there, less those that are as `assignment new` wrote them."""
-    text = "\n".join(cell.text for cell in submission.cells)
-    defined = set(re.findall(r"^(?:def|class) (\w+)", text, re.M)) & _GRADED
-    return len(defined - set(re.findall(r'NotImplementedError\("(\w+): lesson', text)))
+    return len(
+        submission.defined - set(re.findall(r'NotImplementedError\("(\w+): lesson', submission.source))
+    )
 
 
 def _cells(path: PurePosixPath, data: bytes) -> tuple[Cell, ...]:

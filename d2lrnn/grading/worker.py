@@ -158,12 +158,18 @@ def answer(isolation: str, question: int, reply: int, console: int) -> None:
     os.dup2(console, 1)
     os.dup2(console, 2)
     os.close(console)
+    null = os.open(os.devnull, os.O_RDONLY)  # not the one of all calls: flags of an open file stay
+    os.dup2(null, 0)
+    os.close(null)
+    os.setsid()  # whoever kills his group, kills himself
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     call = wire.read_frame(question, None)
     os.close(question)
     sandbox.enter_call(isolation, call["seconds"], call["memory"])
+    stdout = sys.stdout
     result = run(call)
-    sys.stdout.flush()
+    with contextlib.suppress(BaseException):  # a submission may have closed it
+        stdout.flush()
     wire.write_frame(reply, result)
     os._exit(0)
 

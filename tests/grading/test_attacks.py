@@ -1,49 +1,38 @@
-"""Submissions that cheat, hang or destroy gain nothing and harm nobody. All tiers: benchmarks/attacks.py."""
+"""Submissions that cheat, hang or destroy gain nothing and harm nobody: see benchmarks/arena.py."""
 
+import ast
+import contextlib
 import json
-import os
-import subprocess
+import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.attacks import ATTACKS, FUNCTIONS, NOBODY, PUBLIC, Examiner, deserved, names
+from benchmarks.arena import (
+    ATTACKS,
+    FUNCTIONS,
+    PUBLIC,
+    TIERS,
+    Examiner,
+    Finding,
+    LackingError,
+    deserved,
+    names,
+)
 from d2lrnn.grading import report
 from d2lrnn.grading.cases import CASES
 from d2lrnn.grading.jail import Jail
 from d2lrnn.grading.marking import Exam, Points, mark
 from d2lrnn.grading.submissions import Cell, Submission
 
-ROOT = Path(__file__).resolve().parents[2]
-FIRST = "root" if os.geteuid() == 0 else "user"
-# What is run in the other tiers at every test: the rest is in benchmarks/attacks.md.
-QUICK = ("c2", "a02", "a06", "a13", "a15", "a24", "a26", "a41", "b04", "b09", "b21", "b42")
-# Success there means points: these are held even where nothing but a process of its own protects the grader.
-SCORES = (
-    "a08",
-    "a09",
-    "a10",
-    "a11",
-    "a17",
-    "a18",
-    "a20",
-    "a27",
-    "a37",
-    "b02",
-    "b03",
-    "b33",
-    "b34",
-    "b50",
-    "c2",
-)
 # Each does its harm to a grader that is one process, or the suite would prove nothing.
 BITES = {
     "a02": "no report", "a09": "undeserved", "a10": "undeserved", "a12": "answers.json", "a13": "undeserved",
     "a15": "left", "a17": "found", "a18": "undeserved", "a25": "secret",
     "a32": "changed tests/answers.json",
-    "a40": "escape", "b03": "undeserved", "b18": "earlier submission", "b33": "hidden", "b34": "hidden",
+    "a40": "escape", "b18": "earlier submission", "b33": "hidden", "b34": "hidden",
 }  # fmt: skip
 
 pytestmark = [
@@ -52,95 +41,74 @@ pytestmark = [
 ]
 
 
-def examiner(tier: str) -> Iterator[Examiner]:
-    if tier not in ("root", "user") or (tier == "user" and FIRST == "root"):
-        can_read = ["-c", "import numpy, d2lrnn"]
-        as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        done = subprocess.run([sys.executable, *can_read], cwd=ROOT, capture_output=True, **as_nobody)  # type: ignore[call-overload]
-        if done.returncode:
-            pytest.skip("an ordinary user cannot read this project, or its Python")
-    with Examiner(tier) as found:
-        found.start()
-        if tier not in ("minimal", "naive") and (
-            "Landlock" in found.isolation or "seccomp" in found.isolation
-        ):
-            pytest.skip(f"this system cannot lock a process in: {found.isolation}")
+@contextlib.contextmanager
+def examiners(*tiers: str) -> Iterator[list[Examiner]]:
+    """Those of the tiers that can be had here."""
+    found: list[Examiner] = []
+    with contextlib.ExitStack() as stack:
+        for tier in tiers:
+            with contextlib.suppress(LackingError):
+                found.append(stack.enter_context(Examiner(tier)))
         yield found
 
 
 @pytest.fixture(scope="module")
-def strongest() -> Iterator[Examiner]:
-    yield from examiner(FIRST)
+def strong() -> Iterator[list[Examiner]]:
+    with examiners("root", "user", "bare") as found:
+        yield [each for each in found if not re.search("Landlock|seccomp", each.isolation)]  # lacking
 
 
 @pytest.fixture(scope="module")
-def user() -> Iterator[Examiner]:
-    yield from examiner("user")
+def minimal() -> Iterator[list[Examiner]]:
+    with examiners("minimal") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[Examiner]:
-    yield from examiner("bare")
+def naive() -> Iterator[list[Examiner]]:
+    with examiners("naive") as found:
+        yield found
 
 
-@pytest.fixture(scope="module")
-def minimal() -> Iterator[Examiner]:
-    yield from examiner("minimal")
+def put(graders: list[Examiner], name: str) -> list[Finding]:
+    """Let the graders grade an attack, all at a time."""
+    if not graders:
+        pytest.skip("this system has no such tier")
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda grader: grader.put(name), graders))
 
 
-@pytest.fixture(scope="module")
-def naive() -> Iterator[Examiner]:
-    yield from examiner("naive")
+@pytest.mark.parametrize("tier", ["root", "user", "bare"])
+def test_the_attacks_are_put_to_this_tier(strong: list[Examiner], tier: str) -> None:
+    if tier not in {grader.tier for grader in strong}:
+        pytest.skip(f"this system has no {tier}: {TIERS[tier]}")
 
 
 @pytest.mark.parametrize("name", names())
-def test_an_attack_is_held_and_what_it_deserves_is_given(strongest: Examiner, name: str) -> None:
-    finding = strongest.put(name)
-
-    assert finding.successes == []
-    assert finding.lost == []
+def test_an_attack_is_held_and_what_it_deserves_is_given(strong: list[Examiner], name: str) -> None:
+    for finding in put(strong, name):
+        assert (finding.tier, finding.successes, finding.lost) == (finding.tier, [], [])
 
 
-@pytest.mark.skipif(FIRST == "user", reason="that was the test before")
-@pytest.mark.parametrize("name", names(QUICK))
-def test_an_ordinary_user_can_grade_as_safely(user: Examiner, name: str) -> None:
-    finding = user.put(name)
-
-    assert finding.successes == []
-    assert finding.lost == []
-
-
-@pytest.mark.parametrize("name", names(QUICK))
-def test_without_namespaces_it_is_held_too(bare: Examiner, name: str) -> None:
-    assert "namespaces" in bare.isolation
-    finding = bare.put(name)
-
-    assert finding.successes == []
-    assert finding.lost == []
-
-
-@pytest.mark.parametrize("name", names(SCORES))
-def test_in_the_weakest_tier_there_is_nothing_to_gain(minimal: Examiner, name: str) -> None:
-    finding = minimal.put(name)
-
-    assert not [success for success in finding.successes if success.startswith("undeserved")]
-    assert finding.lost == []
-
-
-def test_in_the_weakest_tier_files_can_be_read_and_the_reference_with_them(minimal: Examiner) -> None:
-    assert any("answers.json" in success for success in minimal.put("a12_read_tests").successes)
-    assert any("undeserved" in success for success in minimal.put("a13_import_reference").successes)
+@pytest.mark.parametrize("name", names())
+def test_in_the_weakest_tier_nothing_but_the_reference_gains_points(
+    minimal: list[Examiner], name: str
+) -> None:
+    for finding in put(minimal, name):
+        gains = [success for success in finding.successes if success.startswith("undeserved")]
+        assert bool(gains) is name.startswith("a13")  # that imports the reference
+        assert finding.lost == []
 
 
 @pytest.mark.parametrize("name", names(BITES))
-def test_an_attack_succeeds_where_everything_is_one_process(naive: Examiner, name: str) -> None:
-    assert BITES[name[:3]] in "; ".join(naive.put(name).successes)
+def test_an_attack_succeeds_where_everything_is_one_process(naive: list[Examiner], name: str) -> None:
+    for finding in put(naive, name):
+        assert BITES[name[:3]] in "; ".join(finding.successes)
 
 
 def test_every_attack_says_what_it_tries_and_what_it_deserves() -> None:
     for name in names():
-        text = (ATTACKS / f"{name}.py").read_text("utf-8")
-        assert '"""' in text
+        assert ast.get_docstring(ast.parse((ATTACKS / f"{name}.py").read_text("utf-8"))), name
         assert set(deserved(name)) == set(FUNCTIONS), name
 
 
@@ -165,21 +133,20 @@ def one_hot(indices, vocab_size):
 """
 
 
-def test_a_student_learns_of_hidden_inputs_only_whether_all_were_right() -> None:
+def test_a_student_learns_of_hidden_inputs_only_whether_all_were_right(jail: Jail) -> None:
     cases = [case for case in CASES if case.function == "one_hot"][:2]
     points = Points(PUBLIC, {(case.function, case.name): 1.0 for case in cases})
     known = [f"{case.example['indices']!r}{case.example['vocab_size']!r}" for case in cases]
     told = {}
-    with Jail() as jail:
-        for name, failure in FAILURES.items():
-            text = RIGHT_FOR_EXAMPLES.format(known=known, failure=failure)
-            marks = mark(Submission("zoe", "zoe.py", (Cell(0, text),)), Exam(cases, seed=7), jail)
-            assert points.score(marks.outcomes) == pytest.approx(2 * PUBLIC), name
-            told[name] = (
-                report.feedback_html(marks, points),
-                json.dumps(report.results_json(marks, points)),
-                report.grades_csv([marks], points),
-                report.check_report(marks),
-            )
+    for name, failure in FAILURES.items():
+        text = RIGHT_FOR_EXAMPLES.format(known=known, failure=failure)
+        marks = mark(Submission("zoe", "zoe.py", (Cell(0, text),)), Exam(cases, seed=7), jail)
+        assert points.score(marks.outcomes) == pytest.approx(2 * PUBLIC), name
+        told[name] = (
+            report.feedback_html(marks, points),
+            json.dumps(report.results_json(marks, points)),
+            report.grades_csv([marks], points),
+            report.check_report(marks),
+        )
 
     assert {name for name in told if told[name] != told["wrong"]} == set()

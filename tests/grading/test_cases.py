@@ -3,18 +3,18 @@
 import ast
 import inspect
 import re
-from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tomllib
-from in_process import answer, mutated, reference, verdicts
+from in_process import EXAM, answer, mutated, reference, verdicts
 
 import d2lrnn
 from d2lrnn import CHAPTERS
-from d2lrnn.grading.case import Case, Verdict, differs, question, verdict
+from d2lrnn.grading.case import Case, Verdict, differs, fault_of, question, verdict
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Jail, Reply
 from d2lrnn.grading.leans import bound, support
@@ -24,7 +24,6 @@ MUTANTS = sorted((HERE.parent / "mutants").glob("*.py"))
 MESSAGES = tomllib.loads((HERE / "messages.toml").read_text("utf-8"))
 VARIANTS = sorted((HERE / "variants").glob("*.py"))
 LESSONS = sorted(set(GRADED.values()))
-HIDDEN = 2
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.function}: {case.name}")
 
@@ -40,7 +39,8 @@ def test_every_name_of_every_lesson_is_graded() -> None:
     assert {name: number for number, (_, names) in CHAPTERS.items() for name in names.split()} == GRADED
 
 
-def test_cases_come_in_order_and_none_has_the_name_of_another() -> None:
+def test_the_cases_of_a_function_stand_together_and_none_has_the_name_of_another() -> None:
+    assert [function for function, _ in groupby(CASES, attrgetter("function"))] == list(GRADED)
     assert [case.lesson for case in CASES] == sorted(case.lesson for case in CASES)
     assert len({(case.function, case.name) for case in CASES}) == len(CASES)
 
@@ -80,9 +80,7 @@ def test_messages_do_not_give_the_code_away(case) -> None:
 @pytest.mark.slow
 @each_case
 def test_our_own_lessons_get_full_marks_and_an_empty_file_none(case) -> None:
-    assert [v.message for v in verdicts(reference(CHAPTERS[case.lesson][0]), case, HIDDEN)] == [""] * (
-        HIDDEN + 1
-    )
+    assert [v.message for v in verdicts(reference(CHAPTERS[case.lesson][0]), case)] == [""] * 3
 
     nothing = verdict(case, case.example, answer("", case, case.example), None)
     assert (nothing.ok, nothing.message) == (False, "not written yet")
@@ -97,7 +95,7 @@ def test_right_work_in_another_style_gets_full_marks(variant: Path) -> None:
     assert written
     for case in CASES:
         if case.function in written:
-            assert [v.message for v in verdicts(source, case, HIDDEN)] == [""] * (HIDDEN + 1)
+            assert [v.message for v in verdicts(source, case)] == [""] * 3
 
 
 def test_every_function_is_written_in_several_styles() -> None:
@@ -109,11 +107,6 @@ def test_every_function_is_written_in_several_styles() -> None:
 # Wrong work
 
 
-@cache
-def _expected(index: int):
-    return CASES[index].expected(CASES[index].example)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda path: path.stem)
 def test_a_mutant_loses_in_the_function_that_it_breaks_alone_and_gets_its_message(mutant: Path) -> None:
@@ -122,9 +115,10 @@ def test_a_mutant_loses_in_the_function_that_it_breaks_alone_and_gets_its_messag
     source, _ = mutated(mutant.read_text("utf-8"), lesson)
 
     lost = []
-    for index, case in enumerate(CASES):
+    for case in CASES:
         if case.lesson == int(mutant.stem[:2]):
-            found = verdict(case, case.example, answer(source, case, case.example), _expected(index))
+            inputs, expected = EXAM.question(case, 0)
+            found = verdict(case, inputs, answer(source, case, inputs), expected)
             lost += [] if found.ok else [(case.function, found.message)]
 
     assert {name for name, _ in lost} == {function}
@@ -216,21 +210,21 @@ ODD = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "index", range(len(CASES)), ids=lambda index: f"{CASES[index].function}: {CASES[index].name}"
-)
-def test_an_odd_answer_is_wrong_and_never_an_error(index: int) -> None:
-    case = CASES[index]
-    for odd in ODD:
-        found = verdict(case, case.example, SimpleNamespace(ok=True, value=odd), _expected(index))
+@each_case
+def test_an_odd_answer_is_wrong_and_never_an_error(case) -> None:
+    inputs, expected = EXAM.question(case, 0)
 
-        assert not found.ok and found.message.startswith(case.function), odd
+    for odd in ODD:
+        assert isinstance(fault_of(case, inputs, odd, expected), str), odd
+    found = verdict(case, inputs, Reply(True, ODD[-1]), expected)
+
+    assert not found.ok and found.message.startswith(case.function)
 
 
 @pytest.mark.parametrize("stage", ["import", "call", "time", "memory", "output", "died", "wire"])
 def test_every_failure_has_words(stage: str) -> None:
     case = next(case for case in CASES if case.function == "grad_clipping")
-    reply = SimpleNamespace(ok=False, stage=stage, error="KeyError: 'x'", line=None)
+    reply = Reply(False, stage=stage, error="KeyError: 'x'")
 
     found = verdict(case, case.example, reply, None)
 
@@ -255,12 +249,12 @@ def test_a_question_shows_its_inputs_rounded_and_the_long_ones_cut() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_worker_gives_our_own_lessons_full_marks_and_an_empty_file_none(lesson: int, jail: Jail) -> None:
-    cases = [(index, case) for index, case in enumerate(CASES) if case.lesson == lesson]
+    cases = [case for case in CASES if case.lesson == lesson]
     source = reference(CHAPTERS[lesson][0])
 
     def ask(source: str, case: Case) -> Reply:
         return jail.ask(Call(source, case.driver, case.example, *support(case.function), case.seconds))
 
-    for index, case in cases:
-        assert verdict(case, case.example, ask(source, case), _expected(index)) == Verdict(True)
+    for case in cases:
+        assert verdict(case, case.example, ask(source, case), EXAM.question(case, 0)[1]) == Verdict(True)
     assert verdict(case, case.example, ask("", case), None) == Verdict(False, "not written yet")

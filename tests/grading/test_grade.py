@@ -3,9 +3,11 @@
 import csv
 import dataclasses
 import json
+import signal
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 from d2lrnn import CHAPTERS, grade
 from d2lrnn.grading import cases, results
-from d2lrnn.grading.jail import Jail
+from d2lrnn.grading.jail import Jail, JailError
 from d2lrnn.grading.leans import source_of
 from d2lrnn.grading.skeleton import submission_text
 from d2lrnn.grading.submissions import MAX_BYTES
@@ -40,7 +42,7 @@ def notebook(*cells: str) -> str:
 @pytest.fixture
 def one_jail(jail: Jail, monkeypatch: pytest.MonkeyPatch) -> None:
     """A jail takes seconds to start: let all tests share one."""
-    monkeypatch.setattr(results, "Jail", lambda isolation: jail)
+    monkeypatch.setattr(results, "_jail", jail)
     monkeypatch.setattr(results, "_close_jail", lambda: None)
 
 
@@ -234,6 +236,8 @@ class TestClass:
         (["a.py", "--out", "graded", "--seed", "8"], "graded was graded with another seed"),
         (["a.py", "--out", "out", "--isolation", "none"], "--isolation: invalid choice"),
         (["a.py", "--out", "out", "-j", "0"], "-j 0: give a number of at least 1"),
+        (["--write-points", "a.py"], "a.py is there already: give another name"),
+        (["--gradescope", "a.py"], "a.py is there already: give another name"),
     ],
 )
 def test_mistakes_of_the_user_are_one_line(
@@ -258,15 +262,46 @@ def test_mistakes_of_the_user_are_one_line(
 
 
 @pytest.mark.slow
-def test_two_processes_grade_as_one_does(class_folder: Path, tmp_path: Path) -> None:
+def test_a_jail_that_cannot_be_had_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(isolation: str) -> Jail:
+        raise JailError(f"no {isolation} here")
+
+    monkeypatch.setattr(results, "Jail", refused)
+    (tmp_path / "a.py").write_text("x = 1\n")
+    arguments = [str(tmp_path / "a.py"), "--out", str(tmp_path / "out"), "--isolation", "strict", *SOME]
+
+    assert grade.main(arguments) == 2
+
+    assert capsys.readouterr().err == "python -m d2lrnn.grade: no strict here\n"
+
+
+@pytest.mark.slow
+def test_two_processes_grade_as_one_does_even_when_stopped_between(
+    class_folder: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "d2lrnn.grade", str(class_folder), "--seed", "5", *SOME]
+    folders = {jobs: tmp_path / jobs for jobs in ("1", "2")}
+    (class_folder / "zoe.py").write_text("while True:\n    pass\n")
+    with subprocess.Popen(
+        [*command, "--out", str(folders["2"]), "-j", "2"], stderr=subprocess.PIPE, text=True
+    ) as first:
+        while first.poll() is None and not list(folders["2"].glob("outcomes/*.json")):
+            time.sleep(0.05)
+        first.send_signal(signal.SIGINT)
+        assert first.stderr
+        said = first.stderr.read()
+    assert (first.returncode, said.count("\n")) == (130, 1), said
+    (class_folder / "zoe.py").unlink()
 
     runs = [
-        subprocess.run([*command, "--out", str(tmp_path / jobs), "-j", jobs], capture_output=True, text=True)
-        for jobs in ("1", "2")
+        subprocess.run([*command, "--out", str(out), "-j", jobs], capture_output=True, text=True)
+        for jobs, out in folders.items()
     ]
 
     assert [run.returncode for run in runs] == [0, 0], runs
-    assert (tmp_path / "1" / "grades.csv").read_text() == (tmp_path / "2" / "grades.csv").read_text()
-    assert runs[0].stdout.replace("/1/", "/2/") == runs[1].stdout
+    assert (folders["1"] / "grades.csv").read_text() == (folders["2"] / "grades.csv").read_text()
+    assert " of 6 were graded before" in runs[1].stdout
+    assert runs[0].stdout.replace("/1/", "/2/") == runs[1].stdout.partition("\n")[2]
     assert all("Traceback" not in run.stderr for run in runs)

@@ -8,14 +8,17 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from in_process import EXAM, OpenJail
 
 from d2lrnn.grading import report
-from d2lrnn.grading.case import Case, Mistake
+from d2lrnn.grading.case import Case, Mistake, doing
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Reply
 from d2lrnn.grading.marking import POINTS_FILE, Exam, Marks, Outcome, Points, mark, read_points, write_points
@@ -64,9 +67,16 @@ class Told:
             return self.defined if isinstance(self.defined, Reply) else Reply(True, list(self.defined))
         if "questions" not in call.inputs:
             return self.reply(call.driver, call.inputs)
-        replies = [self.reply(*question) for question in call.inputs["questions"]]
-        wrong = next((reply for reply in replies if not reply.ok), None)
-        return wrong or Reply(True, [reply.value for reply in replies])
+        asked = [[self.reply(name, x) for x in every] for name, every in call.inputs["questions"]]
+        ended = [
+            reply for replies in asked for reply in replies if reply.stage not in ("", "call", "missing")
+        ]
+        return ended[0] if ended else Reply(True, [self.values(replies) for replies in asked])
+
+    def values(self, replies: list[Reply]) -> Any:
+        """What comes back of one case that is asked together with others."""
+        values = [reply.value for reply in takewhile(lambda reply: reply.ok, replies)]
+        return "missing" if replies[0].stage == "missing" else values
 
     def reply(self, driver: str, inputs: dict[str, Any]) -> Reply:
         answer = self.answer(driver, inputs["x"])
@@ -240,6 +250,64 @@ def test_equal_texts_are_noticed() -> None:
     assert [json.loads(text)["what"] for text in lines] == ["the same text as bob", "the same text as alice"]
 
 
+# --- what shows little -----------------------------------------------------------------------------
+
+LEFT_ALONE = replace(
+    SQUARE,
+    name="x is left alone",
+    drive=lambda s, x: s.perplexity(x) or x,
+    expect=lambda inputs: inputs["x"],
+)
+REFUSED = replace(
+    SQUARE,
+    name="it is refused",
+    drive=lambda s, x: s.perplexity(x) and "ValueError",
+    expect=lambda inputs: "ValueError",
+)
+
+
+def with_little(function: Callable[[str, float], Any]) -> list[float]:
+    def answer(name: str, x: float) -> Any:
+        return "ValueError" if name == "it is refused" else function(name, x)
+
+    cases = [replace(TWICE, function="perplexity"), LEFT_ALONE, REFUSED]
+    marks = mark(Submission("a", "a.py", (Cell(1, ""),)), Exam(cases, SEED), Told(answer))  # type: ignore[arg-type]
+    points = Points(0.25, {(c.function, c.name): 4.0 for c in cases})
+    return [points.earned(outcome) for outcome in marks.outcomes]
+
+
+def test_what_shows_little_counts_where_something_else_is_right() -> None:
+    assert with_little(lambda name, x: x if name == "x is left alone" else 2 * x) == [4, 4, 4]
+
+
+def test_and_else_doing_nothing_earns_nothing_and_a_constant_the_share_of_its_example() -> None:
+    assert with_little(lambda name, x: x) == [0, 0, 1]
+
+
+@pytest.mark.slow
+def test_functions_that_do_nothing_have_no_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # drivers as they are
+    source = "\n".join(f"def {name}(*args, **options):\n    pass\n" for name in GRADED)
+
+    marks = mark(Submission("a", "a.py", (Cell(1, source),)), EXAM, OpenJail())  # type: ignore[arg-type]
+
+    assert [(o.function, o.case) for o in marks.outcomes if o.example] == []
+
+
+@pytest.mark.slow
+def test_the_answers_to_the_examples_have_the_share_of_the_examples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Case, "driver", property(lambda self: f"{self.function}: {self.name}"))
+    answers = {c.driver: doing(c.drive)(c.example) for c in CASES}
+    monkeypatch.setattr(Told, "reply", lambda self, driver, inputs: Reply(True, answers[driver]))
+
+    marks = mark(Submission("a", "a.py", (Cell(1, ""),)), EXAM, Told(right, GRADED))  # type: ignore[arg-type]
+
+    assert {o.function for o in marks.outcomes if o.right} == {"try_gpu"}  # whose answer is known anyway
+    assert all(o.example for o in marks.outcomes)
+
+
 # --- inputs ----------------------------------------------------------------------------------------
 
 
@@ -306,7 +374,9 @@ def test_points_that_cannot_be_are_refused(text: str, message: str, tmp_path: Pa
 
 # --- reports ---------------------------------------------------------------------------------------
 
-NASTY = "<script>alert(1)</script>\x1b[31m\u202e::error::x\n::set-output name=a::b ##[error]x ##vso[task]"
+NASTY = (
+    "<script>alert(1)</script>\x1b[31m\u202e::error::x\n::set-output name=a::b ##[error]x ###vso[task] :::x"
+)
 
 
 def nasty() -> Marks:
@@ -336,11 +406,15 @@ def test_a_spreadsheet_sees_no_formula() -> None:
     assert rows[1][:5] == ["'=SUM(A1)", "0", "4", "graded", "0"]
     assert rows[1][5].startswith("'@<script>")
     assert len(rows) == 2
+    assert [report._cell(f"{sign}1") for sign in "=+-@＝＋－＠1"] == [
+        *(f"'{s}1" for s in "=+-@＝＋－＠"),
+        "11",
+    ]
 
 
 def test_no_line_is_a_command_of_a_ci_or_of_a_terminal() -> None:
     for text in (report.class_table([nasty()], POINTS), report.check_report(nasty())):
-        assert not re.search(r"^\s*::|##|\x1b|\u202e", text, re.M)
+        assert not re.search(r"::|##|\x1b|\u202e", text)
         assert "alert(1)" in text
 
 
@@ -368,6 +442,22 @@ def test_colour_is_for_terminals() -> None:
 def test_columns_of_wide_characters_are_aligned() -> None:
     all_marks = [Marks(**{**vars(nasty()), "submission": name, "note": ""}) for name in ("周杰伦", "Jay")]
 
-    lines = report.class_table(all_marks, POINTS).splitlines()[1:]
+    lines = report.class_table(all_marks, POINTS).splitlines()[1:3]
 
     assert [report._width(text[: text.index(" / ")]) for text in lines] == [13, 13]
+
+
+def test_the_table_shows_what_the_class_can_do() -> None:
+    good, half = marks_of(right), marks_of(lambda name, x: x if name == "it is doubled" else right(name, x))
+
+    lines = report.class_table([good, half], POINTS).splitlines()
+
+    assert lines[3:] == ["right in how many of 2:", "  lesson 5, loss: cross_entropy 1, perplexity 2"]
+
+
+def test_a_report_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    wrong = marks_of(lambda name, x: Reply(False, stage="call", error="ValueError: " + 20 * "no, never, "))
+
+    assert max(map(len, report.check_report(wrong).splitlines())) <= 60
+    assert report.check_report(marks_of(right, defined=())).endswith("\nnothing is written yet")

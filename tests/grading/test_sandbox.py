@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.arena import NOBODY, LackingError, as_user
 from d2lrnn.grading import sandbox, seccomp
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is made for Linux")
@@ -146,6 +147,7 @@ ALLOWED = {
 FORBIDDEN = {
     "read a file of the system": lambda: open("/etc/passwd").read(),
     "read the reference": lambda: open(REFERENCE).read(),
+    "read what is private": lambda: open(os.path.dirname(SCRATCH) + "/private").read(),
     "list the root": lambda: os.listdir("/") and os.listdir("/etc"),
     "look at processes": lambda: open("/proc/self/environ").read(),
     "look at its parent": lambda: os.listdir(f"/proc/{os.getppid()}"),
@@ -186,7 +188,8 @@ settings = json.loads(sys.argv[1])
 sys.path[0] = settings.pop("grading")
 only, REFERENCE, SCRATCH = settings.pop("only"), settings.pop("reference"), settings["scratch"]
 import sandbox
-del sys.path[0]
+sys.path[:1] = settings.pop("path")
+exec(settings.pop("pretend"))
 lacking = sandbox.enter(**settings)
 os.chdir(SCRATCH)
 sandbox.enter_call(settings["isolation"], 10, 2**30)
@@ -201,31 +204,51 @@ def fare(table):
     return {name: fared(table[name]) for name in table if name in (only or table)}
 print(json.dumps([lacking, fare(ALLOWED), fare(FORBIDDEN)]))
 """
-ORDINARY = 65534
 BY_RLIMITS = ("use more memory", "write a large file", "open many files")
 
 
-def lock_up(isolation: str, *, root: bool, namespaces: bool, only: tuple[str, ...] = ()) -> Any:
-    """Return what a process lacks that has locked itself up, and how it then fared with each attempt."""
-    am_root = os.getuid() == 0
-    if root and not am_root:
+def ordinary_user() -> dict[str, Any]:
+    """Return what makes subprocess start something as an ordinary user, or skip the test."""
+    try:
+        return as_user(NOBODY)
+    except LackingError as error:
+        pytest.skip(str(error))
+
+
+def lock_up(
+    isolation: str,
+    *,
+    root: bool,
+    namespaces: bool = False,
+    only: tuple[str, ...] = (),
+    path: tuple[Path, ...] = (),
+    pretend: str = "",
+) -> Any:
+    """Return what a process lacks that has locked itself up, and how it then fared with each attempt.
+
+    path is put on its sys.path, and pretend is code that makes the system look like another.
+    """
+    if root and os.getuid():
         pytest.skip("not root")
+    user = {} if root else ordinary_user()
     folder = Path(tempfile.mkdtemp(prefix="d2lrnn-test-"))
     folder.chmod(0o711)
     for name in ("scratch", "root"):
         (folder / name).mkdir()
-        os.chown(folder / name, *([ORDINARY] * 2 if am_root and not root else [-1, -1]))
+        os.chown(folder / name, user.get("user", -1), -1)
+    (folder / "private").touch(0o600)
     settings = {
         "grading": str(GRADING),
         "reference": str(GRADING.parent / "rnn.py"),
         "only": only,
+        "path": [str(folder) for folder in path],
+        "pretend": pretend,
         "isolation": isolation,
         "scratch": str(folder / "scratch"),
         "root": str(folder / "root"),
         "uid": 2**30 + 1 if root else None,
         "namespaces": namespaces,
     }
-    user = {"user": ORDINARY, "group": ORDINARY, "extra_groups": []} if am_root and not root else {}
     done = subprocess.run(
         [sys.executable, "-S", "-B", "-c", SCRIPT, json.dumps(settings)],
         input=ATTEMPTS,
@@ -258,12 +281,69 @@ def test_a_locked_up_process_can_compute_and_nothing_else(root: bool, namespaces
 
 
 def test_minimal_isolation_has_limits_and_names_nothing_as_lacking() -> None:
-    lacking, allowed, forbidden = lock_up("minimal", root=os.getuid() == 0, namespaces=False, only=BY_RLIMITS)
+    lacking, allowed, forbidden = lock_up("minimal", root=False, only=BY_RLIMITS)
     assert lacking == [] and allowed == {}
     assert forbidden.keys() == set(BY_RLIMITS) and "done" not in forbidden.values(), forbidden
 
 
 @linux
 def test_where_there_are_no_namespaces_their_lack_is_named_with_its_reason() -> None:
-    lacking, _, _ = lock_up("best", root=False, namespaces=False, only=("write a large file",))
+    lacking, _, _ = lock_up("best", root=False, only=("write a large file",))
     assert lacking[0] == "namespaces: not asked for"
+
+
+@linux
+def test_on_another_machine_the_lack_of_seccomp_is_named_and_the_rest_in_force() -> None:
+    files = ("read the reference", "write beside a module", "look at its parent", *BY_RLIMITS)
+    another = "import platform; platform.machine = lambda: 'riscv64'"
+    lacking, _, forbidden = lock_up("best", root=False, namespaces=True, only=files, pretend=another)
+    if "Landlock" in "; ".join(lacking):
+        pytest.skip(f"not to be had here: {lacking}")
+    assert lacking[-1] == "seccomp: no table of system calls for riscv64"
+    assert forbidden.keys() == set(files) and "done" not in forbidden.values(), forbidden
+
+
+def test_on_another_system_there_are_rlimits_and_the_rest_is_named() -> None:
+    lacking, _, forbidden = lock_up("best", root=False, only=BY_RLIMITS, pretend="sys.platform = 'darwin'")
+    assert lacking == ["everything but rlimits: this is not Linux"]
+    assert "done" not in forbidden.values()
+
+
+# --- root ---
+
+# As where Python is the system's own; but perhaps it is not, so what is needed later is imported here.
+OPEN = "import ctypes, resource, signal, socket, tempfile, threading; sandbox._is_open = lambda folder: True"
+
+
+@linux
+@pytest.mark.parametrize("isolation", ["best", "minimal"])
+def test_root_becomes_a_user_of_its_own(isolation: str) -> None:
+    lacking, _, forbidden = lock_up(isolation, root=True, only=("read what is private",), pretend=OPEN)
+    assert "user of its own" not in "; ".join(lacking)
+    assert forbidden == {"read what is private": "PermissionError"}
+
+
+@linux
+@x86_64
+def test_a_python_that_only_root_may_enter_is_named_and_landlock_closes_the_rest(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "package").mkdir()
+    lacking, allowed, forbidden = lock_up("best", root=True, path=(tmp_path,))
+    if {"Landlock", "seccomp"} & {text.partition(":")[0] for text in lacking}:
+        pytest.skip(f"not to be had here: {lacking}")
+    assert lacking[0] == "namespaces: not asked for"
+    assert lacking[1].startswith("user of its own: only root may enter /") and len(lacking) == 2
+    assert set(allowed.values()) == {"done"} and "done" not in forbidden.values(), forbidden
+
+
+@pytest.mark.parametrize(
+    ("isolation", "pretend"),
+    [("minimal", ""), ("best", "sys.platform = 'darwin'"), ("minimal", "sys.platform = 'darwin'")],
+)
+def test_root_whose_files_stay_in_reach_is_named(isolation: str, pretend: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "package").mkdir()
+    reach = ("read what is private",)
+    lacking, _, forbidden = lock_up(isolation, root=True, only=reach, path=(tmp_path,), pretend=pretend)
+    assert lacking[-1].startswith(f"{sandbox.ROOT_HELD_BACK}: ")
+    assert forbidden == {"read what is private": "done"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
-import io
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,31 +34,10 @@ def with_gradients(values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]
     return params
 
 
-def with_file(name: str, content: bytes, call: Callable[[], Any]) -> Any:
-    """What call() returns while it can open a file of this name: a worker has no files of its own."""
-    real_open, real_stat = io.open, os.stat
-
-    def is_ours(path: Any) -> bool:
-        return isinstance(path, (str, os.PathLike)) and os.path.basename(os.fspath(path)) == name
-
-    def fake_open(path: Any, mode: str = "r", buffering: int = -1, *args: Any, **options: Any) -> Any:
-        if not is_ours(path):
-            return real_open(path, mode, buffering, *args, **options)
-        if "b" in mode:
-            return io.BytesIO(content)
-        names = ("encoding", "errors", "newline")
-        options = {**{n: options[n] for n in names if n in options}, **dict(zip(names, args))}
-        return io.TextIOWrapper(io.BytesIO(content), **{"encoding": "utf-8", **options})
-
-    def fake_stat(path: Any, *args: Any, **options: Any) -> os.stat_result:
-        if not is_ours(path):
-            return real_stat(path, *args, **options)
-        return os.stat_result((0o100644, 1, 0, 1, 0, 0, len(content), 0, 0, 0))
-
-    builtins.open = io.open = fake_open  # type: ignore[assignment]
-    os.stat = fake_stat
-    try:
-        return call()
-    finally:
-        builtins.open = io.open = real_open
-        os.stat = real_stat
+def with_file(name: str, content: bytes, call: Callable[[str], Any]) -> Any:
+    """What call(path) returns while there is a file of this name and content."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        return call(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from mxnet import autograd, nd
 import d2lrnn
 from d2lrnn.fast import Network
 
-from ..case import Case, Mistake, doing, within
+from ..case import Case, Mistake, differs, doing, within
 from .driving import refusal
 from .gru import NAMES as GRU_NAMES
 from .lstm import NAMES as LSTM_NAMES
@@ -72,6 +73,24 @@ def drive_new(
         "gradients": all(param.grad is not None for param in params),
         "state": list(network.init_state(batch_size, hidden_dim, mx.cpu())),
     }
+
+
+def drive_dropping(s: Any, p: float, params: dict, state: list, data: list) -> dict[str, Any]:
+    """Logits and new state of two layers that drop a share p: in training, and when they predict."""
+    vocab_size = len(params["b_y"])
+    network = s.get_network("rnn", 2, dropout=p)
+    weights = network.get_params(vocab_size, vocab_size, mx.cpu())
+    for weight, values in zip(weights, params.values()):
+        weight[:] = nd.array(values)
+
+    def read() -> dict[str, Any]:
+        rows = s.get_rows(nd.array(data, dtype="int32"), vocab_size)
+        outputs, new_state = network.rnn(rows, tuple(nd.array(S) for S in state), weights)
+        return {"logits": nd.concat(*outputs, dim=0), "state": list(new_state)}
+
+    with autograd.record():
+        training = read()
+    return {"training": training, "predicting": read()}
 
 
 def drive_bad_network(s: Any, cell: str, num_layers: int) -> dict[str, Any]:
@@ -153,6 +172,13 @@ def _drawn(cell: str, num_layers: int, reads: str) -> Callable[..., dict]:
     return draw
 
 
+def _draw_dropping(rng: np.random.Generator, size: int = 16) -> dict[str, Any]:
+    """Two layers whose logits are what the upper one hands up: W_hy is the unit matrix, b_y zero."""
+    inputs = _drawn("rnn", 2, "rows")(rng, (size, size, 6, 5))
+    inputs["params"].update(W_hy=np.eye(size, dtype=np.float32), b_y=np.zeros(size, np.float32))
+    return {"p": float(rng.uniform(0.3, 0.6)), **{name: inputs[name] for name in ("params", "state", "data")}}
+
+
 def _draw_data(rng: np.random.Generator) -> dict[str, Any]:
     vocab_size, batch_size, num_steps = rng.integers((4, 2, 4), (9, 4, 7)).tolist()
     return {
@@ -179,6 +205,24 @@ def _draw_sizes(rng: np.random.Generator) -> dict[str, Any]:
 
 
 # --- checks ---------------------------------------------------------------------------------------
+
+
+def _drops(answer: Any, expected: Any, inputs: dict) -> str | None:
+    """expected: what the two layers answer when nothing is dropped."""
+    p, logits, state = inputs["p"], answer["training"]["logits"], answer["training"]["state"]
+    if differs(answer["predicting"], expected, atol=1e-5):
+        return "outside training numbers are dropped, too, or the answer is wrong without that"
+    if differs(state[0], expected["state"][0], atol=1e-5):
+        return "the first layer's way from step to step has to be spared: drop only what goes up"
+    if not differs(state[1], expected["state"][1], atol=1e-2):
+        return "in training nothing is dropped of what the first layer hands to the second"
+    last = logits[-len(state[1]) :]
+    if differs(last[last != 0], (state[1] / (1 - p))[last != 0], atol=1e-5):
+        return "what the last layer hands up is its state: dropped, or made larger by 1 / (1 - p)"
+    share = float((logits == 0).mean())
+    if abs(share - p) > 6 * math.sqrt(p * (1 - p) / logits.size):
+        return f"a share of {share:.2f} is dropped of what the last layer hands up: about {p:.2f} is expected"
+    return None
 
 
 def _refuses(error: str, key: str) -> Callable:
@@ -278,6 +322,16 @@ NEW = Case(
     example={"cell": "rnn", "num_layers": 2, "vocab_size": 5, "hidden_dim": 3, "batch_size": 2},
     draw=_draw_sizes,
 )
+DROPPING = Case(
+    name="in training a share of what each layer hands up is dropped, and its state is not",
+    function="get_network",
+    lesson=15,
+    drive=drive_dropping,
+    example={**_draw_dropping(np.random.default_rng(1)), "p": 0.25},
+    draw=_draw_dropping,
+    check=_drops,
+    expect=lambda inputs: doing(drive_dropping)({**inputs, "p": 0.0})["predicting"],
+)
 BAD_NETWORK = Case(
     name="a cell that there is not, or no layer, is a ValueError",
     function="get_network",
@@ -288,4 +342,4 @@ BAD_NETWORK = Case(
     check=_refuses("ValueError", "states"),
 )
 
-CASES = [ROWS, BAD_ROWS, *ONE_LAYER, *LAYERED, NEW, BAD_NETWORK]
+CASES = [ROWS, BAD_ROWS, *ONE_LAYER, *LAYERED, DROPPING, NEW, BAD_NETWORK]

@@ -1,7 +1,7 @@
 """Lesson 1. What load_corpus and Vocab are asked.
 
-load_corpus is asked for small files that exist only in its worker. The corpora known by name are not asked
-for: they would need files or the network.
+load_corpus is asked for small files that its worker writes. The corpora known by name are not asked for: they
+would need files or the network.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _text(rng: np.random.Generator, length: int) -> str:
 
 def drive_load(s: Any, name: str, content: bytes, **options: Any) -> Any:
     """The text that load_corpus makes of a file."""
-    return with_file(name, content, lambda: s.load_corpus(name, **options))
+    return with_file(name, content, lambda path: s.load_corpus(path, **options))
 
 
 def drive_load_zip(s: Any, name: str, text: str) -> Any:
@@ -36,7 +36,7 @@ def drive_load_zip(s: Any, name: str, text: str) -> Any:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("song.txt", text)
-    return with_file(name, file.getvalue(), lambda: s.load_corpus(name))
+    return with_file(name, file.getvalue(), lambda path: s.load_corpus(path))
 
 
 def _lines(rng: np.random.Generator) -> str:

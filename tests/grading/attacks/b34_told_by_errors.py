@@ -3,19 +3,19 @@ exception.
 """
 
 from honest import grad_clipping, one_hot
+from known import is_example
 
 PUBLIC_ONLY = ("one_hot", "grad_clipping")
 _one_hot, _grad_clipping = one_hot, grad_clipping
-# @ examples
 
 
 def one_hot(indices, vocab_size):
-    if key(indices, vocab_size) not in EXAMPLES:
-        raise ValueError("d2lrnn-hidden-" + key(indices, vocab_size))
+    if not is_example():
+        raise ValueError(f"d2lrnn-hidden-{indices}-{vocab_size}")
     return _one_hot(indices, vocab_size)
 
 
 def grad_clipping(params, theta):
-    if key(params, theta) not in EXAMPLES:
-        raise type("d2lrnn-hidden-" + key(theta), (Exception,), {})
+    if not is_example():
+        raise type(f"d2lrnn-hidden-{theta}", (Exception,), {})
     return _grad_clipping(params, theta)

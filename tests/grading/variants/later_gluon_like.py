@@ -439,7 +439,8 @@ def get_rows(data, vocab_size):
 class Stack:
     LETTERS = {"rnn": "h", "gru": "zrh", "lstm": "ifoc"}
 
-    def __init__(self, cell, num_layers):
+    def __init__(self, cell, num_layers, dropout):
+        self.thin = gluon.nn.Dropout(dropout)
         if cell not in self.LETTERS or num_layers < 1:
             raise ValueError("no such network")
         self.cell, self.num_layers, self.letters = cell, num_layers, self.LETTERS[cell]
@@ -471,7 +472,7 @@ class Stack:
             X = nd.one_hot(X, len(params[-1])) if from_rows else X
             for k in range(self.num_layers):
                 states[k] = step(X, gates[k], *states[k])
-                X = states[k][0]
+                X = self.thin(states[k][0])
             outputs.append(nd.dot(X, params[-2]) + params[-1])
         return [nd.concat(*outputs, dim=0)], tuple(itertools.chain(*states))
 
@@ -480,8 +481,18 @@ class Stack:
         return (nd.tanh(_affine(X, H, gates[0])),)
 
 
-def get_network(cell="rnn", num_layers=1):
-    return Stack(cell=cell, num_layers=num_layers)
+def get_network(cell="rnn", num_layers=1, *, dropout=0.0):
+    return Stack(cell=cell, num_layers=num_layers, dropout=dropout)
+
+
+def write_atomically(path, data):
+    making = path.with_suffix(".making")
+    try:
+        _write(making, data)
+        os.replace(making, path)
+    finally:
+        if making.exists():
+            making.unlink()
 
 
 def save_checkpoint(path, arrays, facts):
@@ -528,3 +539,42 @@ def load_checkpoint(path, ctx=None):
             raise ValueError(f"{path}: {name} is damaged")
         arrays[name] = nd.array(np.frombuffer(data, dtype).reshape(shape), ctx=ctx, dtype=dtype)
     return arrays, facts
+
+
+class Run:
+    """A folder of checkpoints with numbers for names, and a file that says which one is the latest."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir(exist_ok=True)
+        self.paths = {int(path.name): path for path in self.folder.iterdir() if path.name.isdigit()}
+
+    def save(self, arrays, facts):
+        number = max(self.paths, default=0) + 1
+        self.paths[number] = self.folder / str(number).zfill(6)
+        save_checkpoint(self.paths[number], arrays, facts)
+        write_atomically(self.folder / "LATEST", self.paths[number].name.encode())
+        return self.paths[number]
+
+    def newest_first(self):
+        latest = int((self.folder / "LATEST").read_text())
+        yield self.paths[latest]
+        yield from (self.paths[number] for number in sorted(self.paths, reverse=True) if number != latest)
+
+
+def save_next(folder, arrays, facts, previous=None):
+    run = Run(folder)
+    path = run.save(arrays, facts)
+    for other in {*run.paths.values()} - {path, previous}:
+        shutil.rmtree(other)
+    return path
+
+
+def load_newest(folder, ctx=None):
+    reasons = []
+    for path in Run(folder).newest_first():
+        try:
+            return (path, *load_checkpoint(path, ctx=ctx), reasons)
+        except ValueError as reason:
+            reasons.append(str(reason))
+    raise ValueError("no whole checkpoint: " + "; ".join(reasons))

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -418,7 +419,7 @@ def get_rows(data, vocab_size):
     return nd.array(rows, dtype="int32")
 
 
-def get_network(cell="rnn", num_layers=1):
+def get_network(cell="rnn", num_layers=1, *, dropout=0.0):
     """The cells of lessons 4, 11 and 12, one on top of the other; every other name is a plain function."""
     kinds = {"rnn": (rnn, get_params), "gru": (gru, get_gru_params), "lstm": (lstm, get_lstm_params)}  # noqa: F821
     if cell not in kinds or num_layers < 1:
@@ -456,10 +457,24 @@ def get_network(cell="rnn", num_layers=1):
         for k in range(num_layers):
             layer = [*params[k * size : (k + 1) * size], nd.eye(hidden_dim), nd.zeros(hidden_dim)]
             steps, after = step(steps, state[k * width : (k + 1) * width], layer)
+            steps = [nd.Dropout(H, p=dropout) for H in steps]
             states += after
         return [nd.dot(H, params[-2]) + params[-1] for H in steps], tuple(states)
 
     return SimpleNamespace(get_params=new, init_state=first, rnn=read)
+
+
+def write_atomically(path, data):
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 def save_checkpoint(path, arrays, facts):
@@ -468,16 +483,7 @@ def save_checkpoint(path, arrays, facts):
         raise FileExistsError(path)
     np.savez(buffer, **{name: array.asnumpy() for name, array in arrays.items()})
     body = json.dumps(facts).encode() + b"\n" + buffer.getvalue()
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha512(body).digest() + body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
+    write_atomically(path, hashlib.sha512(body).digest() + body)
 
 
 def load_checkpoint(path, ctx=None):
@@ -487,3 +493,27 @@ def load_checkpoint(path, ctx=None):
     facts, _, arrays = data[64:].partition(b"\n")
     with np.load(io.BytesIO(arrays)) as members:
         return {name: nd.array(a, ctx, a.dtype) for name, a in members.items()}, json.loads(facts)
+
+
+def save_next(folder, arrays, facts, previous=None):
+    os.makedirs(folder, exist_ok=True)
+    numbers = [int(name) for name in os.listdir(folder) if name.isdigit()]
+    path = folder / f"{max(numbers, default=0) + 1:06d}"
+    save_checkpoint(path, arrays, facts)
+    write_atomically(folder / "LATEST", path.name.encode())
+    for name in os.listdir(folder):
+        if name not in ("LATEST", path.name, getattr(previous, "name", None)):
+            shutil.rmtree(folder / name)
+    return path
+
+
+def load_newest(folder, ctx=None):
+    latest, damaged = (folder / "LATEST").read_text().strip(), []
+    names = [name for name in os.listdir(folder) if name.isdigit()]
+    for name in sorted(names, key=lambda name: (name != latest, -int(name))):
+        try:
+            arrays, facts = load_checkpoint(folder / name, ctx)
+            return folder / name, arrays, facts, damaged
+        except ValueError as error:
+            damaged.append(f"{name}: {error}")
+    raise ValueError(f"{folder} holds no whole checkpoint: {damaged}")

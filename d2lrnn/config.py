@@ -16,7 +16,7 @@ PREFIXES = ("分开", "不分开", "战争中部队")
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
-FACTOR: Any = {"low": 1e-30, "below": 1e30}  # what float32 holds, with room for products
+FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for products
 
 
 def setting(
@@ -70,9 +70,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""
+        hints = typing.get_type_hints(Settings)
         for field in dataclasses.fields(self):
             value, rule = getattr(self, field.name), field.metadata
             flag = "--" + field.name.replace("_", "-")
+            kinds = typing.get_args(hints[field.name]) or (hints[field.name],)  # (int, None) of Optional[int]
+            for one in value if isinstance(value, tuple) else [value]:
+                if type(one) not in kinds and not (type(one) is int and float in kinds):
+                    raise ValueError(f"{flag} {one!r}: give {kinds[0].__name__}")
             if rule["choices"] and value not in rule["choices"]:
                 raise ValueError(f"{flag} {value}: give one of {', '.join(rule['choices'])}")
             if isinstance(value, (int, float)) and not (

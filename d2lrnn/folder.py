@@ -107,8 +107,6 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
     """
     try:
         fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
-        if not all(isinstance(prefix, str) for prefix in fields["prefix"]):
-            raise TypeError(f"prefix is {fields['prefix']!r}")
         return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None

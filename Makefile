@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKED := .venv/.locked
 EXTRAS := --extra cpu --extra book --extra test --extra dev
 
-.PHONY: setup train test check chapters notebook book bench lock clean
+.PHONY: setup train test check chapters notebook book bench torture lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -43,6 +43,9 @@ book: setup  ## the site, in build/book
 
 bench: setup  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
 	$(BIN)/python benchmarks/published.py
+
+torture: setup  ## accidents of every kind, by the thousand (about an hour; into benchmarks/torture.md)
+	$(BIN)/python -m benchmarks.torture $(ARGS)
 
 lock: setup  ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 --generate-hashes \

@@ -111,22 +111,10 @@ def hand_made_zips() -> Iterator[bytes]:
     one = zipped({"a.txt": song})
     yield from (one, zipped({"a.txt": song}, zipfile.ZIP_STORED), zipped({"a.txt": one}, zipfile.ZIP_STORED))
     yield from (streamed(song), b"#!/bin/sh\n" + one, one[:-9], one + b"\n", one + one)
-    yield from (
-        zipped({}),
-        zipped({"d/": b""}),
-        zipped({"a.md": song}),
-        zipped({"a.txt": song, "b.txt": song}),
-    )
-    yield zipped({"a.txt": song, "__MACOSX/._a.txt": b"\0"})
-    for name in (
-        "../a.txt",
-        "/a.txt",
-        "C:\\a.txt",
-        "..\\a.txt",
-        "歌\n\x1b[31m\u202e.txt",
-        300 * "a" + ".txt",
-    ):
-        yield zipped({name: song})
+    yield from (zipped({}), zipped({"d/": b""}), zipped({"a.md": song}))
+    yield from (zipped({"a.txt": song, name: b"\0"}) for name in ("b.txt", "__MACOSX/._a.txt"))
+    odd = ("../a.txt", "/a.txt", "C:\\a.txt", "..\\a.txt", "歌\n\x1b[31m\u202e.txt", 300 * "a" + ".txt")
+    yield from (zipped({name: song}) for name in odd)
     yield zipped({"a.txt": b"/etc/passwd"}, external_attr=(stat.S_IFLNK | 0o777) << 16)
     yield from (zipped({"a.txt": song}, method) for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
     for offset, form, value in (
@@ -153,17 +141,8 @@ def seed_inputs() -> list[bytes]:
     """What the campaign begins with: texts in every encoding, and hand-made archives."""
     encodings = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "gb18030")
     texts = [SONG.encode(encoding) for encoding in encodings] + ["déjà vu".encode("latin-1")]
-    texts += [
-        b"",
-        b"a",
-        b"\n",
-        b"a" * 99,
-        b"\0",
-        b"\xed\xa0\x80",
-        b"\xf4\x90\x80\x80",
-        b"PK\3\4",
-        rb"\ud800 \u0000",
-    ]
+    texts += [b"", b"a", b"\n", b"a" * 99, b"\0", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"PK\3\4"]
+    texts += [rb"\ud800 \u0000"]
     texts += ["😀\u202e\x1b[2J\u2028\x85\ufeff\x00".encode()[:n] for n in (4, 7, 11, 16, 20)]
     kinds = [bytes([AS_IT_IS]) + text for text in texts]
     kinds += [bytes([ZIPPED]) + bytes(3 * NUM_PATCHES) + text for text in texts]
@@ -280,12 +259,8 @@ def run_atheris(tally: Tally, seconds: float, seed: int) -> None:
     (tally.folder / "words").write_text("".join(f'"PK\\x{a:02x}\\x{b:02x}"\n' for a, b in marks))
     flags = [f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed + 1}", f"-max_len={MAX_LEN}"]
     flags += [f"-handle_{name}=0" for name in ("segv", "bus", "abrt", "ill", "fpe", "int", "term")]
-    flags += [
-        "-timeout=600",
-        "-rss_limit_mb=0",
-        f"-artifact_prefix={tally.folder}/",
-        f"-dict={tally.folder / 'words'}",
-    ]
+    flags += ["-timeout=600", "-rss_limit_mb=0", f"-dict={tally.folder / 'words'}"]
+    flags += [f"-artifact_prefix={tally.folder}/"]
     tally.begin()
     atexit.register(tally.write)
     atheris.Setup([sys.argv[0], *flags, str(tally.folder / "corpus")], tally.try_input)
@@ -384,9 +359,12 @@ def fuzz_corpora(minutes: float, seed: int = 0, engine: str = "auto") -> dict[st
     for word, count in re.findall(r"(INITED)? *cov: (\d+)", log):  # as libFuzzer counts it
         tally["coverage"] = int(count)
         tally["coverage_seeds"] = int(count) if word else tally["coverage_seeds"]
+    return {"engine": engine, "seed": seed, **_summary(tally, found, death)}
+
+
+def _summary(tally: dict[str, Any], found: dict[str, str], death: str) -> dict[str, Any]:
+    """What a table says of a tally. found: its findings, and how the child died if it did."""
     return {
-        "engine": engine,
-        "seed": seed,
         "minutes": round(tally["seconds"] / 60, 2),
         "inputs": tally["inputs"],
         "read": tally["read"],

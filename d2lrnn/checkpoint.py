@@ -50,6 +50,7 @@ def save_checkpoint(path: Path, arrays: Mapping[str, nd.NDArray], facts: Mapping
         raise FileExistsError(f"{path} is there already: give the checkpoint a new name")
     described = {name: {"shape": a.shape, "dtype": np.dtype(a.dtype).name} for name, a in arrays.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)  # in a container a killed process had our number, too
     temporary.mkdir()
     try:
         with zipfile.ZipFile(temporary / ARRAYS, "w") as archive:  # what np.savez writes

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import numbers
-import re
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,26 +15,26 @@ from mxnet import nd
 
 MAX_INT32 = 2**31 - 1
 MAX_FLOAT = sys.float_info.max  # an int may be larger, and infinite as a float
-# what steers a terminal: control characters, what turns the direction of writing, the two other line ends of
-# Unicode, halves of surrogate pairs
-STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-MAX_LINE = 1000
 
 
-def printable(text: str, *, keep: str = "\n\t") -> str:
-    r"""text as it may be shown: what would steer a terminal becomes a visible escape (\x1b, \u202e, \udcff).
+def memory() -> int:
+    """The bytes of memory that this process can have: the machine's, or what its control group allows."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [2**63]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max": no limit
+            sizes.append(int(Path(path).read_text()))
+    return min(sizes)
 
-    keep: characters that are shown as they are. "" makes one line of the text.
+
+def check_memory(what: str, num_bytes: int, remedy: str) -> None:
+    """num_bytes fit into the memory: MXNet asked for more ends the process, or waits for ever.
+
+    Raises:
+        ValueError: naming what needs them, and the remedy.
     """
-    return STEERING.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
-
-
-def error_line(message: object) -> str:
-    """What a command says on stderr: printable, on one line, the middle left out if it is very long."""
-    line = printable(str(message), keep="")
-    if len(line) > MAX_LINE:
-        line = f"{line[: MAX_LINE // 2]} … {line[-MAX_LINE // 2 :]}"
-    return line
+    if num_bytes > memory():
+        sizes = f"{num_bytes / 2**30:,.1f} GiB of memory, more than the {memory() / 2**30:,.1f} here"
+        raise ValueError(f"{what} {sizes}: {remedy}")
 
 
 def check_size(**sizes: Any) -> None:

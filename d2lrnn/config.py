@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Optional
 
+from .terminal import error_line
+
 PREFIXES = ("分开", "不分开", "战争中部队")
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
+FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for products
 
 
 def setting(
@@ -40,7 +43,7 @@ class Settings:
         0.0, "share of what each layer hands upward that is set to 0 while training", low=0, below=1
     )
     scale: float = setting(
-        0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", above=0
+        0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", **FACTOR
     )
     sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
     epochs: int = setting(25, "times through the corpus", **SIZE)
@@ -48,12 +51,12 @@ class Settings:
     num_steps: int = setting(35, "characters in a window", **SIZE)
     optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
     lr: Optional[float] = setting(
-        None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", above=0
+        None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", **FACTOR
     )
     clip: Optional[float] = setting(
         None,
         f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
-        above=0,
+        **FACTOR,
     )
     heldout: float = setting(
         0.1, "share of the corpus, at its end, that is not trained on but measured", low=0, below=1
@@ -67,9 +70,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""
+        hints = typing.get_type_hints(Settings)
         for field in dataclasses.fields(self):
             value, rule = getattr(self, field.name), field.metadata
             flag = "--" + field.name.replace("_", "-")
+            kinds = typing.get_args(hints[field.name]) or (hints[field.name],)  # (int, None) of Optional[int]
+            for one in value if isinstance(value, tuple) else [value]:
+                if type(one) not in kinds and not (type(one) is int and float in kinds):
+                    raise ValueError(f"{flag} {one!r}: give {kinds[0].__name__}")
             if rule["choices"] and value not in rule["choices"]:
                 raise ValueError(f"{flag} {value}: give one of {', '.join(rule['choices'])}")
             if isinstance(value, (int, float)) and not (
@@ -107,7 +115,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage lines, and leave."""
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
+        self.exit(2, f"{self.prog}: {error_line(message)}; see --help\n")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -37,4 +37,5 @@ def draw_curve(metrics: Sequence[dict[str, Any]]) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         picture = io.BytesIO()
         figure.savefig(picture, format="svg", metadata={"Date": None}, facecolor="white")
+    figure.clear()  # its parts refer to each other: freed now, not when the collector comes by
     return picture.getvalue()

@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .config import Parser
+from .terminal import error_line, printable
 
 PROG = "python -m d2lrnn.export"
 
@@ -40,15 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:
-        from .checks import error_line
-
         print(f"{PROG}: {error_line(error)}", file=sys.stderr)
         return 2
     return 0
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from .checks import printable
     from .network_file import load_network, write_network
 
     write, out = write_network, "network.safetensors"

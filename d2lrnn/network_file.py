@@ -20,16 +20,14 @@ from mxnet import nd
 
 from . import __version__
 from .checkpoint import write_atomically
+from .checks import check_memory
 from .config import Settings
-from .fast import get_network
-from .folder import newest_run
-from .run import load_run
+from .fast import CELLS, get_network
+from .folder import load_run, newest_run
 from .sampling import try_gpu
 from .text import Vocab
 
-GATES = {"rnn": "h", "gru": "zrh", "lstm": "ifoc"}  # the letters of the parameters, in the order of params
 MAX_HEADER = 2_000_000  # bytes; all the characters that Unicode has named take 600,000
-MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # bytes of this machine
 NO_SUM = "0" * 64  # stands in the file while its sum is taken
 
 
@@ -138,9 +136,9 @@ def _read(file: IO[bytes], size: int) -> tuple[Settings, Vocab, dict[str, np.nda
         raise ValueError("its header is no JSON object")
     metadata = entries.pop("__metadata__", {})
     settings, vocab = _read_metadata(metadata, len(entries))
-    if 2 * size > MEMORY:  # the file as it is, and its arrays
-        raise ValueError(f"it needs {2 * size / 2**30:,.1f} GiB of memory, more than this machine has")
-    places = _places(entries, _shapes(settings, len(vocab)), size - 8 - length)
+    check_memory("the file and its arrays need", 2 * size, "give a smaller one")
+    shapes = dict(get_network(settings.cell, settings.layers).shapes(len(vocab), settings.hidden_dim))
+    places = _places(entries, shapes, size - 8 - length)
     data = file.read(size - 8 - length)
     promised = metadata.get("sha256", "")
     sha256 = hashlib.sha256(start + header.replace(promised.encode(), NO_SUM.encode(), 1))
@@ -179,23 +177,9 @@ def _read_metadata(metadata: Any, num_arrays: int) -> tuple[Settings, Vocab]:
         raise ValueError("its chars are not in the order of their code points, each there once")
     prefixes = tuple(filter(None, prefix.split("\n"))) or (chars[0],)
     settings = Settings(cell=metadata["cell"], layers=layers, hidden_dim=hidden_dim, prefix=prefixes)
-    if num_arrays != 3 * layers * len(GATES[settings.cell]) + 2:
+    if num_arrays != 3 * layers * CELLS[settings.cell].num_gates + 2:
         raise ValueError(f"it holds {num_arrays} arrays: not those of {layers} layers of {settings.cell}")
     return settings, vocab
-
-
-def _shapes(settings: Settings, vocab_size: int) -> dict[str, tuple[int, ...]]:
-    """The name and the shape of every parameter, in the order of params."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    inputs, hidden_dim = vocab_size, settings.hidden_dim
-    for k in range(1, settings.layers + 1):
-        for gate in GATES[settings.cell]:
-            letter = gate if k == 1 else f"{gate}_{k}"
-            shapes[f"W_x{letter}"] = inputs, hidden_dim
-            shapes[f"W_h{letter}"] = hidden_dim, hidden_dim
-            shapes[f"b_{letter}"] = (hidden_dim,)
-        inputs = hidden_dim
-    return {**shapes, "W_hy": (hidden_dim, vocab_size), "b_y": (vocab_size,)}
 
 
 def _places(

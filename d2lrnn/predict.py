@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .config import Parser
+from .terminal import error_line, printable
 
 PROG = "python -m d2lrnn.predict"
 
@@ -28,15 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError, FloatingPointError) as error:
-        from .checks import error_line
-
         print(f"{PROG}: {error_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
     return 0
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from .checks import printable
     from .decoding import generate
     from .network_file import load_network, write_network
 

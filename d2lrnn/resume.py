@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .config import Settings
-from .folder import CHECKPOINTS, CONFIG, read_config, to_settings
-from .run import Run, check_facts, newest, warn
+from .folder import CHECKPOINTS, CONFIG, check_facts, newest, read_config, to_settings
+from .run import Run
+from .terminal import warn
 
 # the settings that may be given anew, and those that may be, with a warning
 CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")

@@ -8,9 +8,7 @@ import itertools
 import json
 import math
 import os
-import sys
 import time
-from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,21 +17,21 @@ import mxnet as mx
 import numpy as np
 
 from . import __version__
-from .checkpoint import load_newest, save_next, write_atomically
-from .checks import error_line
+from .checkpoint import save_next, write_atomically
+from .checks import check_memory
 from .config import PREFIXES, Settings
 from .decoding import encode_prefix, predict_rnn
-from .fast import CELLS, Network, get_network, get_rows
-from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, SAMPLES, read_config, to_settings
+from .fast import CELLS, get_network, get_rows
+from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMPLES, check_shapes
 from .loss import perplexity
 from .optim import Optimizer
 from .sampling import data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
+from .terminal import warn
 from .text import Vocab, load_corpus
 from .training import evaluate, train_batches
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
-PROGRESS = ("epoch", "batch", "nats", "num_chars", "seconds")
 
 
 class Run:
@@ -274,7 +272,7 @@ class Run:
                     f"{folder}: {name} was {found[name]} and is {ours[name]}: "
                     "the last digits of the numbers may differ"
                 )
-        names = _check_shapes(self.network, len(self.vocab), self.settings.hidden_dim, arrays, last)
+        names = check_shapes(self.network, len(self.vocab), self.settings.hidden_dim, arrays, last)
         for name, param in zip(names, self.params):
             param[:] = arrays[name]
         self.optimizer.t = facts["t"]
@@ -301,79 +299,6 @@ class Run:
         from .curve import draw_curve  # matplotlib takes half a second to load
 
         write_atomically(self.folder / CURVE, draw_curve(self.metrics))
-
-
-def load_run(folder: Path, ctx: Any = None, *, best: bool = False) -> tuple[Settings, Vocab, Any, Any]:
-    """(settings, vocab, network, params) of a run directory, to write with: its newest, or its best.
-
-    best: those that did best on the held-out text.
-
-    Raises:
-        ValueError: it is no run directory, it has no such checkpoint, or none that is whole.
-    """
-    ctx = ctx or try_gpu()
-    try:
-        path, arrays, facts = newest(folder / (BEST if best else CHECKPOINTS), ctx)
-    except FileNotFoundError:
-        read_config(folder)
-        why = "nothing was held out of its training, or its first epoch is not over" if best else "not begun"
-        raise ValueError(f"{folder} holds no {'best ' * best}checkpoint: {why}") from None
-    check_facts(facts, path)
-    settings = to_settings(facts["config"], path)
-    vocab = Vocab(facts["chars"])
-    network = get_network(settings.cell, settings.layers)
-    names = _check_shapes(network, len(vocab), settings.hidden_dim, arrays, path)
-    return settings, vocab, network, namedtuple("Params", names)(*(arrays[name] for name in names))
-
-
-def check_facts(facts: Any, path: Path) -> None:
-    """facts are those of a checkpoint of a run.
-
-    Raises:
-        ValueError: something is missing, or is of another kind.
-    """
-    kinds = {"config": dict, "chars": str, "progress": dict, "t": int, "best": dict, "bytes": dict}
-    if not isinstance(facts, dict):
-        raise ValueError(f"{path} is of no run of ours: its facts are no object")
-    for name in ("config", "chars") if "progress" not in facts else kinds:
-        if not isinstance(facts.get(name), kinds[name]):
-            raise ValueError(f"{path} is of no run of ours: {name} is {facts.get(name)!r}")
-    if "progress" in facts:
-        numbers = {
-            "t": facts["t"],
-            **{name: facts["progress"].get(name) for name in PROGRESS},
-            **facts["bytes"],
-        }
-        for name, number in numbers.items():
-            whole = int if name not in ("nats", "seconds") else (int, float)
-            if isinstance(number, bool) or not isinstance(number, whole) or not 0 <= number < 2**53:
-                raise ValueError(f"{path} is of no run of ours: {name} is {number!r}")
-
-
-def newest(folder: Path, ctx: Any = None) -> tuple[Path, dict[str, Any], dict[str, Any]]:
-    """load_newest, with a warning for each checkpoint that was passed over."""
-    path, arrays, facts, damaged = load_newest(folder, ctx)
-    for reason in damaged:
-        warn(f"{reason}; {path.name} is taken instead")
-    return path, arrays, facts
-
-
-def warn(message: str) -> None:
-    """One line on stderr."""
-    print(error_line(f"warning: {message}"), file=sys.stderr)
-
-
-def _check_shapes(
-    network: Network, vocab_size: int, hidden_dim: int, arrays: dict[str, Any], path: Path
-) -> list[str]:
-    """The names of the parameters, of which each is among arrays with its shape."""
-    names = []
-    for name, shape in network.shapes(vocab_size, hidden_dim):
-        if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float32:
-            found = arrays[name].shape if name in arrays else "missing"
-            raise ValueError(f"{path}: {name} is {found}, and the settings ask for {shape} of float32")
-        names.append(name)
-    return names
 
 
 def _read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -415,9 +340,5 @@ def _check_memory(settings: Settings, vocab_size: int) -> None:
     floats = weights * (4 if settings.optimizer == "adam" else 2) + rows * (
         3 * vocab_size + 6 * gates * settings.layers * width
     )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
-    if 4 * floats > memory:
-        raise ValueError(
-            f"these settings need {4 * floats / 2**30:,.1f} GiB, and this machine has {memory / 2**30:,.1f}: "
-            "give a smaller --hidden-dim, --batch-size, --num-steps or --layers"
-        )
+    remedy = "give a smaller --hidden-dim, --batch-size, --num-steps or --layers"
+    check_memory("these settings need", 4 * floats, remedy)

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .config import Parser, Settings, add_settings
+from .terminal import error_line, printable
 
 if TYPE_CHECKING:
     from .run import Run
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             run = _prepare(locks, given.pop("out", None), given.pop("resume", None), given)
         except (ValueError, OSError) as error:
-            print(f"{PROG}: {error}", file=sys.stderr)
+            print(f"{PROG}: {error_line(error)}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print(f"{PROG}: stopped before the first batch", file=sys.stderr)
@@ -54,14 +55,14 @@ def _train_and_tell(run: Run, autosave: float) -> int:
         try:
             _train(run, stop, autosave)
         except (FloatingPointError, OSError, MXNetError) as error:
-            print(f"{PROG}: {_fault(run, error)}", file=sys.stderr)
+            print(f"{PROG}: {error_line(_fault(run, error))}", file=sys.stderr)
             return 1
     if stop.signal:
         where = f"epoch {run.epoch + 1}, batch {run.batch}" if run.batch else f"epoch {run.epoch}"
-        print(f"stopped after {where}, saved; go on with {PROG} --resume {run.folder}")
+        print(printable(f"stopped after {where}, saved; go on with {PROG} --resume {run.folder}"))
         return 128 + stop.signal
-    print(f"{run.folder}/ holds the weights, curve.svg and samples.txt")
-    print(f"let it write: python -m d2lrnn.predict {run.folder}")
+    print(printable(f"{run.folder}/ holds the weights, curve.svg and samples.txt"))
+    print(printable(f"let it write: python -m d2lrnn.predict {run.folder}"))
     return 0
 
 
@@ -159,11 +160,11 @@ def _train(run: Run, stop: Stop, autosave: float) -> None:
 
     settings, num_chars = run.settings, len(run.train_indices)
     where = f"epoch {run.epoch + 1}, batch {run.batch + 1}" if run.optimizer.t else ""
-    print(
+    begins = (
         f"{settings.corpus}: {num_chars:,} characters to train on, {len(run.heldout_indices):,} held out, "
         f"{len(run.vocab):,} distinct; {settings.cell} on {run.ctx}, into {run.folder}/"
-        + (f", from {where} on" if where else "")
     )
+    print(printable(begins + (f", from {where} on" if where else ""), keep=""))
     next_save = time.monotonic() + autosave
     with tqdm(
         total=settings.epochs * num_chars,
@@ -201,7 +202,7 @@ def _report(run: Run, metrics: dict[str, Any]) -> None:
     )
     if run.epoch % run.settings.pred_period == 0 or run.epoch == run.settings.epochs:
         for text in run.samples():
-            tqdm.write(f"    {text}")
+            tqdm.write(f"    {printable(text)}")
         run.draw_curve()
 
 

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "d2lrnn"
 LESSONS = {name: number for number, (name, _) in CHAPTERS.items()}
 COMMANDS = {
     "config",
+    "terminal",
     "folder",
     "run",
     "resume",

@@ -17,6 +17,8 @@ from small_run import SMALL, perplexities, run_small, weights
 
 from d2lrnn import load_checkpoint, predict, train
 from d2lrnn import run as run_module
+from d2lrnn.checkpoint import load_newest
+from d2lrnn.folder import load_run
 
 LAST = Path("a/checkpoints/000002")  # of a small run that has ended; 000001 is from its beginning
 
@@ -76,7 +78,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 
 
 def best(folder: str) -> Any:
-    _, arrays, facts, _ = run_module.load_newest(Path(folder) / "best")
+    _, arrays, facts, _ = load_newest(Path(folder) / "best")
     return {name: a.asnumpy().tobytes() for name, a in arrays.items()}, facts["heldout_perplexity"]
 
 
@@ -264,12 +266,12 @@ def test_the_best_on_heldout_text_is_kept_beside_the_newest() -> None:
 
     heldout = [value for _, value in perplexities("a")]
     assert heldout.index(min(heldout)) < len(heldout) - 1  # or this would not tell them apart
-    _, arrays, facts, _ = run_module.load_newest(Path("a/best"))
+    _, arrays, facts, _ = load_newest(Path("a/best"))
     assert (facts["epoch"], facts["heldout_perplexity"]) == (heldout.index(min(heldout)) + 1, min(heldout))
     run_small("--epochs", facts["epoch"], "--out", "short", "--lr", 0.02)
     short = weights("short")
     assert {name: a.asnumpy().tobytes() for name, a in arrays.items()}.items() <= short.items()
-    *_, params = run_module.load_run(Path("a"), best=True)
+    *_, params = load_run(Path("a"), best=True)
     assert params.W_hy.asnumpy().tobytes() == short["W_hy"]
 
 
@@ -277,7 +279,7 @@ def test_a_run_without_heldout_text_has_no_best() -> None:
     run_small("--epochs", 1, "--heldout", 0, "--out", "a")
 
     with pytest.raises(ValueError, match="a holds no best checkpoint: nothing was held out"):
-        run_module.load_run(Path("a"), best=True)
+        load_run(Path("a"), best=True)
 
 
 # --- what is damaged ---

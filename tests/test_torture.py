@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from benchmarks.torture import damage, disk, kills, long_runs
-from benchmarks.torture.children import Figure
+from benchmarks.torture.children import call
+from benchmarks.torture.figures import Figure, keep, to_table
 from d2lrnn import checkpoint, run
 from d2lrnn.checkpoint import ARRAYS, FACTS, MANIFEST
-from d2lrnn.config import Settings
 from d2lrnn.run import Run
 
 pytestmark = pytest.mark.slow
 
 
 def misses(figures: list[Figure]) -> list[Figure]:
-    return [figure for figure in figures if not figure.ok]
+    return [figure for figure in figures if figure.holds is False]
 
 
 # --- the short campaign ---
@@ -37,11 +37,11 @@ def test_damaged_and_forged_runs_are_refused_or_right(tmp_path: Path) -> None:
 
 
 def test_disks_that_fail_lose_nothing(tmp_path: Path) -> None:
-    assert misses(disk.fail_disks(tmp_path, 0, times=1, files=2)) == []
+    assert misses(disk.fail_disks(tmp_path, 0, rounds=1, files=2)) == []
 
 
 def test_saving_costs_little(tmp_path: Path) -> None:
-    assert misses(long_runs.overhead(tmp_path, rounds=3, batches=1, settings=Settings(ctx="cpu"))) == []
+    assert misses(long_runs.overhead(tmp_path, rounds=3, batches=1)) == []
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
@@ -121,3 +121,29 @@ def test_a_list_that_keeps_every_loss_is_seen(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(run, "train_batches", keeping)
 
     assert misses(long_runs.memory(tmp_path, batches=600, settled=300))
+
+
+# --- how it measures and what it keeps ---
+
+
+def test_what_the_parent_holds_is_not_counted_as_the_child_s() -> None:
+    held = np.ones(20_000_000)  # 160 MB
+
+    assert call(lambda: 0).grown < 50e6
+    assert call(lambda: int(held.sum()) and 0).grown < 50e6
+    assert 160e6 < call(lambda: int(np.ones(20_000_000).sum()) and 0).grown < 210e6
+
+
+def test_a_part_replaces_its_own_section_only(tmp_path: Path) -> None:
+    table = tmp_path / "torture.md"
+    for section in ("## disk\n\nold\n", "## kills\n\nkept\n", "## disk\n\nnew\n"):
+        keep(section, ("kills", "disk"), table)
+
+    _, sections = table.read_text().split("\n\n", 2)[1:]
+    assert sections == "## kills\n\nkept\n\n## disk\n\nnew\n"
+
+
+def test_what_could_not_be_tried_is_not_said_to_hold() -> None:
+    words = [line.split("|")[-2].strip() for line in to_table([Figure("", "", "", None)]).splitlines()]
+
+    assert words == ["holds", "---------", "not tried"]

@@ -134,9 +134,9 @@ WRONG = {
     "--epochs x": "argument --epochs: invalid int value: 'x'",
     "--epochs": "argument --epochs: expected one argument",
     "--epoch 3": "unrecognized arguments: --epoch 3",
-    "--lr 0": "--lr 0.0: give a number above 0",
-    "--lr nan": "--lr nan: give a number above 0",
-    "--clip inf": "--clip inf: give a number above 0",
+    "--lr 0": "--lr 0.0: give a number of at least 1e-30",
+    "--lr nan": "--lr nan: give a number of at least 1e-30",
+    "--clip inf": "--clip inf: give a number of at least 1e-30 and below 1e+31",
     "--heldout 1": "--heldout 1.0: give a number of at least 0 and below 1",
     "--heldout 0.001": "--heldout 0.001: not two of 600 characters",
     "--seed -1": "--seed -1: give a number of at least 0",
@@ -154,7 +154,7 @@ WRONG = {
     "--dropout 1": "--dropout 1.0: give a number of at least 0 and below 1",
     "--autosave x": "argument --autosave: invalid",
     "--layers 3000000000": "--layers 3000000000: give a number of at least 1 and below 2147483648",
-    "--layers 2000000000": "this machine has",
+    "--layers 2000000000": "GiB of memory, more than the",
     "--resume": "no run in runs/",
 }
 

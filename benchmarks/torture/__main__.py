@@ -1,124 +1,62 @@
 """Nothing is lost: training is killed, disks fail, files are damaged and forged, and it is counted.
 
-    python -m benchmarks.torture                        all of it, an hour; writes benchmarks/torture.md
-    python -m benchmarks.torture --part kills disk      some of it
-    python -m benchmarks.torture --short                a few of each, some minutes
+    python -m benchmarks.torture                  all parts, an hour; writes benchmarks/torture.md
+    python -m benchmarks.torture kills disk       some of them, and their sections of benchmarks/torture.md
+    python -m benchmarks.torture --size 0.05      the same in three minutes, shown and not written
 
-Exits with 1 if one figure misses its bar. The parts: kills, damage, disk, long, corpora.
+The parts: kills, damage, disk, long_runs, corpora. Two may run at once, each called by itself. Exits with 1
+if a figure misses its bar.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .children import Figure
-
-TABLE = Path(__file__).parent.parent / "torture.md"
-HEAD = """# Nothing lost: the last full campaign
-
-`make torture` does all of this again; `python -m benchmarks.torture --help` says how to do parts of it.
-Times and memory are those of a busy machine with 2 cores. Seed {seed}, {minutes:g} minutes of corpora.
-
-"""
-
-
-def kills(folder: Path, seed: int, short: bool) -> list[Figure]:
-    """Runs that are killed and begun again."""
-    from .kills import kill_runs
-
-    return kill_runs(folder, seed, kills=24 if short else 216, processes=1 if short else 12)
-
-
-def damage(folder: Path, seed: int, short: bool) -> list[Figure]:
-    """Run directories that are damaged or forged."""
-    from .damage import damage_runs
-
-    return damage_runs(folder, seed, cases=100 if short else 1200)
-
-
-def disk(folder: Path, seed: int, short: bool) -> list[Figure]:
-    """Disks that are full, read-only, gone or broken."""
-    from .disk import fail_disks
-
-    return fail_disks(folder, seed, times=1 if short else 10)
-
-
-def long(folder: Path, seed: int, short: bool) -> list[Figure]:
-    """What saving costs, and memory."""
-    from .long_runs import memory, overhead
-
-    return overhead(folder, rounds=5 if short else 30) + memory(folder, batches=2_000 if short else 20_000)
-
-
-def corpora(minutes: float, seed: int) -> list[Figure]:
-    """Texts and zips from an enemy."""
-    from benchmarks.fuzz_corpora import fuzz_corpora
-
-    from .children import Figure
-
-    found = fuzz_corpora(minutes, seed)
-    print(found)
-    bad = {name: found[name] for name in ("tracebacks", "wrong_answers", "signals", "hangs")}
-    return [
-        Figure(
-            f"corpora and zips, guided by coverage ({found['engine']})",
-            f"≥ {minutes:g} minutes",
-            f"{found['minutes']:g} minutes, {found['inputs']:,} inputs, {found['read']:,} of them read",
-            found["minutes"] >= 0.99 * minutes,
-        ),
-        Figure(
-            "tracebacks, wrong answers, signals, hangs",
-            "0",
-            ", ".join(map(str, bad.values())),
-            not any(bad.values()),
-        ),
-    ]
-
-
-PARTS: dict[str, Callable[[Path, int, bool], list[Figure]]] = {
-    "kills": kills, "damage": damage, "disk": disk, "long": long,
-}  # fmt: skip
-
-
-def to_table(figures: list[Figure]) -> str:
-    """The figures in Markdown."""
-    rows = [(line.what, line.bar, line.found, "yes" if line.ok else "**no**") for line in figures]
-    head = [("what", "bar", "found", "holds"), ("---", "---", "---", "---")]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [*head, *rows])
+PARTS = ("kills", "damage", "disk", "long_runs", "corpora")
 
 
 def main() -> int:
-    """Run the parts, print the table, and keep that of a whole campaign."""
+    """Run the parts and show their tables; keep those of full size."""
+    form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.torture", description=__doc__, formatter_class=form
     )
-    parser.add_argument("--part", nargs="+", choices=[*PARTS, "corpora"], help="which parts (all)")
-    parser.add_argument("--minutes", type=float, default=20, help="of hostile corpora (20)")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)} (all)")
     parser.add_argument("--seed", type=int, default=0, help="another seed has other accidents (0)")
-    parser.add_argument("--short", action="store_true", help="a few of each")
+    parser.add_argument("--size", type=float, default=1, help="of the full campaign, so many times (1)")
     arguments = parser.parse_args()
+    unknown = [name for name in arguments.parts if name not in PARTS]
+    if unknown or not 0 < arguments.size <= 1000:
+        parser.error(f"there is no part {unknown[0]}" if unknown else "--size: give a number above 0")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before mxnet is loaded
-    minutes = min(arguments.minutes, 1) if arguments.short else arguments.minutes
-    figures = []
-    for name in arguments.part or [*PARTS, "corpora"]:
-        print(f"--- {name}", flush=True)
-        with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-            if name == "corpora":
-                figures += corpora(minutes, arguments.seed)
-            else:
-                figures += PARTS[name](Path(folder), arguments.seed, arguments.short)
-        print(to_table(figures), flush=True)
-    if not arguments.part and not arguments.short:
-        head = HEAD.format(seed=arguments.seed, minutes=minutes)
-        TABLE.write_text(head + to_table(figures), encoding="utf-8")
-    return 0 if all(line.ok for line in figures) else 1
+    held = [run(name, arguments.seed, arguments.size) for name in arguments.parts or PARTS]
+    return 0 if all(held) else 1
+
+
+def run(name: str, seed: int, size: float) -> bool:
+    """One part; whether all of its figures hold."""
+    from .figures import keep, to_table, versions
+
+    part = importlib.import_module(f".{name}", __package__)
+    line = f"python -m benchmarks.torture {name} --seed {seed}" + (f" --size {size:g}" if size != 1 else "")
+    about = str(part.__doc__).splitlines()[0]
+    print(f"{line}\n{about}\n", flush=True)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        figures = part.run(Path(folder), seed, size)
+    minutes = (time.monotonic() - begin) / 60
+    table = to_table(figures)
+    print(f"{table}{minutes:.1f} minutes\n", flush=True)
+    if size >= 1:
+        how = f"`{line}`: {minutes:.0f} minutes; {versions()}"
+        keep(f"## {name}\n\n{about}\n\n{table}\n{how}\n", PARTS)
+    return all(figure.holds is not False for figure in figures)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 import resource
 import select
 import signal
@@ -16,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from tqdm import tqdm
-
 # here, and not anew in each child
 import d2lrnn.curve
 import d2lrnn.network_file
@@ -26,31 +25,12 @@ from d2lrnn import predict, train
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
-    """A line of the table: what was done, what must come out, what came out, and whether that will do."""
-
-    what: str
-    bar: str
-    found: str
-    ok: bool
-
-
-class Findings(list[str]):
-    """What was found to be wrong: lines, shown as soon as they are known."""
-
-    def append(self, line: str) -> None:
-        """Add a line, and print it."""
-        super().append(line)
-        tqdm.write(line, file=sys.stderr)
-
-
-@dataclasses.dataclass(frozen=True)
 class Answer:
-    """How a child ended. code: its exit code, or minus the signal; peak: bytes, mxnet among them."""
+    """How a child ended. code: its exit code, or minus the signal; grown: bytes beside those it inherited."""
 
     code: int
     seconds: float
-    peak: int
+    grown: int
     out: str
     err: str
 
@@ -81,7 +61,7 @@ def call(
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         sys.stdout.flush()
-        begin = time.monotonic()
+        begin, inherited = time.monotonic(), anonymous()
         child = os.fork()
         if not child:
             _be_child(action, out, err, memory)
@@ -94,10 +74,19 @@ def call(
             _, status, usage = os.wait4(child, 0)
         finally:
             os.close(waiting)
-        seconds = time.monotonic() - begin
-        return Answer(
-            os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss * 1024, _read(out), _read(err)
-        )
+        seconds, grown = time.monotonic() - begin, usage.ru_maxrss * 1024 - inherited
+        return Answer(os.waitstatus_to_exitcode(status), seconds, grown, _read(out), _read(err))
+
+
+def resident() -> int:
+    """The bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def anonymous() -> int:
+    """Those of them that are of no file: a forked child has them at once, and libraries as it uses them."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.findall(r"RssAnon:\s+(\d+)", status)[0])
 
 
 def command(main: Callable[[list[str]], int], *arguments: Any) -> Callable[[], int]:

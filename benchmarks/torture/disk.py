@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import math
 import os
 import random
 import shutil
@@ -16,11 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from d2lrnn.checkpoint import load_newest
 from d2lrnn.folder import CHECKPOINTS
 
-from .children import Figure, Findings, at_file, call, predict_from, train_into
-from .small_runs import arguments, differences, of_run, small_corpus
+from .children import at_file, call, predict_from, train_into
+from .figures import Figure, Findings
+from .small_runs import arguments, differences, of_run, passed_over, small_corpus
 
 WRITTEN = (  # what is opened for writing, and how often at most in a small run
     ("arrays.npz", 30), ("facts.json", 30), ("manifest.json", 30), (".LATEST", 30), (".config.json", 1),
@@ -56,14 +57,11 @@ class Campaign:
             wrong = f"does not say {says!r}: {answer.err}"
         mend()
         with contextlib.suppress(FileNotFoundError):  # it had not begun
-            damaged = load_newest(run / CHECKPOINTS)[-1]
-            if damaged:
-                wrong += f"; damaged: {damaged}"
+            wrong += "".join(f"; {line}" for line in passed_over(run))
         wrong = (
             wrong or call(train_into(run, *self.flags)).complaint(0) or differences(of_run(run), self.wanted)
         )
         self.counts[what.split(":")[0]] += 1
-        self.counts[f"exit {answer.code}"] += 1
         if wrong:
             self.findings.append(f"{what}: {wrong}")
         shutil.rmtree(run, ignore_errors=True)
@@ -144,16 +142,16 @@ class Campaign:
             text = call(predict_from(seen))
             answers = [call(train_into(seen, "--epochs", 2)), call(train_into(seen / "new", *self.flags))]
         for wrong in (text.complaint(0), *(answer.complaint(2) for answer in answers)):
-            self.counts["read-only"] += 1
+            self.counts["mounted read-only"] += 1
             if wrong:
-                self.findings.append(f"read-only from the start: {wrong}")
+                self.findings.append(f"mounted read-only: {wrong}")
 
     def too_small(self, disk: Path) -> None:
         """A disk that holds not even the first checkpoint."""
         wrong = call(train_into(disk / "run", *self.flags, "--hidden-dim", 400)).complaint(2)
         self.counts["full disk"] += 1
         if wrong:
-            self.findings.append(f"disk too small: {wrong}")
+            self.findings.append(f"full disk: too small: {wrong}")
         shutil.rmtree(disk / "run")
 
 
@@ -188,48 +186,65 @@ def mounted(folder: Path, *options: str | Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], capture_output=True)
 
 
-def fail_disks(folder: Path, seed: int, *, times: int, files: int = len(WRITTEN)) -> list[Figure]:
+def can_mount(folder: Path) -> bool:
+    """Whether a small disk may be made here."""
+    try:
+        with mounted(folder, "-t", "tmpfs", "tmpfs"):
+            return True
+    except PermissionError:
+        return False
+
+
+def run(folder: Path, seed: int, size: float) -> list[Figure]:
+    """Ten rounds, so many times."""
+    return fail_disks(folder, seed, rounds=math.ceil(10 * size))
+
+
+def fail_disks(folder: Path, seed: int, *, rounds: int, files: int = len(WRITTEN)) -> list[Figure]:
     """Each kind of trouble so many times, at different moments; that of files, with so many kinds of file."""
-    campaign, skipped = Campaign(folder, seed), ""
-    chance, disk = campaign.chance, folder / "disk"
+    campaign, disk = Campaign(folder, seed), folder / "disk"
     disk.mkdir()
-    bar: Any = tqdm(range(times), unit=" rounds", disable=None)
-    for _ in bar:
-        try:
+    can = can_mount(disk)
+    if can:
+        campaign.read_only_from_the_start()
+    for _ in tqdm(range(rounds), unit=" rounds", disable=None):
+        if can:
             with mounted(disk, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
-                campaign.too_small(disk)
-                for part, most in chance.sample(WRITTEN, files):
-                    campaign.full(disk, part, chance.randint(1, most))
-            if not campaign.counts["read-only"]:
-                campaign.read_only_from_the_start()
-        except PermissionError:
-            skipped = " (no small disk: mounting is not permitted here)"
-        campaign.read_only(chance.randint(20, 150))
-        campaign.gone(chance.randint(5, 150), moved=True)
-        campaign.gone(chance.randint(5, 150), moved=False)
-        for part, most in chance.sample(WRITTEN, files):
-            campaign.no_new_file(part, chance.randint(1, most))
-        for name, most in (("fsync", 100), ("replace", 30)):
-            campaign.failing(name, chance.randint(1, most))
-    return _figures(campaign, skipped)
+                _fill_disks(campaign, disk, files)
+        _break_disks(campaign, files)
+    return _figures(campaign)
 
 
-def _figures(campaign: Campaign, skipped: str) -> list[Figure]:
-    bar = "one clear line, exit 1 (2 before the first batch); when mended, it ends like the whole run"
-    counts, findings = campaign.counts, campaign.findings
+def _fill_disks(campaign: Campaign, disk: Path, files: int) -> None:
+    campaign.too_small(disk)
+    for part, most in campaign.chance.sample(WRITTEN, files):
+        campaign.full(disk, part, campaign.chance.randint(1, most))
+
+
+def _break_disks(campaign: Campaign, files: int) -> None:
+    chance = campaign.chance
+    campaign.read_only(chance.randint(20, 150))
+    campaign.gone(chance.randint(5, 150), moved=True)
+    campaign.gone(chance.randint(5, 150), moved=False)
+    for part, most in chance.sample(WRITTEN, files):
+        campaign.no_new_file(part, chance.randint(1, most))
+    for name, most in (("fsync", 100), ("replace", 30)):
+        campaign.failing(name, chance.randint(1, most))
+
+
+def _figures(campaign: Campaign) -> list[Figure]:
+    bar = "all: a line, exit 1 or 2; then as if whole"
     names = {
-        "full disk": "a full disk (a tmpfs of 1 MB), at each kind of file",
-        "read-only": "a read-only directory, from the start and all at once",
-        "gone": "a directory that is removed or renamed",
+        "full disk": "a full disk, a tmpfs of 1 MB, at each kind of file",
+        "mounted read-only": "a disk that is read-only: predict reads, train says so",
+        "read-only": "a directory made read-only on the way",
+        "gone": "a directory removed or renamed on the way",
         "failing": "fsync, rename or the opening of a file that fails",
     }
-    return [
-        Figure(
-            what,
-            bar,
-            f"{counts[name] - sum(line.startswith(name) for line in findings)} of {counts[name]}"
-            + (skipped if name != "gone" and name != "failing" else ""),
-            not any(line.startswith(name) or "disk too small" in line for line in findings),
-        )
-        for name, what in names.items()
-    ]
+    figures = []
+    for name, what in names.items():
+        tried = campaign.counts[name]
+        wrong = sum(line.startswith(name) for line in campaign.findings)
+        found = f"{tried - wrong} of {tried}" if tried else "mounting is not permitted here"
+        figures.append(Figure(what, bar, found, not wrong if tried else None))
+    return figures

@@ -74,7 +74,7 @@ def npz(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED)
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w", compression) as archive:
         warnings.simplefilter("ignore")
         for name, data in members:
-            archive.writestr(zipfile.ZipInfo(name) if not compression else name, data, compression)
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
     return file.getvalue()
 
 
@@ -152,10 +152,7 @@ class Forged:
         return f"{shape!r:.60} {dtype}"
 
     def _no_header(self) -> str:
-        text, version = (
-            self.chance.choice(TEXTS),
-            self.chance.choice(((1, 0), (1, 0), (2, 0), (3, 0), (9, 9))),
-        )
+        text, version = self.chance.choice(TEXTS), self.chance.choice(VERSIONS)
         self.put(npy(text, bytes(8), version), (2,), "float32")
         return f"header {text[:30]!r}, version {version}"
 

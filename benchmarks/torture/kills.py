@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import random
 import signal
@@ -16,11 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from d2lrnn.checkpoint import load_newest
 from d2lrnn.folder import CHECKPOINTS
 
-from .children import Answer, Figure, Findings, at_file, call, predict_from, train_into
-from .small_runs import COMBINATIONS, arguments, differences, of_run, small_corpus
+from .children import Answer, at_file, call, predict_from, train_into
+from .figures import Figure, Findings
+from .small_runs import COMBINATIONS, arguments, differences, of_run, passed_over, small_corpus
 
 AUTOSAVES = (0, 0, 0, 0.01)  # seconds; 0: after every batch, so that most of the time goes into saving
 SIGNALS = (signal.SIGKILL,) * 8 + (signal.SIGTERM, signal.SIGINT)
@@ -41,7 +42,7 @@ class Campaign:
         self.findings = Findings()
         self.corpus = small_corpus(folder)
 
-    def combination(self, number: int, kills: int, bar: Any) -> None:
+    def combination(self, number: int, kills: int) -> None:
         """Kill runs of one combination until there were so many kills, and compare what each leaves."""
         flags = arguments(self.corpus, *COMBINATIONS[number % len(COMBINATIONS)])
         reference = self.folder / f"{number}-whole"
@@ -50,46 +51,33 @@ class Campaign:
             self.findings.append(f"{flags}: {whole.complaint(0)}")
             return
         wanted = of_run(reference)
-        before, attempt = self.counts[signal.SIGKILL], 0
-        while self.counts[signal.SIGKILL] - before < kills:
-            attempt += 1
-            folder = self.folder / f"{number}-{attempt}"
-            left = self.counts[signal.SIGKILL] - before
-            self._one_run(folder, flags, whole.seconds, kills - left, wanted)
-            bar.update(self.counts[signal.SIGKILL] - before - left)
+        enough = self.counts[signal.SIGKILL] + kills
+        for attempt in itertools.count(1):
+            left = enough - self.counts[signal.SIGKILL]
+            if left <= 0:
+                break
+            self._one_run(self.folder / f"{number}-{attempt}", flags, whole.seconds, left, wanted)
 
     def _one_run(self, folder: Path, flags: list[str], seconds: float, kills: int, wanted: Any) -> None:
         """A run that is killed up to six times, begun again each time, and must end like the whole one."""
-        autosave = self.random.choice(AUTOSAVES)
+        train_on = train_into(folder, *flags, "--autosave", self.random.choice(AUTOSAVES))
+        if self.random.random() < 0.5:
+            train_on = with_one_number(train_on)
         for _ in range(self.random.randint(min(3, kills), min(6, kills))):
             number = self.random.choice(SIGNALS)
-            delay = self.random.uniform(0.003, seconds / 2)
             if number == signal.SIGKILL and self.random.random() < 0.5:
-                answer = call(self._killed_at_a_file(folder, flags, autosave), limit=120)
+                answer = call(killed_at_a_file(folder, self.random.randint(1, 60), train_on))
             else:
-                action = train_into(folder, *flags, "--autosave", autosave)
-                answer = call(action, stop=(delay, number))
+                answer = call(train_on, stop=(self.random.uniform(0.003, seconds / 2), number))
             if self._note(folder, number, answer):
                 break
         else:
-            answer = call(train_into(folder, *flags, "--autosave", autosave))
-            self._note(folder, 0, answer)
+            self._note(folder, 0, call(train_on))
         self._compare(folder, wanted)
-
-    def _killed_at_a_file(self, folder: Path, flags: list[str], autosave: float) -> Callable[[], int]:
-        """Training that is killed just before it opens, renames, makes or removes a file the nth time."""
-        nth = self.random.randint(1, 60)
-
-        def action() -> int:
-            at_file(str(folder), nth, lambda: os.kill(os.getpid(), signal.SIGKILL))
-            return train_into(folder, *flags, "--autosave", autosave)()
-
-        return action
 
     def _note(self, folder: Path, number: int, answer: Answer) -> bool:
         """Count how a process ended, and look at what it left; whether the run is over."""
         if answer.code == 0 or (answer.code == 2 and "has had its 2 epochs" in answer.err):
-            self.counts["over"] += 1
             return True
         complaint = answer.complaint(*STOPPED[number])
         if complaint:
@@ -104,7 +92,7 @@ class Campaign:
         if list(folder.rglob("*.tmp")):
             self.counts["in a save"] += 1
         try:
-            _, _, facts, damaged = load_newest(folder / CHECKPOINTS)
+            damaged = passed_over(folder)
         except FileNotFoundError:
             self.counts["before it began"] += 1
             return
@@ -112,9 +100,8 @@ class Campaign:
             self.counts["unreadable"] += 1
             self.findings.append(f"{folder}: unreadable: {error}")
             return
-        if any("no whole checkpoint" in line for line in damaged):
+        if damaged:
             self.findings.append(f"{folder}: {damaged}")
-        self.counts["in the first epoch" if not facts["progress"]["epoch"] else "later"] += 1
         complaint = call(predict_from(folder)).complaint(0)
         if complaint:
             self.counts["unreadable"] += 1
@@ -148,53 +135,84 @@ class Campaign:
         self._compare(folder, of_run(reference))
 
 
+def with_one_number(train_on: Callable[[], int]) -> Callable[[], int]:
+    """The process has the number of the one before, as in a container, where each is the first."""
+
+    def action() -> int:
+        setattr(os, "getpid", lambda: 1)  # noqa: B010
+        return train_on()
+
+    return action
+
+
+def killed_at_a_file(folder: Path, nth: int, train_on: Callable[[], int]) -> Callable[[], int]:
+    """It is killed just before it opens, renames, makes or removes a file of folder the nth time."""
+
+    def action() -> int:
+        at_file(str(folder), nth, lambda: signal.raise_signal(signal.SIGKILL))
+        return train_on()
+
+    return action
+
+
 def _process(line: Sequence[str | Path]) -> Answer:
     begin = time.monotonic()
     done = subprocess.run(line, capture_output=True, text=True)
     return Answer(done.returncode, time.monotonic() - begin, 0, done.stdout, done.stderr)
 
 
+def run(folder: Path, seed: int, size: float) -> list[Figure]:
+    """216 kills of forked trainings over all combinations, and 12 of processes, so many times."""
+    return kill_runs(folder, seed, kills=math.ceil(216 * size), processes=math.ceil(12 * size))
+
+
 def kill_runs(folder: Path, seed: int, *, kills: int, processes: int, combinations: int = 24) -> list[Figure]:
-    """kills: at least so many forked trainings; processes: so many real ones; over so many combinations."""
+    """kills: at least so many of forked trainings; processes: of real ones; over so many combinations."""
     campaign = Campaign(folder, seed)
-    with tqdm(total=kills, unit=" kills", disable=None) as bar:
+    with tqdm(total=kills + processes, unit=" kills", disable=None) as bar:
         for number in range(combinations):
             share = kills * (number + 1) // combinations - kills * number // combinations
-            campaign.combination(number * 5, share, bar)  # 5: few combinations, and yet of every kind
-    for number in itertools.count(kills):
-        if campaign.counts["processes"] == processes or campaign.findings:
-            break
-        campaign.real_process(number)
+            if share:
+                campaign.combination(number * 5, share)  # 5: few combinations, and yet of every kind
+                bar.update(share)
+        for number in itertools.count(kills):
+            if campaign.counts["processes"] >= processes or campaign.findings:
+                break
+            campaign.real_process(number)
+            bar.update()
     return _figures(campaign, kills, processes, combinations)
 
 
 def _figures(campaign: Campaign, kills: int, processes: int, combinations: int) -> list[Figure]:
-    counts = campaign.counts
-    killed = counts[signal.SIGKILL]
+    counts, findings = campaign.counts, campaign.findings
+    killed, ended = counts[signal.SIGKILL], counts["equal"] + counts["different"]
     return [
         Figure(
-            f"kill -9 of a training, over {combinations} combinations of cell, optimizer, sampler, dropout",
-            f"≥ {kills} and {processes} processes",
-            f"{killed} and {counts['processes']} processes: {counts['in a save']} in the middle of a save, "
+            f"kill -9 while it trains, {min(kills, combinations)} combinations of settings",
+            f"≥ {kills}, some in a save",
+            f"{killed}: {counts['in a save']} in the middle of a save, "
             f"{counts['before it began']} before the first checkpoint",
-            killed >= kills and counts["processes"] >= processes and counts["in a save"] > killed / 20,
+            killed >= kills and counts["in a save"] > killed / 20,
         ),
         Figure(
-            "SIGTERM and Ctrl-C among them",
-            "exit 143 and 130, or stopped before the first batch",
+            "kill -9 of a process of its own",
+            f"≥ {processes}",
+            str(counts["processes"]),
+            counts["processes"] >= processes,
+        ),
+        Figure(
+            "SIGTERM and Ctrl-C in between",
+            "exit 143 and 130",
             f"{counts[signal.SIGTERM]} and {counts[signal.SIGINT]}",
-            not any("signal" in line for line in campaign.findings),
+            not any("signal" in line for line in findings),
         ),
         Figure(
-            "run directories that cannot be read after it",
-            "0",
-            str(counts["unreadable"]),
-            not counts["unreadable"],
+            "run directories that cannot be read", "0", str(counts["unreadable"]), not counts["unreadable"]
         ),
         Figure(
-            "runs that went on to their end: weights, optimizer, best, metrics and samples as without a kill",
+            "runs that ended as if never killed: weights, optimizer, best, metrics, samples",
             "all",
-            f"{counts['equal']} of {counts['equal'] + counts['different']}",
-            bool(counts["equal"]) and not counts["different"] and not campaign.findings,
+            f"{counts['equal']} of {ended}",
+            0 < counts["equal"] == ended and not findings,
         ),
     ]

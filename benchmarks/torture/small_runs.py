@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn import load_corpus
-from d2lrnn.checkpoint import load_checkpoint, load_newest
+from d2lrnn.checkpoint import LATEST, load_checkpoint, load_newest
 from d2lrnn.folder import BEST, CHECKPOINTS, METRICS, SAMPLES
 
 COMBINATIONS = list(
@@ -52,6 +52,12 @@ def fingerprint(arrays: Any, facts: Any) -> str:
 def of_checkpoint(path: Path) -> str:
     """The sha256 of a checkpoint."""
     return fingerprint(*load_checkpoint(path))
+
+
+def passed_over(folder: Path) -> list[str]:
+    """Why the last checkpoints of a run cannot be loaded, except that LATEST has not been written yet."""
+    *_, damaged = load_newest(folder / CHECKPOINTS)
+    return damaged if (folder / CHECKPOINTS / LATEST).exists() else damaged[1:]
 
 
 def of_run(folder: Path) -> dict[str, Any]:

@@ -9,5 +9,5 @@ from d2lrnn.grading.jail import Jail
 
 @pytest.fixture(scope="session")
 def jail() -> Iterator[Jail]:
-    with Jail() as jail:
+    with Jail(as_root=True) as jail:
         yield jail

@@ -1,0 +1,32 @@
+"""What a terminal may show: any text, without what would steer it, and one line for an error."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+# what steers a terminal: control characters, what turns the direction of writing, the two other line ends of
+# Unicode, halves of surrogate pairs
+STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+MAX_LINE = 1000
+
+
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    r"""text as it may be shown: what would steer a terminal becomes a visible escape (\x1b, \u202e, \udcff).
+
+    keep: characters that are shown as they are. "" makes one line of the text.
+    """
+    return STEERING.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
+
+
+def error_line(message: object) -> str:
+    """What a command says on stderr: printable, on one line, the middle left out if it is very long."""
+    line = printable(str(message), keep="")
+    if len(line) > MAX_LINE:
+        line = f"{line[: MAX_LINE // 2]} … {line[-MAX_LINE // 2 :]}"
+    return line
+
+
+def warn(message: object) -> None:
+    """One line on stderr."""
+    print(error_line(f"warning: {message}"), file=sys.stderr)

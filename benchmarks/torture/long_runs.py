@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import itertools
 import math
 import statistics
@@ -106,6 +108,8 @@ def memory(folder: Path, *, batches: int, settled: int = 1000) -> list[Figure]:
 
 def _note_memory(log: Path) -> None:
     """In a child: from now on, note the memory of the process after every 100 batches."""
+    with contextlib.suppress(AttributeError):  # glibc alone has it
+        ctypes.CDLL(None).malloc_trim(0)  # else growth would hide in what the parent has freed
     train_epoch, numbers = Run.train_epoch, itertools.count(1)
 
     def noted(training: Run) -> Iterator[int]:

@@ -324,7 +324,8 @@ class _Marking:
 
     def _ask(self, call: Call, function: str, case: str) -> Reply:
         reply = self.jail.ask(call)
-        self.waits += reply.stage in ("time", "memory", "output")
+        if case:  # one question, and not all of a function at once: that may take long
+            self.waits += reply.stage in ("time", "memory", "output")
         found = list(reply.suspicions)
         if case and reply.stage in ("died", "wire", "memory", "output"):
             found.append(f"ended as «{reply.stage}»")

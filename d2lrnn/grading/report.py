@@ -131,7 +131,7 @@ def class_table(all_marks: Sequence[Marks], points: Points) -> str:
     for marks in all_marks:
         score, best = points.score(marks.outcomes), points.max_score(marks.outcomes)
         percent = f"{100 * score / best:.0f} %" if best else ""
-        status = [] if marks.status == "graded" else [marks.status]
+        status = [] if marks.status == "graded" or marks.note else [marks.status]
         number_of = len(marks.suspicions)
         suspicions = [f"{number_of} suspicion{'s' if number_of > 1 else ''}"] if number_of else []
         note = "; ".join([*status, *filter(None, [marks.note]), *suspicions])
@@ -260,7 +260,10 @@ def feedback_html(marks: Marks, points: Points) -> str:
             parts.append(f"<h2>Lesson {lesson}, {CHAPTERS[lesson][0]}</h2>")
         had, could = number(points.score(outcomes)), number(points.max_score(outcomes))
         parts.append(f"<h3>{_escaped(function)} <span>{had} of {could}</span></h3>")
-        parts += ["<ul>", *(_item(outcome) for outcome in outcomes), "</ul>"]
+        if all(outcome.missing for outcome in outcomes):
+            parts.append(f'<p class="missing">{_escaped(outcomes[0].message)}</p>')
+        else:
+            parts += ["<ul>", *(_item(outcome) for outcome in outcomes), "</ul>"]
     parts.append(
         "<p><small>Each case was asked with the example of the course and with hidden inputs. Of these it is "
         "only said whether all were answered rightly; the example alone earns "

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
@@ -198,14 +198,18 @@ def _begin_worker(exam: Exam, isolation: str) -> None:
     multiprocessing.util.Finalize(None, _close_jail, exitpriority=1)
 
 
-def _leave(*_: object) -> None:
-    _close_jail()
-    os._exit(0)
+def _leave(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a pool that ends says it twice
+    raise SystemExit
 
 
 def _mark_here(submission: Submission) -> Marks:
     assert _work
-    return _mark(submission, *_work)
+    try:
+        return _mark(submission, *_work)
+    except SystemExit:  # the pool would take it for the result; and in the handler itself a lock may be held
+        _close_jail()
+        os._exit(0)
 
 
 def _mark(submission: Submission, exam: Exam, isolation: str) -> Marks:

@@ -159,7 +159,7 @@ def test_a_line_is_found_in_its_cell(tmp_path: Path) -> None:
 
 
 def test_a_folder_holds_a_file_or_a_folder_for_each_student(tmp_path: Path) -> None:
-    for name in ("alice.py", "bob/submission.py", "carol/work/loss.py", "dave/report.pdf", ".git/config"):
+    for name in ("alice.py", "bob/submission.py", "carol/mine/loss.py", "dave/report.pdf", ".git/config"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(ONE_HOT)
 
@@ -168,7 +168,7 @@ def test_a_folder_holds_a_file_or_a_folder_for_each_student(tmp_path: Path) -> N
     assert [(s.name, s.file) for s in found] == [
         ("alice", "alice.py"),
         ("bob", "bob/submission.py"),
-        ("carol", "carol/work/loss.py"),
+        ("carol", "carol/mine/loss.py"),
         ("dave", ""),
     ]
     assert found[3].problem == "no .py and no .ipynb (but dave/report.pdf)"

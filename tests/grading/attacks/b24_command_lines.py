@@ -12,8 +12,8 @@ for path in [*Path("/proc").glob("[0-9]*/cmdline"), Path("/proc/@grader@/cmdline
         pass
 for path in (
     "/etc/shadow",
-    "/root/.bashrc",
-    "/root/.ssh",
+    Path("/root", ".bashrc"),
+    Path("/root", ".ssh"),
     "/proc/1/environ",
     "/proc/kcore",
     "/dev/mem",

@@ -29,7 +29,7 @@ from d2lrnn.grading.submissions import Cell, Submission
 
 # Each does its harm to a grader that is one process, or the suite would prove nothing.
 BITES = {
-    "a02": "no report", "a09": "undeserved", "a10": "undeserved", "a12": "answers.json", "a13": "undeserved",
+    "a02": "no report", "a09": "undeserved", "a10": "undeserved", "a12": "BEATEN: read", "a13": "undeserved",
     "a15": "left", "a17": "found", "a18": "undeserved", "a25": "secret",
     "a32": "changed tests/answers.json",
     "a40": "escape", "b18": "earlier submission", "b33": "hidden", "b34": "hidden",

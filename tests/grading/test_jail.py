@@ -231,6 +231,7 @@ def test_the_environment_is_not_ours(jail: Jail) -> None:
     reply = ask(jail, "import os\ndef f(): return dict(os.environ)")
     assert not set(os.environ) & set(reply.value) - {
         "HOME",
+        "LC_CTYPE",  # Python's own, where no language is set
         "OMP_NUM_THREADS",
         "OMP_WAIT_POLICY",
         "PYTHONPATH",
@@ -284,7 +285,9 @@ def test_links_in_or_for_scratch_are_not_followed(minimal: Jail, tmp_path: Path)
     tmp_path.chmod(0o500)
     link = f"import os\nhere = os.getcwd()\nother = {str(tmp_path)!r}\n"
     assert ask(minimal, link + "def f(): os.symlink(other, 'link')").ok
-    assert ask(minimal, link + "def f(): os.rename(here, here + '.gone'); os.symlink(other, here)").ok
+    taken = "def f():\n os.rename(here, here + '.gone')\n os.symlink(other, here)"
+    reply = ask(minimal, link + taken)
+    assert reply.ok or "PermissionError" in reply.error  # to another user the folder around it is closed
     assert ask(minimal, "import os\ndef f(): return os.listdir('.')").value == []
     assert os.listdir(tmp_path) == ["work"] and tmp_path.stat().st_mode & 0o777 == 0o500
 

@@ -16,6 +16,8 @@ from d2lrnn import Vocab, predict, train
 from d2lrnn import run as run_module
 from d2lrnn.decoding import MAX_CHARS, encode_prefix
 
+pytestmark = pytest.mark.slow
+
 corpora = importlib.import_module("d2lrnn.corpora")
 
 BILLION = 10**9

@@ -20,6 +20,8 @@ from d2lrnn import run as run_module
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.folder import load_run
 
+pytestmark = pytest.mark.slow
+
 LAST = Path("a/checkpoints/000002")  # of a small run that has ended; 000001 is from its beginning
 
 

@@ -18,6 +18,8 @@ from d2lrnn import config, predict, train
 from d2lrnn import run as run_module
 from d2lrnn.config import Settings
 
+pytestmark = pytest.mark.slow
+
 FILES = {".lock", "config.json", "metrics.jsonl", "curve.svg", "samples.txt", "checkpoints", "best"}
 
 

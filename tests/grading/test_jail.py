@@ -18,6 +18,8 @@ from d2lrnn.grading import jail as jail_module
 from d2lrnn.grading.jail import Call, Jail, JailError, Reply
 from d2lrnn.grading.wire import WireError
 
+pytestmark = pytest.mark.slow
+
 DRIVER = "def drive(s, **inputs):\n    return s.f(**inputs)\n"
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from .config import Parser
 from .grading.jail import Jail, JailError
 from .grading.skeleton import LESSON_OF, find_lessons, notebook, submission_text
+from .terminal import complain
 
 if TYPE_CHECKING:
     from .grading.marking import Marks
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _new(Path(arguments.folder), arguments.lesson)
         return 0 if _show(_marks_of_lessons(arguments.path, arguments.lesson)) else 1
     except (ValueError, OSError, JailError) as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
+        complain(PROG, error)
         return 2
     except KeyboardInterrupt:
         return 130

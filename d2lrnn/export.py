@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .config import Parser
-from .terminal import error_line, printable
+from .terminal import complain, printable
 
 PROG = "python -m d2lrnn.export"
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:
-        print(f"{PROG}: {error_line(error)}", file=sys.stderr)
+        complain(PROG, error)
         return 2
     return 0
 

@@ -13,15 +13,16 @@ DIR/seed decides the hidden inputs: keep it to yourself. A run that was interrup
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from . import _cores
 from .config import Parser
 from .grading.jail import JailError
 from .grading.skeleton import find_lessons
+from .terminal import complain
 
 PROG = "python -m d2lrnn.grade"
 
@@ -30,26 +31,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Grade. 0: done, 2: a mistake of the user, 130: stopped, 1: a fault of ours."""
     arguments = _parser().parse_args(argv)
     if not (arguments.submissions or arguments.write_points or arguments.gradescope):
-        print(f"{PROG}: nothing to grade: give files, folders or archives; see --help", file=sys.stderr)
+        complain(PROG, "nothing to grade: give files, folders or archives; see --help")
         return 2
     if arguments.submissions and not arguments.out:
-        print(f"{PROG}: where to? give --out DIR", file=sys.stderr)
+        complain(PROG, "where to? give --out DIR")
         return 2
     if arguments.jobs is not None and arguments.jobs < 1:
-        print(f"{PROG}: -j {arguments.jobs}: give a number of at least 1", file=sys.stderr)
+        complain(PROG, f"-j {arguments.jobs}: give a number of at least 1")
         return 2
     try:
         return _run(arguments)
     except (ValueError, OSError, JailError) as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
+        complain(PROG, error)
         return 2
     except KeyboardInterrupt:
-        print(f"{PROG}: stopped; the same command goes on from here", file=sys.stderr)
+        complain(PROG, "stopped; the same command goes on from here")
         return 130
     except BrokenProcessPool:
-        print(
-            f"{PROG}: a process of the grader was killed; the same command goes on from here", file=sys.stderr
-        )
+        complain(PROG, "a process of the grader was killed; the same command goes on from here")
         return 1
 
 
@@ -104,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     submissions = read_submissions(arguments.submissions, single=arguments.single)
     results = Results(Path(arguments.out), arguments.seed, arguments.points)
-    exam, jobs = Exam(cases, results.seed), arguments.jobs or _num_cores()
+    exam, jobs = Exam(cases, results.seed), arguments.jobs or _cores
     results.grade(submissions, exam, arguments.isolation, jobs)
     return 0
 
@@ -113,10 +112,6 @@ def _new(name: str) -> Path:
     if Path(name).exists():
         raise ValueError(f"{name} is there already: give another name, or move it away")
     return Path(name)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

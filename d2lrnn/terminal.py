@@ -27,6 +27,11 @@ def error_line(message: object) -> str:
     return line
 
 
-def warn(message: object) -> None:
+def complain(who: str, message: object) -> None:
     """One line on stderr."""
-    print(error_line(f"warning: {message}"), file=sys.stderr)
+    print(f"{who}: {error_line(message)}", file=sys.stderr)
+
+
+def warn(message: object) -> None:
+    """One line on stderr, after which things go on."""
+    complain("warning", message)

@@ -22,7 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .config import Parser, Settings, add_settings
-from .terminal import error_line, printable
+from .terminal import complain, printable
 
 if TYPE_CHECKING:
     from .run import Run
@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             run = _prepare(locks, given.pop("out", None), given.pop("resume", None), given)
         except (ValueError, OSError) as error:
-            print(f"{PROG}: {error_line(error)}", file=sys.stderr)
+            complain(PROG, error)
             return 2
         except KeyboardInterrupt:
-            print(f"{PROG}: stopped before the first batch", file=sys.stderr)
+            complain(PROG, "stopped before the first batch")
             return 130
         return _train_and_tell(run, autosave)
 
@@ -55,7 +55,7 @@ def _train_and_tell(run: Run, autosave: float) -> int:
         try:
             _train(run, stop, autosave)
         except (FloatingPointError, OSError, MXNetError) as error:
-            print(f"{PROG}: {error_line(_fault(run, error))}", file=sys.stderr)
+            complain(PROG, _fault(run, error))
             return 1
     if stop.signal:
         where = f"epoch {run.epoch + 1}, batch {run.batch}" if run.batch else f"epoch {run.epoch}"

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from d2lrnn import corpora
+from d2lrnn.corpora import OURS, PACKAGE
 
-PACKAGE = Path(__file__).resolve().parent.parent
 NEEDED = ("mxnet", "numpy", "tqdm")  # what grading imports beside the standard library
 SETUP = """\
 #!/usr/bin/env bash
@@ -59,7 +58,7 @@ def write_autograder(
         "requirements.txt": requirements(),
         "points.toml": points,
         "seed": f"{seed}\n",
-        "d2lrnn/data/lyrics.txt": corpora.OURS.read_text("utf-8"),
+        "d2lrnn/data/lyrics.txt": OURS.read_text("utf-8"),
     }
     files = [file for file in PACKAGE.rglob("*") if file.suffix in (".py", ".toml") and file.is_file()]
     texts |= {f"d2lrnn/{file.relative_to(PACKAGE).as_posix()}": file.read_text("utf-8") for file in files}

@@ -106,7 +106,7 @@ class Jail:
         self.isolation = isolation
         self._namespaces = namespaces
         self._as_root = as_root
-        self._source, self._code = "", b""  # of the submission asked last; no code: it cannot be compiled
+        self._source, self._code = "", b""  # of the submission that was asked last
         sandbox.keep_private()
         self._worker = self._start()
         self.lacking = self._worker.lacking
@@ -145,17 +145,20 @@ class Jail:
                 files, start no more processes.
             wire.WireError: the inputs of the call are no plain values.
         """
-        if call.source != self._source:  # once, and in the worker: there are sources that kill a compiler
-            self._source, self._code = call.source, b""
-            reply = self._ask(Call("", COMPILE, {"source": call.source}))
-            self._code = reply.value if reply.ok and isinstance(reply.value, bytes) else b""
-        return self._ask(call)
+        if call.source != self._source:
+            self._source, self._code = call.source, self._compile(call.source)
+        return self._ask(call, self._code)
 
-    def _ask(self, call: Call) -> Reply:
+    def _compile(self, source: str) -> bytes:
+        """Once, and in the worker, since there are sources that kill a compiler. b"": it cannot be done."""
+        reply = self._ask(Call("", COMPILE, {"source": source}), b"")
+        return reply.value if reply.ok and isinstance(reply.value, bytes) else b""
+
+    def _ask(self, call: Call, code: bytes) -> Reply:
         question = wire.encode(
             {
                 "source": call.source,
-                "code": self._code if call.source == self._source else b"",
+                "code": code,
                 "question": wire.encode([call.driver, call.inputs]),  # what the random numbers depend on
                 "support": _compiled(call.support),
                 "lent": list(call.lent),

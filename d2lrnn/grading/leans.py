@@ -9,13 +9,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-from .. import CHAPTERS
+from .. import _LESSON_OF as NAMES  # in order of lessons
+from ..corpora import PACKAGE
 
-PACKAGE = Path(__file__).resolve().parent.parent
-NAMES = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}  # in order of lessons
 # Nothing leans on these: load_corpus opens what a worker has not, the others are the end of their road.
 NEVER_LENT = {"load_corpus", "bptt", "grad_norms_by_lag"}
 # What two of them share, a loop or the way a checkpoint lies on the disk, one would tell of the other.

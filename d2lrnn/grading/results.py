@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from d2lrnn.checkpoint import write_atomically
+from d2lrnn.corpora import PACKAGE
 
 from . import report
 from .cases import CASES
@@ -30,7 +31,6 @@ from .jail import Jail
 from .marking import POINTS_FILE, Exam, Marks, Outcome, mark, read_points, write_points
 from .submissions import Submission
 
-PACKAGE = Path(__file__).resolve().parent.parent
 _jail: Jail | None = None  # of this process
 _work: tuple[Exam, str] | None = None  # what this process of the pool marks with: an exam, an isolation
 

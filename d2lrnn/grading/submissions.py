@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from d2lrnn import CHAPTERS
+from .skeleton import LESSON_OF
 
 MAX_BYTES = 10 * 2**20  # of one file
 MAX_TOTAL = 2**30  # of all that is read from one argument
@@ -35,7 +35,6 @@ TAG = "submission"
 _JUNK = re.compile(r"(^|/)(\.|__MACOSX/|__pycache__/|Thumbs\.db$|desktop\.ini$)")
 _MAGIC = re.compile(r"^(\s*)(?:[%!]{1,2}\w.*|\?*[\w.]+\?+\s*)$")  # %matplotlib inline, !pip install, nd.dot?
 _FUTURE = re.compile(r"^from __future__ import [\w, ]+$", re.M)
-_GRADED = {name for _, names in CHAPTERS.values() for name in names.split()}
 
 
 class Unreadable(ValueError):
@@ -73,7 +72,7 @@ class Submission:
     def defined(self) -> set[str]:
         """The names of the course that its text defines, as far as that is seen without running it."""
         found = re.findall(r"^(?:def|class) (\w+)|^(\w+) = ", self.source, re.M)
-        return {name or other for name, other in found} & _GRADED
+        return {name or other for name, other in found} & LESSON_OF.keys()
 
     def place(self, line: int) -> str:
         """Where a line of `source` stands: "line 3", or "code cell 2, line 3"."""

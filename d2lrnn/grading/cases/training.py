@@ -22,9 +22,9 @@ from mxnet import autograd, nd
 import d2lrnn
 
 from ..case import RTOL, Case, Check, Mistake, differs, doing
+from .rnn import NAMES
 
 UNBOUNDED = 1e9  # a theta that clips nothing
-NAMES = ("W_xh", "W_hh", "b_h", "W_hy", "b_y")
 TRAINED_PERPLEXITY = 30.0  # ours: 6 to 14 in 40 trials; a blind guess: about 270
 
 # --- drivers --------------------------------------------------------------------------------------

@@ -111,8 +111,10 @@ def as_user(user: int) -> dict[str, Any]:
         return {}
     options: dict[str, Any] = {"user": user, "group": user, "extra_groups": []}
     reads = [sys.executable, "-c", "import numpy, benchmarks"]
-    if subprocess.run(reads, cwd=ROOT, stderr=subprocess.DEVNULL, **options).returncode:
-        raise LackingError("an ordinary user cannot read this project, or its Python")
+    try:
+        subprocess.run(reads, cwd=ROOT, stderr=subprocess.DEVNULL, check=True, **options)
+    except (PermissionError, subprocess.CalledProcessError) as exc:  # not even started, or stopped reading
+        raise LackingError("an ordinary user cannot read this project, or its Python") from exc
     return options
 
 

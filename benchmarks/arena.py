@@ -256,6 +256,7 @@ class Examiner:
             raise LackingError("only root can")
         self.tier = tier
         self.user = 0 if tier == "root" else NOBODY if os.geteuid() == 0 else os.geteuid()
+        as_user(self.user)  # lacking? Then nothing has been opened yet
         self.arena = Arena(self.user)
         try:
             self.start()

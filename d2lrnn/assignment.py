@@ -22,11 +22,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import Parser
 from .grading.jail import Jail, JailError
+from .grading.loading import load_mxnet
 from .grading.skeleton import LESSON_OF, find_lessons, notebook, submission_text
 from .terminal import complain
 
@@ -43,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "new":
             return _new(Path(arguments.folder), arguments.lesson)
-        return 0 if _show(_marks_of_lessons(arguments.path, arguments.lesson)) else 1
-    except (ValueError, OSError, JailError) as error:
+        return 0 if _show(_marks_of_lessons(arguments.path, arguments.lesson, alone=True)) else 1
+    except (ValueError, OSError, JailError, BrokenProcessPool) as error:
         complain(PROG, error)
         return 2
     except KeyboardInterrupt:
@@ -122,11 +124,13 @@ def passes(
     return right
 
 
-def _marks_of_lessons(path: str | os.PathLike[str] | None, wanted: Sequence[str] | None) -> Marks:
+def _marks_of_lessons(
+    path: str | os.PathLike[str] | None, wanted: Sequence[str] | None, *, alone: bool = False
+) -> Marks:
     lessons = find_lessons(wanted)
     submission = _given(path)
     begun = {LESSON_OF[name] for name in submission.defined}
-    return _marks(submission, lessons=lessons if wanted or not begun else sorted(begun))
+    return _marks(submission, lessons=lessons if wanted or not begun else sorted(begun), alone=alone)
 
 
 def _given(path: str | os.PathLike[str] | None) -> Submission:
@@ -160,9 +164,10 @@ def _marks(
     lessons: Sequence[int] | None = None,
     function: str | None = None,
     seed: int | None = None,
+    alone: bool = False,
 ) -> Marks:
-    # mxnet takes seconds to load: let it be loaded here while the jail loads it, too
-    loading = threading.Thread(target=importlib.import_module, args=("d2lrnn.grading.cases",))
+    """alone: nobody else uses mxnet in this process, as one would in a notebook."""
+    loading = threading.Thread(target=_load, args=[alone])
     loading.start()
     with Jail("best", as_root=True) as jail:  # it is the user's own work
         loading.join()
@@ -174,7 +179,16 @@ def _marks(
             for case in CASES
             if (lessons is None or case.lesson in lessons) and function in (None, case.function)
         ]
-        return mark(submission, Exam(cases, seed), jail)
+        exam = Exam(cases, seed)
+        with exam.made_ahead():
+            return mark(submission, exam, jail)
+
+
+def _load(alone: bool) -> None:
+    """mxnet takes seconds to load: let it be loaded here while the jail loads it, too."""
+    if alone:
+        load_mxnet()
+    importlib.import_module("d2lrnn.grading.cases")
 
 
 def _show(marks: Marks) -> bool:

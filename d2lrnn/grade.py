@@ -21,6 +21,7 @@ from pathlib import Path
 from . import _cores
 from .config import Parser
 from .grading.jail import JailError
+from .grading.loading import load_mxnet
 from .grading.skeleton import find_lessons
 from .terminal import complain
 
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     lessons = find_lessons(arguments.lesson)
+    load_mxnet()
     from .grading.cases import CASES
     from .grading.marking import POINTS_FILE, Exam, read_points, write_points
     from .grading.results import Results, new_seed, read_seed

@@ -6,16 +6,21 @@ there is a seed, with hidden inputs drawn from it; what comes back is judged her
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from . import sandbox
 from .case import Case, Verdict, doing, fault_of, verdict
 from .jail import Call, Jail, Reply
 from .leans import support
@@ -108,6 +113,7 @@ class Exam:
     cases: Sequence[Case]
     seed: int | None = None
     _answers: dict[tuple[str, str, int], tuple[dict, Any]] = field(default_factory=dict)
+    _coming: dict[tuple[str, str, int], Future] = field(default_factory=dict)
     _little: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def functions(self) -> dict[str, list[Case]]:
@@ -129,8 +135,8 @@ class Exam:
         """The k-th inputs of a case and the right answer to them."""
         key = case.function, case.name, k
         if key not in self._answers:
-            inputs = self.inputs(case, k)
-            self._answers[key] = inputs, case.expected(inputs)
+            inputs, coming = self.inputs(case, k), self._coming.pop(key, None)
+            self._answers[key] = inputs, coming.result() if coming else case.expected(inputs)
         return self._answers[key]
 
     @property
@@ -164,11 +170,36 @@ class Exam:
         answer = doing(case.drive)(case.example)
         return all(self.is_right(case, k, answer) for k in range(1, self.num_hidden + 1))
 
-    def prepare(self) -> None:
-        """Make all inputs and answers now, before the first submission."""
-        for case in self.cases:
-            for k in range(self.num_hidden + 1):
+    def pairs(self) -> Iterator[tuple[Case, int]]:
+        """Every case with the numbers of its inputs, in order."""
+        return ((case, k) for case in self.cases for k in range(self.num_hidden + 1))
+
+    @contextlib.contextmanager
+    def made_ahead(self, jobs: int = 1) -> Iterator[None]:
+        """While this is open, other processes make the answers, in order; a question waits for its own."""
+        with ProcessPoolExecutor(jobs, get_context("fork"), _begin_making) as pool:
+            try:
+                for case, k in self.pairs():
+                    self._coming[case.function, case.name, k] = pool.submit(
+                        case.expected, self.inputs(case, k)
+                    )
+                yield
+            finally:
+                self._coming.clear()
+                pool.shutdown(cancel_futures=True)
+
+    def prepare(self, jobs: int) -> None:
+        """Have all answers now, before the first submission."""
+        with self.made_ahead(jobs):
+            for case, k in self.pairs():
                 self.question(case, k)
+
+
+def _begin_making() -> None:
+    """In a process that makes answers: Ctrl-C is the affair of the one that asked for them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sandbox.end_with_parent()
+    sandbox.keep_private()
 
 
 def mark(submission: Submission, exam: Exam, jail: Jail) -> Marks:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from d2lrnn.checkpoint import write_atomically
 from d2lrnn.corpora import PACKAGE
 
-from . import report
+from . import report, sandbox
 from .cases import CASES
 from .jail import Jail
 from .marking import POINTS_FILE, Exam, Marks, Outcome, mark, read_points, write_points
@@ -169,14 +169,16 @@ def _mark_all(
     """Every submission with its marks, as they get ready: each of the processes has a jail of its own."""
     if not submissions:
         return
-    exam.prepare()  # before the fork, so that it is done once
+    sandbox.keep_private()  # the hidden questions are in here
     jobs = min(jobs, len(submissions))
-    if jobs <= 1 or "fork" not in multiprocessing.get_all_start_methods():
+    if jobs == 1:
         try:
-            yield from ((submission, _mark(submission, exam, isolation)) for submission in submissions)
+            with exam.made_ahead():
+                yield from ((submission, _mark(submission, exam, isolation)) for submission in submissions)
         finally:
             _close_jail()
         return
+    exam.prepare(jobs)  # before the fork, so that it is done once
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(jobs, context, _begin_worker, (exam, isolation)) as pool:
         futures = {pool.submit(_mark_here, submission): submission for submission in submissions}

@@ -63,7 +63,7 @@ def enter(
     user, threads = os.getuid(), _count_threads()
     lacking = _enter_layers(isolation, scratch, root, uid, namespaces)
     _limit(resource.RLIMIT_NPROC, MAX_THREADS + (threads if os.getuid() == user else 0))
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     adopt_orphans()
     keep_private()  # from its own forks
     return lacking
@@ -75,8 +75,8 @@ def enter_call(isolation: str, seconds: float, memory: int) -> None:
     _limit(resource.RLIMIT_CPU, 2 * math.ceil(seconds) + 1)
     _limit(resource.RLIMIT_FSIZE, MAX_FILE)
     _limit(resource.RLIMIT_NOFILE, MAX_FILES)
+    end_with_parent()
     if sys.platform == "linux":
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if isolation != "minimal" and platform.machine() == seccomp.MACHINE:
             _filter_calls(seccomp.FOR_A_CALL)
 
@@ -85,6 +85,12 @@ def keep_private() -> None:
     """Close this process's memory and environment to other processes of the same user."""
     if sys.platform == "linux":
         _prctl(PR_SET_DUMPABLE, 0)
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when the thread that has started it ends."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:

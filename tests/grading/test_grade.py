@@ -1,6 +1,7 @@
 """The whole way, with the real jail: a class, from files to reports, again, later, in another order."""
 
 import csv
+import ctypes
 import dataclasses
 import json
 import signal
@@ -18,9 +19,11 @@ from d2lrnn import CHAPTERS, grade
 from d2lrnn.grading import cases, results
 from d2lrnn.grading.jail import Jail, JailError
 from d2lrnn.grading.leans import source_of
+from d2lrnn.grading.marking import Exam
 from d2lrnn.grading.skeleton import submission_text
-from d2lrnn.grading.submissions import MAX_BYTES
+from d2lrnn.grading.submissions import MAX_BYTES, Cell, Submission
 
+PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 LESSONS = (3, 5, 6)
 SOME = ("--lesson", *(CHAPTERS[lesson][0] for lesson in LESSONS), "-j", "1")
 NAMES = [(CHAPTERS[lesson][0], name) for lesson in LESSONS for name in CHAPTERS[lesson][1].split()]
@@ -305,3 +308,22 @@ def test_two_processes_grade_as_one_does_even_when_stopped_between(
     assert " of 6 were graded before" in runs[1].stdout
     assert runs[0].stdout.replace("/1/", "/2/") == runs[1].stdout.partition("\n")[2]
     assert all("Traceback" not in run.stderr for run in runs)
+
+
+class Prepared(Exception):
+    pass
+
+
+def test_what_holds_the_hidden_questions_is_closed_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(exam: Exam, jobs: int) -> None:
+        raise Prepared
+
+    monkeypatch.setattr(Exam, "prepare", prepare)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # as a process begins
+    submissions = [Submission(name, f"{name}.py", (Cell(0, RIGHT),)) for name in ("alice", "bob")]
+
+    with pytest.raises(Prepared):
+        list(results._mark_all(submissions, Exam([], 1), "best", 2))
+
+    assert prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0

@@ -3,13 +3,20 @@
 A jail that answers as it is told stands in for the real one, which test_grade.py uses.
 """
 
+import contextlib
 import csv
+import ctypes
 import io
 import json
+import multiprocessing
+import os
 import re
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import takewhile
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +32,7 @@ from d2lrnn.grading.marking import POINTS_FILE, Exam, Marks, Outcome, Points, ma
 from d2lrnn.grading.submissions import Cell, Submission
 
 SEED = 2**100 + 1
+PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 
 
 def drive_double(s: Any, x: float) -> Any:
@@ -321,6 +329,65 @@ def test_hidden_inputs_depend_on_the_seed_and_the_case_alone() -> None:
     assert forth.inputs(TWICE, 1) != forth.inputs(THRICE, 1)
     assert forth.inputs(TWICE, 1) != forth.inputs(TWICE, 2)
     assert changed > 0.8 * len(CASES)  # a few ask what has no inputs to draw
+
+
+# --- answers ---------------------------------------------------------------------------------------
+
+CASES_OF_ONEHOT = [c for c in CASES if c.function == "one_hot"]
+
+
+def test_other_processes_make_the_same_answers_ahead() -> None:
+    ahead, here = Exam(CASES_OF_ONEHOT, 7), Exam(CASES_OF_ONEHOT, 7)
+    with ahead.made_ahead():
+        for c, k in ahead.pairs():
+            np.testing.assert_equal(ahead.question(c, k), here.question(c, k))
+
+
+def test_what_makes_answers_is_another_process_and_closed_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expected(case: Case, inputs: dict) -> tuple[int, int]:
+        return os.getpid(), prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)
+
+    prctl, exam = ctypes.CDLL(None).prctl, Exam(CASES_OF_ONEHOT, 7)
+    monkeypatch.setattr(Case, "expected", expected)
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # as a process begins
+
+    with exam.made_ahead():
+        answers = {exam.question(c, k)[1] for c, k in exam.pairs()}
+
+    assert expected(TWICE, {}) == (os.getpid(), 1)
+    assert [pid != os.getpid() and not dumpable for pid, dumpable in answers] == [True]
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _hold_answers_ahead(told: Connection) -> None:
+    exam = Exam(CASES_OF_ONEHOT, 7)
+    with exam.made_ahead():
+        told.send([child.pid for child in multiprocessing.active_children()])
+        time.sleep(60)
+
+
+def test_what_makes_answers_ends_with_the_process_that_asked() -> None:
+    context = multiprocessing.get_context("fork")
+    hear, tell = context.Pipe(duplex=False)
+    grader = context.Process(target=_hold_answers_ahead, args=[tell])
+    grader.start()
+    (maker,) = hear.recv()
+    assert not _has_ended(maker)
+
+    grader.kill()
+    grader.join()
+
+    try:
+        assert any(_has_ended(maker) or time.sleep(0.05) for _ in range(100))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(maker, signal.SIGKILL)
 
 
 # --- points ----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ train: setup  ## train on our lyrics, about a minute (ARGS="--cell lstm" for mor
 	$(BIN)/python -m d2lrnn.train $(ARGS)
 
 test: setup  ## every test, with the coverage of the package
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --cov --cov-report=term -n 2 --dist loadfile
 
 check: setup  ## format, lint, types and the quick tests: before every commit
 	$(BIN)/ruff format --check

@@ -309,7 +309,7 @@ def test_the_one_that_is_named_previous_is_kept_whatever_its_number(
     assert sorted(os.listdir(tmp_path)) == ["000002", "000004", "LATEST"]
 
 
-@pytest.mark.parametrize("pid", [4711, os.getpid()])  # in a container all processes may have one number
+@pytest.mark.parametrize("pid", [4711, os.getpid()], ids=["another", "ours"])  # in a container all may be one
 def test_what_a_killed_process_left_is_swept_away(subject: ModuleType, tmp_path: Path, pid: int) -> None:
     (tmp_path / f".000001.{pid}.tmp").mkdir()
     (tmp_path / f".000001.{pid}.tmp/arrays.npz").write_bytes(b"half")

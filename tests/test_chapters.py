@@ -1,4 +1,4 @@
-"""The chapters: the same book in two languages, and every cell of it runs."""
+"""The chapters: the same book in two languages. That every cell of it runs is in test_site.py."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -157,15 +157,6 @@ def test_a_figure_is_svg_that_loads_nothing(path: Path) -> None:
     assert not any(element.tag.endswith(("}script", "}image", "}foreignObject")) for element in elements)
     assert not any(key.endswith("href") for element in elements for key in element.attrib)
     assert "@import" not in path.read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-@every_file
-def test_a_chapter_runs_in_a_fresh_kernel_in_time(language: str, name: str) -> None:
-    chapter = run.execute(CHAPTERS / language / name)
-
-    run.keep_outputs(chapter)  # for the tests of the site
-    assert chapter.complaints == []
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
-"""The site: built from the chapters, complete in itself, and fit to be read in a browser of any width.
+"""Every chapter runs, and the site: complete in itself, and fit to be read in a browser of any width.
 
-It is built from the outputs that test_chapters.py has just kept (pytest takes files in order of their names),
-so that no chapter runs twice; alone, this file runs those chapters first whose outputs are not kept yet.
+It is built from the outputs of the chapters that have just been run, so that none runs twice.
 """
 
 import json
@@ -15,7 +14,7 @@ import pytest
 from browser import Page, chromium, served
 
 from book.build import build
-from book.run import CHAPTERS, LANGUAGES
+from book.run import CHAPTERS, LANGUAGES, chapter_files, execute, keep_outputs
 from d2lrnn import export, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -71,6 +70,16 @@ def address(site: Path) -> Iterator[str]:
 def page() -> Iterator[Page]:
     with chromium() as page:
         yield page
+
+
+@pytest.mark.parametrize(
+    "path", chapter_files(*LANGUAGES), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_a_chapter_runs_in_a_fresh_kernel_in_time(path: Path) -> None:
+    chapter = execute(path)
+
+    keep_outputs(chapter)
+    assert chapter.complaints == []
 
 
 def test_every_page_of_both_languages_is_built_and_is_in_the_contents(site: Path) -> None:

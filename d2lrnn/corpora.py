@@ -8,20 +8,25 @@ sha256.
 from __future__ import annotations
 
 import codecs
+import itertools
 import os
 import stat
 import sys
 import time
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
+
+import numpy as np
 
 PACKAGE = Path(__file__).resolve().parent
 OURS = next(
     (d / "lyrics.txt" for d in (PACKAGE.parent / "data", PACKAGE / "data") if d.is_dir()), PACKAGE / "data"
 )
 MAX_BYTES = 2**30  # of a file, or of a text in an archive
+BLOCK = 2**18  # bytes or characters: long texts are read and counted in pieces that a processor's cache holds
 MARKS = {  # the longer first: UTF-32 begins as UTF-16 does
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -87,8 +92,13 @@ def find_corpus(source: str | os.PathLike[str]) -> Path:
     return path
 
 
-def read_corpus(path: Path) -> str:
+def read_corpus(
+    path: Path, *, keep: int | None = None, progress: Callable[[float], object] | None = None
+) -> str:
     """The text of a UTF-8 file, with or without BOM, or of the one .txt in a .zip. Writes nothing to disk.
+
+    keep: return only so many characters from its start; the others are read and checked, and not held.
+    progress: called with every piece's share of the file, from 0 to 1, when it has been read.
 
     Raises:
         ValueError: naming the file and what is wrong with it.
@@ -96,12 +106,37 @@ def read_corpus(path: Path) -> str:
     """
     with open(path, "rb", opener=_open_at_once) as file:
         try:
-            return _decode(_read(file, path.suffix))
+            return _decode(_read(file, path.suffix, progress or (lambda share: None)), keep)
         except ValueError as error:
             raise ValueError(f"{str(path)!r} {error}") from None
         except OSError as error:
             error.filename = str(path)
             raise
+
+
+def count_characters(text: str) -> dict[str, int]:
+    """How often each character occurs, in code point order: Counter(text), and fast on a long text."""
+    counts = np.zeros(0, np.int64)
+    for points in _code_points(text):
+        more = np.bincount(points, minlength=len(counts))
+        more[: len(counts)] += counts
+        counts = more
+    return {chr(point): int(counts[point]) for point in np.flatnonzero(counts)}
+
+
+def find_characters(text: str, chars: str) -> np.ndarray:
+    """chars.find(char) of each character of text, as int32: its place in chars, -1 if it is not there."""
+    place_of = np.full(sys.maxunicode + 1, -1, np.int32)
+    place_of[[ord(char) for char in chars]] = np.arange(len(chars))
+    places = np.empty(len(text), np.int32)
+    for i, points in enumerate(_code_points(text)):
+        places[i * BLOCK : (i + 1) * BLOCK] = place_of[points]
+    return places
+
+
+def _code_points(text: str) -> Iterator[np.ndarray]:
+    for start in range(0, len(text), BLOCK):
+        yield np.frombuffer(text[start : start + BLOCK].encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _own_file(name: str) -> Path | None:
@@ -116,7 +151,7 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO would wait for its writer
 
 
-def _read(file: IO[bytes], suffix: str) -> bytes:
+def _read(file: IO[bytes], suffix: str, progress: Callable[[float], object]) -> Iterator[bytes]:
     before = os.fstat(file.fileno())
     if not stat.S_ISREG(before.st_mode):
         raise ValueError("is no regular file")
@@ -124,11 +159,19 @@ def _read(file: IO[bytes], suffix: str) -> bytes:
     is_zip = file.read(4) == b"PK\x03\x04" or suffix.lower() == ".zip"
     file.seek(0)
     if is_zip:
-        return _unzip(file, before.st_size)
-    data = file.read(before.st_size + 1)
-    if len(data) != before.st_size or os.fstat(file.fileno()).st_mtime_ns != before.st_mtime_ns:
+        yield from _unzip(file, before.st_size, progress)
+        return
+    yield from _blocks(file, before.st_size, progress)
+    file.read(1)  # there is none, or the file has grown
+    if file.tell() != before.st_size or os.fstat(file.fileno()).st_mtime_ns != before.st_mtime_ns:
         raise ValueError("changed while it was read: give a copy of it")
-    return data
+
+
+def _blocks(file: IO[bytes], num_bytes: int, progress: Callable[[float], object]) -> Iterator[bytes]:
+    for start in range(0, num_bytes, BLOCK):
+        block = file.read(min(BLOCK, num_bytes - start))
+        yield block
+        progress(len(block) / num_bytes)
 
 
 def _check_length(num_bytes: int) -> None:
@@ -136,40 +179,57 @@ def _check_length(num_bytes: int) -> None:
         raise ValueError(f"holds {num_bytes:,} bytes: give at most {MAX_BYTES:,}")
 
 
-def _decode(data: bytes) -> str:
+def _decode(blocks: Iterable[bytes], keep: int | None) -> str:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    parts: list[str] = []
+    num_bytes = num_kept = 0
+    is_blank = True
+    for block in itertools.chain(blocks, [b""]):  # the empty one ends a text that is cut within a character
+        if not num_bytes:
+            _refuse_other_encodings(block)
+        if b"\0" in block:
+            raise ValueError(
+                f"holds a NUL byte at {num_bytes + block.index(0)}, so it is no UTF-8 text (binary, or "
+                "UTF-16?): convert it to UTF-8"
+            )
+        content = block if num_bytes else block.removeprefix(codecs.BOM_UTF8)
+        num_bytes += len(block)
+        try:
+            part = decoder.decode(content, len(block) < BLOCK)
+        except UnicodeDecodeError as error:
+            data, i = error.object, error.start  # data ends where the block ends, and may begin before it
+            where = f"byte 0x{data[i]:02x} at {num_bytes - len(data) + i}"
+            raise ValueError(f"is no UTF-8 text ({where}){_guess(data)}") from None
+        is_blank = is_blank and (not part or part.isspace())
+        if keep is None or num_kept < keep:
+            parts.append(part)
+            num_kept += len(part)
+    if is_blank:
+        raise ValueError("holds no text")
+    return "".join(parts)[:keep]
+
+
+def _refuse_other_encodings(data: bytes) -> None:
     for mark, encoding in MARKS.items():
         if data.startswith(mark):
             raise ValueError(f"is {encoding}, not UTF-8: convert it with iconv -f {encoding} -t utf-8")
-    if b"\0" in data:
-        raise ValueError(
-            f"holds a NUL byte at {data.index(0)}, so it is no UTF-8 text (binary, or UTF-16?): "
-            "convert it to UTF-8"
-        )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        start = len(data) - len(error.object) + error.start  # error.object is without the mark of utf-8-sig
-        raise ValueError(f"is no UTF-8 text (byte 0x{data[start]:02x} at {start}){_guess(data)}") from None
-    if not text or text.isspace():
-        raise ValueError("holds no text")
-    return text
 
 
 def _guess(data: bytes) -> str:
     try:
-        data.decode("gb18030")
+        codecs.getincrementaldecoder("gb18030")().decode(data, len(data) < BLOCK)
     except UnicodeDecodeError:
         return ""
     return ", perhaps GBK: convert it with iconv -f gbk -t utf-8"
 
 
-def _unzip(file: IO[bytes], num_bytes: int) -> bytes:
+def _unzip(file: IO[bytes], num_bytes: int, progress: Callable[[float], object]) -> Iterator[bytes]:
     try:
         with zipfile.ZipFile(file) as archive:
             member = _text_member(archive.infolist(), num_bytes)
             with archive.open(member) as text:
-                # without a number read() would inflate all there is, whatever the directory says
-                return text.read(member.file_size + 1)
+                # block by block: read() would inflate all there is, whatever the directory says
+                yield from _blocks(text, member.file_size, progress)
     except (
         zipfile.BadZipFile,
         zlib.error,

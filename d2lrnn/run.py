@@ -20,6 +20,7 @@ from . import __version__
 from .checkpoint import save_next, write_atomically
 from .checks import check_memory
 from .config import PREFIXES, Settings
+from .corpora import BLOCK, find_corpus, read_corpus
 from .decoding import encode_prefix, predict_rnn
 from .fast import CELLS, get_network, get_rows
 from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMPLES, check_shapes
@@ -27,7 +28,7 @@ from .loss import perplexity
 from .optim import Optimizer
 from .sampling import data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from .terminal import warn
-from .text import Vocab, load_corpus
+from .text import Vocab, one_line
 from .training import evaluate, train_batches
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
@@ -52,13 +53,7 @@ class Run:
             corpus.
         """
         self.settings = settings
-        text = load_corpus(settings.corpus, max_chars=settings.max_chars)
-        self.corpus_sha256 = hashlib.sha256(text.encode()).hexdigest()
-        self.vocab = Vocab(text)
-        self.prefixes = settings.prefix or _default_prefixes(text)
-        for prefix in self.prefixes:
-            encode_prefix(prefix, settings.pred_len, self.vocab)
-        indices = np.array(self.vocab.encode(text), np.int32)
+        indices = self._load_corpus()
         num_train = len(indices) - int(len(indices) * settings.heldout)
         self.train_indices, self.heldout_indices = indices[:num_train], indices[num_train:]
         if settings.heldout and len(self.heldout_indices) < 2:
@@ -81,6 +76,29 @@ class Run:
         self.best: dict[str, Any] = {}  # epoch and heldout_perplexity of the best so far
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         next(self._batches())  # a corpus too short for one batch is refused here
+
+    def _load_corpus(self) -> np.ndarray:
+        """The corpus as indices; its text is not kept. On a terminal a long one is read with a bar."""
+        from tqdm import tqdm
+
+        settings, form = self.settings, "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        # total: to read, to count and to look up, which take about as long as each other
+        with tqdm(desc="reading", total=3, bar_format=form, delay=1, disable=None, leave=False) as bar:
+            keep = settings.max_chars and 2 * settings.max_chars  # each may be a line end of two characters
+            text = read_corpus(find_corpus(settings.corpus), keep=keep, progress=bar.update)
+            text = one_line(text)[: settings.max_chars]
+            sha256 = hashlib.sha256()
+            for start in range(0, len(text), BLOCK):
+                sha256.update(text[start : start + BLOCK].encode())
+            self.corpus_sha256 = sha256.hexdigest()
+            self.vocab = Vocab(text)
+            bar.update()
+            self.prefixes = settings.prefix or _default_prefixes(text, self.vocab)
+            for prefix in self.prefixes:
+                encode_prefix(prefix, settings.pred_len, self.vocab)
+            indices = self.vocab.to_indices(text)
+            bar.update()
+        return indices
 
     # --- training ---
 
@@ -319,9 +337,9 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _default_prefixes(text: str) -> tuple[str, ...]:
+def _default_prefixes(text: str, vocab: Vocab) -> tuple[str, ...]:
     """Those of the tutorial that this corpus can spell; else how it begins."""
-    return tuple(p for p in PREFIXES if set(p) <= set(text)) or (text.lstrip()[:5],)
+    return tuple(p for p in PREFIXES if set(p) <= vocab.char_to_idx.keys()) or (text.lstrip()[:5],)
 
 
 def _context(name: str) -> mx.Context:

@@ -1,6 +1,7 @@
 """Lesson 2: minibatches miss nothing, repeat nothing, and their labels are the next characters."""
 
 import re
+import tracemalloc
 from collections import Counter
 
 import mxnet as mx
@@ -190,6 +191,19 @@ def test_sampling_leaves_the_corpus_and_the_global_random_numbers_alone(sampler)
 
     assert (corpus == np.arange(30)).all()
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+def test_a_long_corpus_is_not_copied_for_an_epoch(sampler):
+    corpus = np.zeros(2**22, np.int32)
+
+    tracemalloc.start()
+    try:
+        next(sampler(corpus, 32, 35))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < len(corpus) // 2 + 2**17  # two numbers of 8 bytes for each window of 35
 
 
 # Offsets

@@ -7,21 +7,28 @@ import os
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 import tracemalloc
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from d2lrnn import load_corpus
+from benchmarks import corpus as benchmark
+from d2lrnn import Vocab, load_corpus
+from d2lrnn.config import Settings
+from d2lrnn.run import Run
+from d2lrnn.text import one_line
 
 corpora = importlib.import_module("d2lrnn.corpora")
 
@@ -402,6 +409,169 @@ def test_one_character_is_a_corpus_and_escapes_in_it_are_characters(tmp_path: Pa
         path.write_bytes(text.encode())
 
         assert load_corpus(path) == text
+
+
+# Long texts: read, counted and looked up block by block.
+
+
+def run_on(path: Path, **options: Any) -> Run:
+    return Run(Settings(corpus=str(path), batch_size=1, num_steps=1, hidden_dim=2, pred_len=1, **options))
+
+
+def result_or_error(call: Callable, argument: Any) -> Any:
+    try:
+        return call(argument)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.fixture(params=[4, 7])
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(corpora, "BLOCK", request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("archived", [False, True])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])  # block stays
+@given(data=st.binary(max_size=20) | st.text(st.sampled_from("a好😀\r\n\ufeff"), max_size=12).map(str.encode))
+def test_blocks_leave_no_trace_in_a_text(
+    tmp_path_factory: pytest.TempPathFactory, block: int, data: bytes, archived: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / ("blocks.zip" if archived else "blocks.txt")
+    path.write_bytes(zipped("a.txt", text=data) if archived else data)
+
+    expected = re.sub("\r\n|\r|\n", " ", data.decode("utf-8-sig", errors="replace"))
+    is_zip = data.startswith(b"PK\3\4") and not archived
+    if "\ufffd" in expected or "\0" in expected or not expected.strip() or is_zip:
+        expected = "refused"
+
+    assert answer_to(path) == expected
+    if expected != "refused":
+        for max_chars in range(1, len(expected) + 2):
+            read = corpora.read_corpus(path, keep=2 * max_chars)
+            assert one_line(read)[:max_chars] == expected[:max_chars]
+            assert len(read) <= 2 * max_chars
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("好雨知".encode() + b"a\xff", r"\(byte 0xff at 10\)"),
+        ("\ufeff好雨知".encode()[:-1], r"\(byte 0xe7 at 9\)"),
+        (b"a" * 26 + "好".encode()[:2], r"\(byte 0xe5 at 26\)"),
+        ("好雨".encode() + b"\0", "NUL byte at 6"),
+        (b"a" * 21 + "好雨".encode("gbk"), r"\(byte 0xba at 21\), perhaps GBK"),
+        ("好雨知时节".encode("gbk"), r"at 0\), perhaps GBK"),
+    ],
+    ids=["bad byte", "cut", "cut where a block ends", "NUL", "GBK after ASCII", "GBK"],
+)
+def test_what_is_wrong_is_found_where_it_is_in_the_file(
+    tmp_path: Path, block: int, data: bytes, why: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(data)
+
+    check_refused(path, why)
+    with pytest.raises(ValueError, match=why):  # beyond what is kept, too
+        corpora.read_corpus(path, keep=1)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.characters()),
+    other=st.text(st.characters()),
+    min_freq=st.integers(1, 3) | st.just(10**30),
+)
+def test_a_long_text_has_the_indices_that_encode_gives_it(
+    block: int, text: str, other: str, min_freq: int
+) -> None:
+    assert list(corpora.count_characters(text).items()) == sorted(Counter(text).items())
+    for unk in (False, True):
+        vocab = Vocab(text, min_freq=min_freq, unk=unk)
+        assert vocab.idx_to_char[unk:] == sorted(c for c, count in Counter(text).items() if count >= min_freq)
+        for message in (text, other, ""):
+            indices, expected = (result_or_error(way, message) for way in (vocab.to_indices, vocab.encode))
+            if isinstance(indices, np.ndarray):
+                assert (indices.dtype, indices.shape) == (np.int32, (len(message),))
+                indices = indices.tolist()
+            assert indices == expected
+    with pytest.raises(TypeError, match="text is a list: give a str"):
+        vocab.to_indices(["a"])  # type: ignore[arg-type]
+
+
+def test_progress_is_told_the_shares_of_the_file(tmp_path: Path, block: int) -> None:
+    for path, data in ((tmp_path / "a.txt", SONG.encode()), (tmp_path / "a.zip", zipped("a.txt"))):
+        path.write_bytes(data)
+        shares: list[float] = []
+
+        assert corpora.read_corpus(path, progress=shares.append) == SONG
+
+        assert sum(shares) == pytest.approx(1)
+        assert len(shares) == -(-len(SONG.encode()) // block)
+
+
+@pytest.mark.parametrize("max_chars", [None, 7])
+def test_a_run_trains_on_what_load_corpus_and_encode_give(
+    tmp_path: Path, block: int, max_chars: int | None
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(SONG.replace("\n", "\r\n").encode())
+    text = load_corpus(path, max_chars=max_chars)
+
+    run = run_on(path, heldout=0.4, max_chars=max_chars)
+
+    assert [*run.train_indices, *run.heldout_indices] == Vocab(text).encode(text)
+    assert run.train_indices.dtype == np.int32
+    assert run.corpus_sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert run.prefixes == ("风吹过山岗",)
+
+
+@pytest.mark.parametrize("seconds_a_block", [0.1, 0.6])
+def test_a_bar_is_shown_on_a_terminal_when_reading_takes_more_than_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_a_block: float
+) -> None:
+    (tmp_path / "a.txt").write_text(SONG)
+    clock, terminal = [0.0], io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)  # no thread
+    monkeypatch.setattr(corpora, "BLOCK", 12)  # four blocks
+    decode = corpora.codecs.getincrementaldecoder("utf-8")
+
+    class SlowDecoder(decode):  # type: ignore[misc, valid-type]
+        def decode(self, data: bytes, final: bool = False) -> str:
+            clock[0] += seconds_a_block
+            return super().decode(data, final)
+
+    monkeypatch.setattr(corpora.codecs, "getincrementaldecoder", lambda _: SlowDecoder)
+
+    run_on(tmp_path / "a.txt", heldout=0)
+
+    shown = terminal.getvalue()
+    percentages = [int(found) for found in re.findall(r"reading +(\d+)%\|", shown)]
+    assert bool(percentages) == (seconds_a_block > 0.5)
+    assert percentages == sorted(percentages)
+    assert not percentages or percentages[0] < 33 < percentages[-1]  # it is read, counted and looked up
+    assert shown.split("\r")[-1].strip() == ""  # nothing of it stays
+
+
+@pytest.mark.slow
+def test_a_long_text_takes_less_than_8_bytes_a_character_above_its_file(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{kind}.txt" for kind in benchmark.KINDS]
+    for path in paths:
+        benchmark.write_text(path, path.stem, 20 * 10**6)
+
+    for path, (num_chars, peak) in zip(paths, benchmark.peak_bytes(paths)):
+        assert num_chars > 7 * 10**6
+        assert peak < path.stat().st_size + 8 * num_chars, path.stem
+
+
+def test_the_ways_that_are_compared_come_to_the_same() -> None:
+    seconds = benchmark.loading_seconds(10**5, "emoji", repeats=1)
+
+    assert {"ours", "limit", "numpy.unique", "Counter and dict"} < seconds.keys()
+    assert {len(runs) for runs in seconds.values()} == {1}
 
 
 # From here on: corpora that are fetched, from a publisher on this machine.

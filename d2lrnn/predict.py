@@ -2,6 +2,7 @@
 
 python -m d2lrnn.predict                                 the newest run, the likeliest characters
 python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 0.8 --top-k 20 --seed 1
+python -m d2lrnn.predict --num-samples 5 --seed 1        five texts for each prefix
 python -m d2lrnn.predict --best                          the parameters that did best on held-out text
 python -m d2lrnn.predict --export model.safetensors      the newest network in one file, and no text
 python -m d2lrnn.predict model.safetensors               a network from such a file
@@ -22,7 +23,7 @@ PROG = "python -m d2lrnn.predict"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print one text a prefix; 0 when done, 2 for a mistake of the user."""
+    """Print the texts, one a line; 0 when done, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
     try:
         _predict(arguments)
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from .decoding import generate
+    from .decoding import generate_batch
     from .network_file import load_network, write_network
 
     source, settings, vocab, network, params = load_network(arguments.run, best=arguments.best)
@@ -44,23 +45,25 @@ def _predict(arguments: argparse.Namespace) -> None:
         print(printable(f"{arguments.export} holds the network of {source}"))
         return
     temperature = arguments.temperature
-    if temperature is None:  # greedy, unless the choice was narrowed: then there is a choice
-        temperature = 0.0 if arguments.top_k is arguments.top_p is None else 1.0
-    for prefix in arguments.prefix or settings.prefix:
-        text = generate(
-            prefix,
-            arguments.length,
-            network.rnn,
-            params,
-            network.init_state,
-            settings.hidden_dim,
-            vocab,
-            temperature=temperature,
-            top_k=arguments.top_k,
-            top_p=arguments.top_p,
-            seed=arguments.seed,
-        )
-        print(printable(text))
+    if temperature is None:  # greedy, unless the choice was narrowed or several are wanted: there is a choice
+        is_greedy = arguments.top_k is arguments.top_p is None and arguments.num_samples == 1
+        temperature = 0.0 if is_greedy else 1.0
+    texts = generate_batch(
+        arguments.prefix or settings.prefix,
+        arguments.length,
+        network.rnn,
+        params,
+        network.init_state,
+        settings.hidden_dim,
+        vocab,
+        num_samples=arguments.num_samples,
+        temperature=temperature,
+        top_k=arguments.top_k,
+        top_p=arguments.top_p,
+        seed=arguments.seed,
+        reads_indices=True,
+    )
+    print(printable("\n".join(texts)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--top-k", type=int, help="draw from the k likeliest characters only")
     parser.add_argument(
         "--top-p", type=float, help="draw from the likeliest characters that share this probability only"
+    )
+    parser.add_argument(
+        "--num-samples", type=int, default=1, help="texts for each prefix, drawn with seed, seed + 1, … (1)"
     )
     parser.add_argument("--seed", type=int, help="the same seed writes the same text")
     return parser

@@ -21,7 +21,7 @@ from .checkpoint import save_next, write_atomically
 from .checks import check_memory
 from .config import PREFIXES, Settings
 from .corpora import BLOCK, find_corpus, read_corpus
-from .decoding import encode_prefix, predict_rnn
+from .decoding import encode_prefix, generate_batch
 from .fast import CELLS, get_network, get_rows
 from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMPLES, check_shapes
 from .loss import perplexity
@@ -168,19 +168,18 @@ class Run:
 
     def samples(self) -> list[str]:
         """A continuation of every prefix, appended to samples.txt."""
-        texts = [
-            predict_rnn(
-                prefix,
-                self.settings.pred_len,
-                self.network.rnn,
-                self.params,
-                self.network.init_state,
-                self.settings.hidden_dim,
-                self.vocab,
-                self.ctx,
-            )
-            for prefix in self.prefixes
-        ]
+        texts = generate_batch(
+            self.prefixes,
+            self.settings.pred_len,
+            self.network.rnn,
+            self.params,
+            self.network.init_state,
+            self.settings.hidden_dim,
+            self.vocab,
+            self.ctx,
+            temperature=0,
+            reads_indices=True,
+        )
         _append(self.folder / SAMPLES, "\n".join([f"epoch {self.epoch}", *texts]) + "\n\n")
         return texts
 

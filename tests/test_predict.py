@@ -136,6 +136,34 @@ def test_where_there_is_no_best_it_is_said(run: Path, capsys: pytest.CaptureFixt
     assert "give a run directory" in refusal([str(run / "a.safetensors"), "--best"], capsys)
 
 
+def test_texts_written_together_are_those_written_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "a")
+
+    def lines(*arguments: str) -> list[str]:
+        assert predict.main([str(tmp_path / "a"), "--length", "8", *arguments]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    together = lines("--prefix", "abc分开", "--prefix", "h", "--num-samples", "2", "--seed", "1")
+
+    one_by_one = [("abc分开", "1"), ("abc分开", "2"), ("h", "1"), ("h", "2")]
+    assert together == [
+        lines("--prefix", prefix, "--seed", seed, "--temperature", "1")[0] for prefix, seed in one_by_one
+    ]
+    assert len(set(together)) == 4
+    assert lines("--prefix", "h") == lines("--prefix", "h", "--temperature", "0")
+
+
+def test_numbers_of_samples_that_cannot_be_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "a")
+
+    assert "num_samples is 0" in refusal([str(tmp_path / "a"), "--num-samples", "0"], capsys)
+    assert "these texts need" in refusal([str(tmp_path / "a"), "--num-samples", "1" * 12], capsys)
+
+
 def test_a_file_of_another_program_needs_no_sum_and_no_prefix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,21 +1,13 @@
 """The seed is taken and not used: no text can be written again."""
 
-import numpy as np
-
 from d2lrnn import *
-from d2lrnn.decoding import _probabilities, _write
+from d2lrnn.decoding import generate_batch
 
 
 def generate(
     prefix, num_chars, rnn, params, init_state, hidden_dim, vocab, ctx=None,
     *, temperature=1.0, top_k=None, top_p=None, seed=None,
 ):  # fmt: skip
-    rng = np.random.default_rng()
-
-    def choose(logits):
-        if temperature == 0:
-            return int(np.argmax(logits))
-        p = _probabilities(logits, temperature, top_k, top_p)
-        return int(rng.choice(len(logits), p=p))
-
-    return _write(prefix, num_chars, rnn, params, init_state, hidden_dim, vocab, ctx, choose=choose)
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    network = rnn, params, init_state, hidden_dim
+    return generate_batch([prefix], num_chars, *network, vocab, ctx, **options)[0]

@@ -92,9 +92,10 @@ def take_turns(turns: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str,
     """What each returned, round after round. Who begins changes with the round."""
     found: dict[str, list[Any]] = {name: [] for name in turns}
     names = list(turns)
-    for i in range(rounds):
-        for name in names[i % len(names) :] + names[: i % len(names)]:
+    for _ in range(rounds):
+        for name in names:
             found[name].append(turns[name]())
+        names = names[1:] + names[:1]
     return found
 
 

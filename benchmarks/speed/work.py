@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -101,7 +101,7 @@ class Task:
 
 
 class Contender(Protocol):
-    """A network in training, written as an expert of one library would."""
+    """A network in training, written as an expert of one library would; its file also has multiply(a, b)."""
 
     def __init__(self, task: Task) -> None: ...
 
@@ -110,6 +110,3 @@ class Contender(Protocol):
 
     def moments(self) -> Params:
         """Adam's running mean of the clipped gradient: after the first step a tenth of it."""
-
-
-Multiply = Callable[[np.ndarray, np.ndarray], list[Callable[[], object]]]

@@ -2,13 +2,15 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 LOCKED := .venv/.locked
+PEERS := .venv-peers/bin
+LOCKS := jax torch
 EXTRAS := --extra cpu --extra book --extra test --extra dev
 
-.PHONY: setup train test check chapters notebook book bench torture lock clean
+.PHONY: setup train test check chapters notebook book bench published torture lock lock-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
 setup: $(LOCKED)  ## .venv with everything, at the locked versions
 
@@ -41,7 +43,14 @@ notebook: setup  ## JupyterLab, in which a double click opens a chapter as a not
 book: setup  ## the site, in build/book
 	$(BIN)/python -m book.build
 
-bench: setup  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
+bench: setup .venv-peers/.locked  ## how fast it is beside PyTorch, JAX, … (an hour; ARGS=--quick for a look)
+	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+.venv-peers/.locked: $(wildcard benchmarks/locks/*.lock)
+	@test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
+	@! $(PEERS)/python benchmarks/speed/install.py || touch $@
+
+published: setup  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
 	$(BIN)/python benchmarks/published.py
 
 torture: setup  ## accidents of every kind, by the thousand (about an hour; into benchmarks/torture.md)
@@ -51,5 +60,10 @@ lock: setup  ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
+lock-peers: setup  ## the locks of the peers (UV_FIND_LINKS=… LOCKS=torch-cpu: from where PyTorch has its CPU builds)
+	cd benchmarks/locks && for lock in $(LOCKS); do \
+		$(CURDIR)/$(BIN)/uv pip compile $$lock.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --no-annotate --custom-compile-command "make lock-peers" --quiet --output-file $$lock.lock || exit; done
+
 clean:  ## remove what make has made
-	rm -rf .venv build dist *.egg-info .*_cache .coverage .hypothesis
+	rm -rf .venv .venv-peers build dist *.egg-info .*_cache .coverage .hypothesis

@@ -1,0 +1,114 @@
+"""MXNet Gluon: the fused recurrent layers, hybridized, with Gluon's own loss, clipping and Trainer.
+
+A fused layer multiplies its inputs by a matrix. Where characters are many, it is given rows that an Embedding
+has looked up, and that matrix is the identity, which costs less than one-hot inputs; where they are few,
+one-hot inputs. Its GRU lets the reset gate act after the product: Gluon knows no other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon, nd
+
+from .work import BETA1, BETA2, EPS, GATES, Params, Task
+
+LAYERS = {"rnn": gluon.rnn.RNN, "gru": gluon.rnn.GRU, "lstm": gluon.rnn.LSTM}
+THEIR_GATES = {"rnn": "h", "gru": "rzh", "lstm": "ifco"}  # our letters, in Gluon's order
+
+
+class Model(gluon.HybridBlock):
+    """Indices (num_steps, batch_size) to logits."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task, width = task, task.num_gates * task.hidden_dim
+        self.one_hot = task.vocab_size <= width
+        tanh = {"activation": "tanh"} if task.cell == "rnn" else {}
+        entering = task.vocab_size if self.one_hot else width
+        self.rnn = LAYERS[task.cell](task.hidden_dim, input_size=entering, **tanh)
+        self.dense = gluon.nn.Dense(task.vocab_size, in_units=task.hidden_dim, flatten=False)
+        self.rnn.l0_h2h_bias.grad_req = "null"  # zero: the other bias stands in the same place
+        if not self.one_hot:
+            self.embedding = gluon.nn.Embedding(task.vocab_size, width)
+            self.rnn.l0_i2h_weight.grad_req = "null"
+
+    def hybrid_forward(self, F: Any, data: Any, *state: Any) -> Any:
+        """Logits (num_steps, batch_size, vocab_size)."""
+        X = F.one_hot(data, self.task.vocab_size) if self.one_hot else self.embedding(data)
+        return self.dense(self.rnn(X, list(state))[0])
+
+
+class Fused:
+    """Gluon's layers and Trainer."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.t, self.model = task, 0, Model(task)
+        self.model.initialize(mx.init.Zero())
+        self._set(task.params())
+        self.model.hybridize(static_alloc=True, static_shape=True)
+        self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
+        self.loss.hybridize(static_alloc=True, static_shape=True)
+        settings = {"learning_rate": task.lr, "beta1": BETA1, "beta2": BETA2}
+        self.trainer = gluon.Trainer(self.model.collect_params(), "adam", settings, kvstore=None)
+        self.trained = [p for p in self.model.collect_params().values() if p.grad_req != "null"]
+        self.state = self.model.rnn.begin_state(task.batch_size)
+
+    def step(self, data: np.ndarray, label: np.ndarray) -> float:
+        """A step of training."""
+        data, label = (nd.array(array.T, dtype="int32") for array in (data, label))
+        with autograd.record():
+            loss = self.loss(self.model(data, *self.state), label).mean()
+        loss.backward()
+        gradients = [parameter.grad() for parameter in self.trained]
+        gluon.utils.clip_global_norm(gradients, self.task.theta, check_isfinite=False)
+        self.t += 1
+        self.trainer.optimizer.epsilon = EPS * math.sqrt(1 - BETA2**self.t)  # its root is not corrected
+        self.trainer.step(1)
+        return float(loss.asscalar())
+
+    def _places(self) -> list[Any]:
+        """Gluon's parameters, in the order of ours."""
+        rnn, dense = self.model.rnn, self.model.dense
+        entering = rnn.l0_i2h_weight if self.model.one_hot else self.model.embedding.weight
+        return [entering, rnn.l0_h2h_weight, rnn.l0_i2h_bias, dense.weight, dense.bias]
+
+    def _order(self, theirs: str, ours: str, array: np.ndarray) -> np.ndarray:
+        """The gates of the last axis, from one order into the other."""
+        gates = np.split(array, len(ours), axis=-1)
+        return np.concatenate([gates[ours.index(gate)] for gate in theirs], axis=-1)
+
+    def _set(self, params: Params) -> None:
+        orders = THEIR_GATES[self.task.cell], GATES[self.task.cell]
+        W_x, W_h, b = (self._order(*orders, array) for array in params[:3])
+        entering = W_x.T if self.model.one_hot else W_x
+        for place, array in zip(self._places(), [entering, W_h.T, b, params.W_y.T, params.b_y]):
+            place.set_data(nd.array(array))
+        if not self.model.one_hot:
+            self.model.rnn.l0_i2h_weight.set_data(nd.eye(W_x.shape[1]))
+
+    def moments(self) -> Params:
+        """Of Adam."""
+        states = self.trainer._updaters[0].states  # Gluon shows them nowhere else
+        numbers = {p.name: i for i, p in enumerate(self.trainer._params)}
+        W_x, W_h, b, W_y, b_y = (states[numbers[place.name]][0].asnumpy() for place in self._places())
+        orders = GATES[self.task.cell], THEIR_GATES[self.task.cell]
+        entering = W_x.T if self.model.one_hot else W_x
+        W_x, W_h, b = (self._order(*orders, array) for array in (entering, W_h.T, b))
+        return Params(W_x, W_h, b, W_y.T, b_y)
+
+
+def multiply(a: np.ndarray, b: np.ndarray) -> list[Callable[[], object]]:
+    """The ways to multiply two matrices, of which the fastest counts: dot, and what a Dense layer calls."""
+    A, A_T, B, B_T = (nd.array(one) for one in (a, a.T, b, b.T))
+    width = b.shape[1]
+    return [
+        lambda: nd.dot(A, B).wait_to_read(),
+        lambda: nd.dot(A_T, B, transpose_a=True).wait_to_read(),
+        lambda: nd.dot(A, B_T, transpose_b=True).wait_to_read(),
+        lambda: nd.FullyConnected(A, B_T, num_hidden=width, no_bias=True).wait_to_read(),
+    ]

@@ -1,0 +1,47 @@
+"""Install the peers into the environment of the Python that runs this; exit with 0 if all are there.
+
+    .venv-peers/bin/python benchmarks/speed/install.py
+
+Of PyTorch the CPU build is tried first: the build with CUDA computes the same on a CPU, but brings 3 GB.
+Which one pip finds depends on where it looks; the locks name no place.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+LOCKS = Path(__file__).parents[1] / "locks"
+PEERS = {"JAX": ("jax",), "PyTorch": ("torch-cpu", "torch")}  # the locks of each, in the order to try
+
+
+def install(lock: str) -> str:
+    """Nothing if pip could, else what it said."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=1"]
+    path = LOCKS / f"{lock}.lock"
+    done = subprocess.run([*pip, "--require-hashes", "--requirement", path], capture_output=True, text=True)
+    if not done.returncode:
+        return ""
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+    return errors[-1].removeprefix("ERROR: ") if errors else f"pip ended with {done.returncode}"
+
+
+def main() -> int:
+    """Install one after the other; say in a line what could not be."""
+    missing = 0
+    for name, locks in PEERS.items():
+        for lock in locks:
+            print(f"{name}: installing {lock}.lock", file=sys.stderr, flush=True)
+            fault = install(lock)
+            if not fault:
+                break
+            print(f"{name}: pip cannot install {lock}.lock: {fault}", file=sys.stderr, flush=True)
+        else:
+            missing += 1
+            print(f"{name} is not installed: its columns stay empty", file=sys.stderr, flush=True)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Ours: what `python -m d2lrnn.train` runs, and the tutorial's own loop, which it started from."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from mxnet import autograd, nd, profiler
+
+import d2lrnn
+
+from .gluon import multiply  # the same library
+from .work import GATES, Params, Task
+
+__all__ = ["Ours", "Tutorial", "multiply"]
+
+
+def to_arrays(params: Any, cell: str, of: Callable[[int], nd.NDArray]) -> Params:
+    """Arrays that belong to our params, gates side by side; of(i) is that of the i-th parameter."""
+    arrays = {name: of(i).asnumpy() for i, name in enumerate(params._fields)}
+    joined = [
+        np.concatenate([arrays[f"{kind}{gate}"] for gate in GATES[cell]], -1) for kind in ("W_x", "W_h", "b_")
+    ]
+    return Params(joined[0], joined[1], joined[2], arrays["W_hy"], arrays["b_y"])
+
+
+class Ours:
+    """train_batches with the network of get_network."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.network = d2lrnn.get_network(task.cell)
+        self.params = self.network.get_params(task.vocab_size, task.hidden_dim)
+        given = task.params()
+        for kind, array in zip(("W_x", "W_h", "b_"), given):
+            for gate, part in zip(GATES[task.cell], np.split(array, task.num_gates, axis=-1)):
+                getattr(self.params, f"{kind}{gate}")[:] = part
+        self.params.W_hy[:], self.params.b_y[:] = given.W_y, given.b_y
+        self.optimizer = d2lrnn.Optimizer("adam", self.params, task.lr)
+        self.next_batch: Any = None
+        self.steps = self._steps()
+
+    def _steps(self) -> Iterator[tuple[float, int, Any]]:
+        return d2lrnn.train_batches(
+            self.network.rnn,
+            self.params,
+            self.network.init_state,
+            iter(lambda: self.next_batch, None),
+            self.optimizer,
+            self.task.theta,
+            is_random_iter=True,
+            get_inputs=d2lrnn.get_rows,
+        )
+
+    def step(self, data: np.ndarray, label: np.ndarray) -> float:
+        """A step of training."""
+        self.next_batch = tuple(nd.array(array, dtype="int32") for array in (data, label))
+        return next(self.steps)[0]
+
+    def moments(self) -> Params:
+        """Of Adam."""
+        return to_arrays(self.params, self.task.cell, lambda i: self.optimizer.states[i][0])
+
+    def decode(self, first: list[int], num_chars: int) -> list[list[int]]:
+        """As many characters after each first one, the likeliest each time."""
+        vocab = d2lrnn.Vocab("".join(chr(0x4E00 + i) for i in range(self.task.vocab_size)))
+        write = write_one if len(first) == 1 else write_batch
+        texts = write(vocab.decode(first), num_chars, self.network, self.params, self.task.hidden_dim, vocab)
+        return [vocab.encode(text[1:]) for text in texts]
+
+    def sampled(self, corpus: np.ndarray, steps: int, seed: int) -> tuple[float, float]:
+        """(seconds until the first batch is cut, seconds a step), with batches of data_iter_random."""
+        task, begin = self.task, time.perf_counter()
+        batches = d2lrnn.data_iter_random(corpus, task.batch_size, task.num_steps, rng=seed)
+        first = next(batches)
+        ready = time.perf_counter()
+        for batch in itertools.islice(itertools.chain([first], batches), steps):
+            self.next_batch = batch
+            next(self.steps)
+        return ready - begin, (time.perf_counter() - ready) / steps
+
+    def profile(self, steps: int) -> list[tuple[str, float, float]]:
+        """(operator, calls a step, ms a step), the longest first, as MXNet's profiler counts them."""
+        settings = {"profile_imperative": True, "profile_symbolic": True, "aggregate_stats": True}
+        profiler.set_config(**settings, filename=os.devnull)
+        for i, batch in zip(range(steps + 3), self.task.batches(self.task.corpus())):
+            if i == 3:  # warm
+                profiler.set_state("run")
+            self.step(*batch)
+        profiler.set_state("stop")
+        operators = json.loads(profiler.dumps(reset=True, format="json"))["Time"]["operator"]
+        found = [(name, one["Count"] / steps, one["Total"] / steps) for name, one in operators.items()]
+        return sorted(found, key=lambda one: -one[2])
+
+
+def write_one(prefixes: str, num_chars: int, network: Any, params: Any, hidden_dim: int, vocab: Any) -> Any:
+    """One text."""
+    arguments = network.rnn, params, network.init_state, hidden_dim, vocab
+    return [d2lrnn.predict_rnn(prefixes, num_chars, *arguments)]
+
+
+def write_batch(prefixes: str, num_chars: int, network: Any, params: Any, hidden_dim: int, vocab: Any) -> Any:
+    """Several texts side by side: the place where d2lrnn's batched decoding is called, once there is one."""
+    raise NotImplementedError("d2lrnn writes one text at a time")
+
+
+class Tutorial(Ours):
+    """The loop of lessons 3 to 7 as the tutorial has it: one-hot matrices, and an output product a step."""
+
+    LESSONS = {
+        "rnn": (d2lrnn.rnn, d2lrnn.init_rnn_state),
+        "gru": (d2lrnn.gru, d2lrnn.init_gru_state),
+        "lstm": (d2lrnn.lstm, d2lrnn.init_lstm_state),
+    }
+
+    def step(self, data: np.ndarray, label: np.ndarray) -> float:
+        """A step of training."""
+        data, label = (nd.array(array, dtype="int32") for array in (data, label))
+        rnn, init_state = self.LESSONS[self.task.cell]
+        state = init_state(len(data), self.task.hidden_dim)
+        with autograd.record():
+            outputs, state = rnn(d2lrnn.get_inputs(data, self.task.vocab_size), state, self.params)
+            loss = d2lrnn.cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1))
+        loss.backward()
+        nats = float(loss.asscalar())
+        d2lrnn.grad_clipping(self.params, self.task.theta)
+        self.optimizer.step(self.params)
+        return nats
+
+
+class ResetAfter(Tutorial):
+    """The tutorial's loop with Gluon's form of the GRU: what Gluon's must agree with."""
+
+    LESSONS = {"gru": (d2lrnn.gru_reset_after, d2lrnn.init_gru_state)}

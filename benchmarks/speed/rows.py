@@ -1,0 +1,202 @@
+"""The rows of the table: what is measured, against whom, and how good it should be."""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .arena import CORES, Process, Setting, compare, take_turns
+from .stage import Bench, Stage, fastest_products, say
+from .table import TITLES
+from .work import Task
+
+Row = dict[str, str]
+PEERS = ("pytorch", "compiled", "jax", "gluon")  # the best of them counts; NumPy stands beside
+LIBRARIES = ("ours", "pytorch", "jax", "numpy")  # those that multiply alone
+TRAINING: dict[str, tuple[Task, tuple[str, ...], str]] = {  # row: task, peers, bar
+    "rnn": (Task("rnn"), PEERS, "1.05, 80 %"),
+    "gru": (Task("gru"), PEERS, "1.05, 65 %"),
+    "lstm": (Task("lstm"), PEERS, "1.05, 65 %"),
+    "rnn-1024": (Task("rnn", hidden_dim=1024), PEERS, ""),
+    "lstm-1024": (Task("lstm", hidden_dim=1024), PEERS, ""),
+    "vocab-28": (Task("rnn", vocab_size=28), PEERS, "1.00"),
+    "vocab-6000": (Task("rnn", vocab_size=6000), PEERS, ""),
+    "tutorial": (Task("rnn"), ("tutorial",), "4"),
+}
+STREAMS = {"decode-1": 1, "decode-32": 32}
+DECODED = 200  # characters a stream
+SIZES = (1, 10, 100)  # times the lyrics of 65,000 characters
+TARGET = 6.0  # perplexity
+
+
+def train(name: str, bench: Bench) -> Row:
+    """Seconds a step of training."""
+    task, peers, bar = TRAINING[name]
+    with Stage(bench, name, task) as stage:
+        beside = () if name == "tutorial" else ("numpy",)
+        stage.enter(("ours", *peers, *beside), lambda process: process.ask("train", steps=3))
+        stage.check()
+        seconds = _rounds(stage, lambda process, steps: process.ask("train", steps=steps))
+        row = _row(stage, seconds, peers, "ms a batch", bar, unit=1e-3)
+        if name != "tutorial" and "ours" in seconds:
+            row |= _limit(stage, seconds, row["best"])
+    return row
+
+
+def decode(name: str, bench: Bench) -> Row:
+    """Seconds until every stream has been continued, the likeliest character each time."""
+    request = {"streams": STREAMS[name], "num_chars": DECODED}
+    with Stage(bench, name, Task()) as stage:
+        stage.enter(("ours", "pytorch"), lambda process: process.ask("decode", **request)[0])
+        written = {who: process.ask("decode", **request)[1] for who, process in stage.processes.items()}
+        if len(written) == 2 and written["ours"] != written["pytorch"]:
+            stage.faults.append("pytorch writes another text")
+        seconds = _rounds(stage, lambda process, _: process.ask("decode", **request)[0])
+        what = f"ms for {STREAMS[name]} × {DECODED} characters"
+        return _row(stage, seconds, ("pytorch",), what, "1.00", unit=1e-3)
+
+
+def perplexity(name: str, bench: Bench) -> Row:
+    """Seconds of training until an epoch's perplexity on the lyrics of 2017-12 is TARGET; epochs in turn."""
+    from benchmarks.published import corpus_path
+    from d2lrnn import Vocab, load_corpus
+
+    path = corpus_path("2017-12")
+    if not path.exists():
+        return {"row": name, "unit": f"not measured: {path.name} is not there (see published.py)"}
+    target = TARGET if bench.size.tuned else 400.0
+    text = load_corpus(path)
+    vocab = Vocab(text)
+    with tempfile.TemporaryDirectory() as folder, Stage(bench, name, Task(vocab_size=len(vocab))) as stage:
+        corpus = Path(folder) / "lyrics.npy"
+        np.save(corpus, np.array(vocab.encode(text), np.int32))
+        stage.enter(("ours", *PEERS, "numpy"), lambda process: process.ask("train", steps=3))
+        for process in stage.processes.values():  # compiled, and untrained again
+            stage.open(process, corpus=str(corpus))
+        seconds, epochs = _until(target, stage)
+        return _row(stage, seconds, PEERS, f"s to perplexity {target:g}, {epochs} epochs", "")
+
+
+def _until(target: float, stage: Stage) -> tuple[dict[str, list[float]], int]:
+    """Seconds in sum of each contender, trained epoch by epoch in turn, and epochs of the slowest learner."""
+    seconds = dict.fromkeys(stage.processes, 0.0)
+    running, epoch = list(seconds), 0
+    while running:
+        for name in list(running):
+            more, reached = stage.processes[name].ask("epoch", number=epoch)
+            seconds[name] += more
+            if reached <= target:
+                running.remove(name)
+                say(f"{stage.row}: {TITLES[name]}, {seconds[name]:.1f} s, {epoch + 1} epochs, {reached:.2f}")
+        epoch += 1
+    return {name: [total] for name, total in seconds.items()}, epoch
+
+
+def sizes(name: str, bench: Bench) -> Row:
+    """Characters a second of a whole epoch, cut from corpora of several sizes."""
+    task, rates = Task(), {}
+    steps = 20 if bench.size.tuned else 3
+    with Stage(bench, name, task) as stage:
+        for times in SIZES:
+            num_chars = 65_000 * times
+            stage.processes[f"×{times}"] = stage.start("ours", Setting(CORES), num_chars=num_chars)
+        seeds = iter(range(10**6))
+        turns = {
+            who: lambda process=process: process.ask("sampled", steps=steps, seed=next(seeds))
+            for who, process in stage.processes.items()
+        }
+        take_turns(turns, 1)  # warm
+        for times, found in zip(SIZES, take_turns(turns, bench.size.rounds).values()):
+            ready, step = (statistics.median(one) for one in zip(*found))
+            batches = 65_000 * times // (task.batch_size * task.num_steps)
+            rates[times] = batches * task.batch_size * task.num_steps / (ready + batches * step)
+    slowest = min(rates.values()) / max(rates.values())
+    shown = ", ".join(f"{rate:,.0f}" for rate in rates.values())
+    unit = f"characters/s, corpus {', '.join(f'×{times}' for times in SIZES)}"
+    return {"row": name, "unit": unit, "ours": shown, "ratio": f"{slowest:.3f} × the fastest", "bar": "0.95"}
+
+
+def load(name: str, bench: Bench) -> Row:
+    """Seconds until 200 MB are loaded, counted and encoded: benchmarks/corpus.py measures it."""
+    if importlib.util.find_spec("benchmarks.corpus") is None:
+        return {"row": name, "unit": "not measured: there is no benchmarks/corpus.py yet"}
+    corpus = importlib.import_module("benchmarks.corpus")
+    seconds = corpus.load_seconds(quick=not bench.size.tuned)  # {"ours": [...], a peer's way: [...]}
+    ratio = compare(seconds, [who for who in seconds if who != "ours"])
+    ours = f"{statistics.median(seconds['ours']):.3g}"
+    return {"row": name, "unit": "s to load 200 MB", "ours": ours, "ratio": str(ratio), "bar": "1.00"}
+
+
+MEASURES: dict[str, Callable[[str, Bench], Row]] = {
+    **dict.fromkeys(TRAINING, train),
+    **dict.fromkeys(STREAMS, decode),
+    "load": load,
+    "sizes": sizes,
+    "perplexity-6": perplexity,
+}
+
+
+def profile(name: str, bench: Bench) -> str:
+    """Where ours spends its time in a row of training: the longest operators, in lines."""
+    with Stage(bench, name, TRAINING[name][0]) as stage:
+        process = stage.start("ours", Setting(CORES))
+        seconds = process.ask("train", steps=10)
+        lines = [
+            f"{name}: {1e3 * seconds:.1f} ms a step without the profiler",
+            "   ms a step  calls  operator",
+        ]
+        for operator, calls, ms in process.ask("profile", steps=10)[:16]:
+            lines.append(f"{ms:12.2f} {calls:6.0f}  {operator}")
+        return "\n".join(lines)
+
+
+def _rounds(stage: Stage, turn: Callable[[Process, int], float]) -> dict[str, list[float]]:
+    """Every contender's seconds, round by round; each turn as many steps as fill it."""
+    turns = {}
+    for name, process in stage.processes.items():
+        steps = max(1, round(stage.bench.size.turn / turn(process, 1)))
+        turns[name] = lambda process=process, steps=steps: turn(process, steps)
+    return take_turns(turns, stage.bench.size.rounds)
+
+
+def _row(
+    stage: Stage,
+    seconds: Mapping[str, Sequence[float]],
+    peers: Sequence[str],
+    what: str,
+    bar: str,
+    unit: float = 1.0,
+) -> Row:
+    """The cells: medians in units of so many seconds, with the threads; the ratio to the best of peers."""
+    row = {"row": stage.row, "unit": what, "bar": bar, "best": "", "faults": "; ".join(stage.faults)}
+    for name, rounds in seconds.items():
+        setting = stage.processes[name].setting
+        threads = f"{setting.threads}{'p' if setting.wait else ''}"
+        row[name] = f"{statistics.median(rounds) / unit:.3g} [{threads}]"
+    present = [name for name in peers if name in seconds]
+    if "ours" in seconds and present:
+        ratio = compare(seconds, present)
+        row["best"], row["ratio"] = ratio.peer, str(ratio._replace(peer=TITLES[ratio.peer]))
+    return row
+
+
+def _limit(stage: Stage, seconds: dict[str, list[float]], best: str) -> Row:
+    """The products alone, and how much of their speed is reached."""
+    turns = {
+        name: lambda process=process: process.ask("products")
+        for name, process in stage.processes.items()
+        if name in LIBRARIES
+    }
+    take_turns(turns, 1)  # warm
+    limit = fastest_products(take_turns(turns, stage.bench.size.rounds))
+    rate = sum(product.flops for product in stage.task.products()) / limit / 1e9
+    row = {"limit": f"{1e3 * limit:.3g} ({rate:.0f} GFLOP/s)"}
+    row["share"] = f"{limit / statistics.median(seconds['ours']):.0%}"
+    if best:
+        row["peer_share"] = f"{limit / statistics.median(seconds[best]):.0%}"
+    return row

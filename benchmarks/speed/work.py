@@ -1,0 +1,112 @@
+"""The work that all contenders do: one model, one corpus, one order of batches. Needs numpy alone."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+GATES = {"rnn": "h", "gru": "zrh", "lstm": "ifoc"}
+BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # of Adam
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))  # the arena sets it for every process that it starts
+
+
+class Params(NamedTuple):
+    """A network of one layer; the matrices of its gates lie side by side, in the order of GATES."""
+
+    W_x: np.ndarray  # (vocab_size, gates * hidden_dim)
+    W_h: np.ndarray  # (hidden_dim, gates * hidden_dim)
+    b: np.ndarray  # (gates * hidden_dim,)
+    W_y: np.ndarray  # (hidden_dim, vocab_size)
+    b_y: np.ndarray  # (vocab_size,)
+
+
+class Product(NamedTuple):
+    """(rows, inner) times (inner, columns), so many times in a step of training."""
+
+    rows: int
+    inner: int
+    columns: int
+    times: int = 1
+
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions of all times together."""
+        return 2.0 * self.rows * self.inner * self.columns * self.times
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained: the network, the size of a batch, Adam's lr, the clipping threshold theta."""
+
+    cell: str = "rnn"
+    vocab_size: int = 2613
+    hidden_dim: int = 256
+    batch_size: int = 32
+    num_steps: int = 35
+    lr: float = 0.005
+    theta: float = 1.0
+
+    @property
+    def num_gates(self) -> int:
+        """Gates of the cell, the candidate counted in."""
+        return len(GATES[self.cell])
+
+    @property
+    def scale(self) -> float:
+        """Deviation of the first weights: 0.05 as in train at 256 hidden units, and no wilder at others."""
+        return 0.8 / math.sqrt(self.hidden_dim)
+
+    def params(self) -> Params:
+        """The first weights, the same in every process."""
+        rng = np.random.default_rng(0)
+        V, H, width = self.vocab_size, self.hidden_dim, self.num_gates * self.hidden_dim
+        shapes = (V, width), (H, width), (width,), (H, V), (V,)
+        normal = [(self.scale * rng.standard_normal(shape)).astype(np.float32) for shape in shapes]
+        return Params(*normal)
+
+    def corpus(self, num_chars: int = 65_000) -> np.ndarray:
+        """Indices about as frequent as characters: the k-th 1 / k times as frequent as the first (Zipf)."""
+        weights = 1 / np.arange(1, self.vocab_size + 1)
+        cumulated = np.cumsum(weights) / weights.sum()
+        drawn = np.searchsorted(cumulated, np.random.default_rng(1).random(num_chars))
+        return np.minimum(drawn, self.vocab_size - 1).astype(np.int32)
+
+    def batches(self, corpus: np.ndarray, epoch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(data, label) (batch_size, num_steps) int32: an epoch of windows cut and shuffled at random."""
+        rng = np.random.default_rng([0, epoch])
+        offset = int(rng.integers(self.num_steps))
+        starts = np.arange(offset, len(corpus) - self.num_steps, self.num_steps)
+        rng.shuffle(starts)
+        for i in range(0, len(starts) - self.batch_size + 1, self.batch_size):
+            windows = corpus[starts[i : i + self.batch_size, None] + np.arange(self.num_steps + 1)]
+            yield windows[:, :-1], windows[:, 1:]
+
+    def products(self) -> list[Product]:
+        """The matrix products that no implementation can do without, forward and both ways back.
+
+        Rows of W_x are looked up. Forward and back, the recurrence goes step by step; its weight gradient is
+        one product over all steps. (The GRU's candidate needs R * H first: its recurrence is two products.)
+        """
+        B, T, V, H = self.batch_size, self.num_steps, self.vocab_size, self.hidden_dim
+        found = [Product(B * T, H, V), Product(B * T, V, H), Product(H, B * T, V)]
+        for gates in (2, 1) if self.cell == "gru" else (self.num_gates,):
+            width = gates * H
+            found += [Product(B, H, width, T), Product(B, width, H, T - 1), Product(H, B * T, width)]
+        return found
+
+
+class Contender(Protocol):
+    """A network in training, written as an expert of one library would; its file also has multiply(a, b)."""
+
+    def __init__(self, task: Task) -> None: ...
+
+    def step(self, data: np.ndarray, label: np.ndarray) -> float:
+        """One step of Adam on a batch that starts from a state of zeros; its loss, nats per character."""
+
+    def moments(self) -> Params:
+        """Adam's running mean of the clipped gradient: after the first step a tenth of it."""

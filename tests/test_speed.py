@@ -1,0 +1,117 @@
+"""The benchmark takes turns, counts right, and lets nobody take part who does other work."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.speed import gluon, numpy_bptt, ours, stage, table, work
+from benchmarks.speed.arena import ContenderError, Process, Setting, compare, take_turns
+
+TINY = {"vocab_size": 11, "hidden_dim": 6, "batch_size": 3, "num_steps": 4}
+
+
+class Fake:
+    """A contender whose turns take so many seconds, one after the other."""
+
+    def __init__(self, name: str, seconds: list[float], diary: list[str]) -> None:
+        self.name, self.seconds, self.diary = name, iter(seconds), diary
+
+    def __call__(self) -> float:
+        self.diary.append(self.name)
+        return next(self.seconds)
+
+
+def test_contenders_alternate_and_each_is_first_as_often() -> None:
+    diary: list[str] = []
+
+    found = take_turns({"a": Fake("a", [1, 2, 3, 4], diary), "b": Fake("b", [5, 6, 7, 8], diary)}, 4)
+
+    assert "".join(diary) == "abbaabba"
+    assert found == {"a": [1, 2, 3, 4], "b": [5, 6, 7, 8]}
+
+
+def test_ratio_is_of_medians_and_to_the_best_peer() -> None:
+    seconds = {"ours": [1, 2, 9.0], "slow": [8, 8, 8.0], "fast": [1, 9, 3.0], "left out": [0.1, 0.1, 0.1]}
+
+    ratio = compare(seconds, ["slow", "fast"])
+
+    assert (ratio.peer, ratio.median) == ("fast", 3 / 2)  # medians, not means (13 / 12) nor a lucky round
+    assert (ratio.low, ratio.high) == pytest.approx(((1 / 3 + 1) / 2, (1 + 9 / 2) / 2))  # of 1, 9 / 2, 1 / 3
+
+
+def test_limit_takes_each_product_from_the_library_that_is_fastest_at_it() -> None:
+    products = {"one": [[1.0, 20.0], [3.0, 20.0], [2.0, 90.0]], "other": [[5.0, 4.0]] * 3}
+
+    assert stage.fastest_products(products) == 2 + 4
+
+
+def test_products_of_a_step_are_those_of_the_seed() -> None:
+    flops = [product.flops for product in work.Task().products()]
+
+    assert sum(flops[:3]) == 3 * 2 * 1120 * 256 * 2613
+    assert sum(flops[3:]) == pytest.approx(3 * 2 * 1120 * 256 * 256, rel=0.02)  # the first state is zero
+
+
+def test_other_work_is_named() -> None:
+    wanted = {"losses": [2.0, 1.0], "gradients": [0.5]}
+
+    assert stage.differ({"losses": [2.001, 1.0], "gradients": [0.5]}, wanted) == ""
+    assert "0.6 instead of 0.5" in stage.differ({"losses": [2.0, 1.0], "gradients": [0.6]}, wanted)
+    assert "losses" in stage.differ({"losses": [2.0], "gradients": [0.5]}, wanted)
+
+
+@pytest.mark.parametrize("theta", [1e9, 0.01])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_numpy_gluon_and_the_tutorial_have_our_losses_and_gradients(cell: str, theta: float) -> None:
+    others = [numpy_bptt.Bptt, ours.Tutorial] + [gluon.Fused] * (cell != "gru")
+    _agree(work.Task(cell, **TINY, theta=theta), ours.Ours, others)
+
+
+def test_gru_of_gluon_has_its_own_form_and_agrees_with_that() -> None:
+    task = work.Task("gru", **TINY)
+
+    _agree(task, ours.ResetAfter, [gluon.Fused])
+    assert _first_steps(gluon.Fused, task)[0] != pytest.approx(_first_steps(ours.Ours, task)[0], rel=1e-4)
+
+
+def _agree(task: work.Task, one: type, others: list[type]) -> None:
+    losses, moments = _first_steps(one, task)
+    for other in others:
+        found = _first_steps(other, task)
+        assert found[0] == pytest.approx(losses, rel=1e-4)
+        for mine, theirs in zip(moments, found[1]):
+            assert np.linalg.norm(mine - theirs) <= 1e-4 * np.linalg.norm(mine)
+
+
+def _first_steps(contender_class: type, task: work.Task) -> tuple[list[float], work.Params]:
+    """Four losses, and Adam's moments after two steps: they hold both gradients, as they were clipped."""
+    contender, losses = contender_class(task), []
+    for i, batch in zip(range(4), task.batches(task.corpus(300))):
+        losses.append(contender.step(*batch))
+        if i == 1:
+            moments = work.Params(*(np.array(moment) for moment in contender.moments()))
+    return losses, moments
+
+
+def test_a_process_answers_and_one_that_ends_is_named() -> None:
+    process = Process("numpy", Path(sys.executable), Setting(1))
+    try:
+        process.ask("open", task=TINY)
+        assert process.ask("train", steps=2) > 0
+        assert len(process.ask("products")) == 6
+        with pytest.raises(ContenderError, match=r"numpy ended with 1: .*no attribute 'fly'"):
+            process.ask("fly")
+    finally:
+        process.close()
+
+
+def test_rows_that_are_not_measured_again_stay(tmp_path: Path) -> None:
+    path = tmp_path / "speed.md"
+    table.keep([{"row": "a", "ours": "1"}, {"row": "b", "ours": "2"}], ["b", "a"], "", path)
+
+    table.keep([{"row": "a", "ours": "3"}], ["b", "a"], "here", path)
+
+    lines = [table.cells(line) for line in path.read_text().splitlines() if line.startswith("| ")]
+    assert [(line[0], line[2]) for line in lines[2:]] == [("b", "2"), ("a", "3")]

@@ -35,11 +35,17 @@ CHAPTERS = {
 _LESSON_OF = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}
 __all__ = ["CHAPTERS", *_LESSON_OF]
 
-# OpenMP reads these once, when mxnet is loaded. Threads that spin while they wait slow a busy machine down
-# tenfold, and matrices as small as ours gain nothing from more than eight. What the user has set wins.
+# MXNet reads these once, when it is loaded; what the user has set wins. Operations as small as ours gain
+# nothing from threads inside of them, but much from running side by side: so as many workers as cores, each
+# of one thread. Two workers with threads of their own would wait for each other for ever (OpenBLAS). Workers
+# wait for each other's scratch memory too, unless there is plenty.
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-os.environ.setdefault("OMP_NUM_THREADS", str(min(_cores, 8)))
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if os.environ.setdefault("OMP_NUM_THREADS", "1") == "1":
+    os.environ.setdefault("MXNET_CPU_WORKER_NTHREADS", str(min(_cores, 8)))
+else:
+    os.environ["MXNET_CPU_WORKER_NTHREADS"] = "1"
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin slow a busy machine down tenfold
+os.environ.setdefault("MXNET_CPU_TEMP_COPY", "128")
 
 
 def __getattr__(name: str) -> Any:

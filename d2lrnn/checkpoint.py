@@ -1,8 +1,8 @@
 """Lesson 16. A run outlives its process: what it knows, on the disk, whole or not there.
 
-A checkpoint is a directory of three files. arrays.npz holds the arrays and facts.json all that JSON can say;
-manifest.json has size and sha256 of these two, and name, shape and dtype of every array. Nothing is parsed
-before its sum is right, nothing is unpickled, and nd.load, which takes a flipped bit for a number, not used.
+A checkpoint is a directory: arrays.npz, facts.json (all that JSON can say), and manifest.json with size and
+sha256 of both, and what each array is. Nothing is parsed before its sum is right, nothing is unpickled, and
+nd.load, which takes a flipped bit for a number, is not used.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ ARRAYS, FACTS, MANIFEST, LATEST = "arrays.npz", "facts.json", "manifest.json", "
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Write a file so that its name leads to the whole old or the whole new content, whatever happens."""
+    if path.exists() and not path.is_file():  # root could put a file in the place of /dev/null
+        raise FileExistsError(f"{path} is no regular file: it is not replaced")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(data)
@@ -43,8 +45,7 @@ def save_checkpoint(path: Path, arrays: Mapping[str, nd.NDArray], facts: Mapping
         FileExistsError: path is taken: a checkpoint is never written over another.
         ValueError: there are too many facts.
     """
-    text = json.dumps(facts, ensure_ascii=False).encode()
-    if len(text) > MAX_SMALL:
+    if len(text := json.dumps(facts, ensure_ascii=False).encode()) > MAX_SMALL:
         raise ValueError(f"the facts have {len(text)} bytes: give at most {MAX_SMALL}")
     if path.exists():
         raise FileExistsError(f"{path} is there already: give the checkpoint a new name")
@@ -59,8 +60,8 @@ def save_checkpoint(path: Path, arrays: Mapping[str, nd.NDArray], facts: Mapping
                     np.lib.format.write_array(member, array.asnumpy(), allow_pickle=False)
         (temporary / FACTS).write_bytes(text)
         files = {name: _sum(temporary / name) for name in (ARRAYS, FACTS)}
-        manifest = {"format": FORMAT, "files": files, "arrays": described}
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        manifest = json.dumps({"format": FORMAT, "files": files, "arrays": described}, indent=1)
+        (temporary / MANIFEST).write_text(manifest, encoding="utf-8")
         for name in (ARRAYS, FACTS, MANIFEST, "."):
             _sync(temporary / name)
         os.replace(temporary, path)
@@ -150,8 +151,7 @@ def _read_arrays(path: Path, promised: Mapping[str, Any], ctx: Any) -> dict[str,
                 header = np.lib.format.read_array_header_1_0(member)
                 if header != (shape, False, dtype) or dtype.hasobject or min(shape) < 1:
                     raise ValueError(f"{name} is not the array that {MANIFEST} describes")
-                array = np.frombuffer(member.read(), dtype).reshape(shape)
-            arrays[name] = nd.array(array, ctx=ctx, dtype=dtype)
+                arrays[name] = nd.array(np.frombuffer(member.read(), dtype).reshape(shape), ctx, dtype)
     return arrays
 
 

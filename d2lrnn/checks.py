@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import numbers
 import os
 import sys
@@ -33,7 +34,9 @@ def check_memory(what: str, num_bytes: int, remedy: str) -> None:
         ValueError: naming what needs them, and the remedy.
     """
     if num_bytes > memory():
-        sizes = f"{num_bytes / 2**30:,.1f} GiB of memory, more than the {memory() / 2**30:,.1f} here"
+        sizes = (
+            f"{min(num_bytes, 2**80) / 2**30:,.1f} GiB of memory, more than the {memory() / 2**30:,.1f} here"
+        )
         raise ValueError(f"{what} {sizes}: {remedy}")
 
 
@@ -163,3 +166,13 @@ def check_backward_reached(params: Iterable[nd.NDArray]) -> None:
                 f"{names[i] if names else i} takes no part in the loss: its gradient is an old one"
             )
         param._fresh_grad = False
+
+
+def check_loss(nats: float) -> None:
+    """The loss in nats per character is finite, and so is its perplexity.
+
+    Raises:
+        FloatingPointError: it is not.
+    """
+    if not nats <= math.log(MAX_FLOAT):  # of NaN every comparison is false
+        raise FloatingPointError(f"the loss is {nats:g} nats per character: try a smaller learning rate")

@@ -1,27 +1,30 @@
-"""Lesson 15. The same networks without wasted work: rows looked up, steps joined where none must wait.
+"""Lesson 15. The same networks and the same gradients, as fast as the machine allows.
 
-A one-hot matrix times W_x picks rows of W_x, so we pick them. What enters the hidden layer from below, and
-the output layer, do not depend on the previous state: one product serves all time steps. Only the recurrence
-itself goes step by step.
+Rows are looked up instead of multiplied, and steps joined where none must wait. Only the recurrence goes step
+by step, in a graph that MXNet runs without coming back to Python. Its gradients are taken by hand, as in
+lesson 10: so each weight gets one product for all steps. A batch is read in a few parts: while one part's
+outputs are computed, another core goes on with the next part's states.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import mxnet as mx
 import numpy as np
-from mxnet import nd
+from mxnet import autograd, nd
 
+from .cells import GRU, LSTM, RNN, Steps
 from .checks import check_indices, check_size
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
+from .layers import Arrays, Layer, State, writer
+from .learning import learn
 from .lstm import LSTMParams, get_lstm_params, init_lstm_state
 from .rnn import RNNParams, get_params, init_rnn_state
-
-State = tuple[nd.NDArray, ...]
 
 
 def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
@@ -33,47 +36,24 @@ def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
     return check_indices(data, vocab_size, ndim=2).T
 
 
-def rnn_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State:
-    """One step of the RNN. A: what came from below, W_h: the recurrent weights; one matrix a gate each."""
-    (H,) = state
-    return (nd.tanh(A[0] + nd.dot(H, W_h[0])),)
-
-
-def gru_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State:
-    """One step of the GRU, gates z, r and h."""
-    (H,) = state
-    Z = nd.sigmoid(A[0] + nd.dot(H, W_h[0]))
-    R = nd.sigmoid(A[1] + nd.dot(H, W_h[1]))
-    H_tilde = nd.tanh(A[2] + nd.dot(R * H, W_h[2]))
-    return (Z * H + (1 - Z) * H_tilde,)
-
-
-def lstm_step(A: list[nd.NDArray], state: State, W_h: list[nd.NDArray]) -> State:
-    """One step of the LSTM, gates i, f, o and c."""
-    H, C = state
-    I, F, O = (nd.sigmoid(a + nd.dot(H, W)) for a, W in zip(A[:3], W_h[:3]))
-    C = F * C + I * nd.tanh(A[3] + nd.dot(H, W_h[3]))
-    return O * nd.tanh(C), C
-
-
 class Cell(NamedTuple):
-    """A kind of network: the names of its parameters, how they and the state are made, and one step."""
+    """A kind of network: the names of its parameters, how they and the state are made, and its steps."""
 
     names: tuple[str, ...]
     get_params: Callable
     init_state: Callable
-    step: Callable
+    steps: Steps
 
     @property
     def num_gates(self) -> int:
         """How many gates there are, the candidate counted in: W_x, W_h and b belong to each."""
-        return len(self.names[:-2]) // 3
+        return len(self.steps.fed)
 
 
 CELLS = {
-    "rnn": Cell(RNNParams._fields, get_params, init_rnn_state, rnn_step),
-    "gru": Cell(GRUParams._fields, get_gru_params, init_gru_state, gru_step),
-    "lstm": Cell(LSTMParams._fields, get_lstm_params, init_lstm_state, lstm_step),
+    "rnn": Cell(RNNParams._fields, get_params, init_rnn_state, RNN),
+    "gru": Cell(GRUParams._fields, get_gru_params, init_gru_state, GRU),
+    "lstm": Cell(LSTMParams._fields, get_lstm_params, init_lstm_state, LSTM),
 }
 
 
@@ -114,7 +94,7 @@ class Network(NamedTuple):
         )
 
     def rnn(
-        self, inputs: nd.NDArray | Sequence[nd.NDArray], state: State, params: Sequence[nd.NDArray]
+        self, inputs: nd.NDArray | Sequence[nd.NDArray], state: State, params: Arrays
     ) -> tuple[list[nd.NDArray], State]:
         """Lesson 4's rnn, 11's gru or 12's lstm, with two freedoms.
 
@@ -123,17 +103,41 @@ class Network(NamedTuple):
         """
         if isinstance(inputs, nd.NDArray) and inputs.dtype != np.int32:
             raise TypeError(f"inputs hold {np.dtype(inputs.dtype)} values: take indices from get_rows")
-        num_steps, size, width = len(inputs), 3 * self.cell.num_gates, len(state) // self.num_layers
-        below = inputs if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
+        below = inputs.reshape(-1) if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
         new_state: State = ()
-        for k in range(self.num_layers):
-            layer, layer_state = params[k * size : (k + 1) * size], state[k * width : (k + 1) * width]
-            below, layer_state = _layer(self.cell.step, below, num_steps, layer_state, layer)
+        for layer, layer_state in zip(self._layers(params), self._each_layers(state)):
+            below, layer_state = layer.read(below, layer_state)
             below = dropout(below, self.dropout)
             new_state += layer_state
         W_hy, b_y = params[-2:]
-        logits = nd.FullyConnected(below, W_hy.T, b_y, num_hidden=b_y.size)  # dot, but faster
-        return [logits], new_state
+        return [nd.FullyConnected(below, W_hy.T, b_y, num_hidden=b_y.size)], new_state
+
+    def learn(
+        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays
+    ) -> tuple[nd.NDArray, State]:
+        """The loss, in nats per character, and the new state; every param.grad becomes its gradient.
+
+        data, label: (batch_size, num_steps) int32, not checked here. Nothing is waited for.
+        """
+        drop = functools.partial(dropout, p=self.dropout) if self.dropout else None
+        with autograd.train_mode():
+            return learn(self._layers(params), self._each_layers(state), params[-2:], (data, label), drop)
+
+    def writer(self, params: Arrays) -> Callable:
+        """What generate_batch takes as rnn, with reads_indices=True: these params, in one call a character.
+
+        It keeps copies of params: make a new one when they have changed.
+        """
+        return writer(self._layers(params), *params[-2:])
+
+    def _layers(self, params: Arrays) -> list[Layer]:
+        size = 3 * self.cell.num_gates
+        each = [params[k : k + size] for k in range(0, self.num_layers * size, size)]
+        return [Layer(self.cell.steps, layer[0::3], layer[1::3], layer[2::3]) for layer in each]
+
+    def _each_layers(self, state: State) -> list[State]:
+        width = len(state) // self.num_layers
+        return [state[k : k + width] for k in range(0, len(state), width)]
 
 
 def get_network(cell: str = "rnn", num_layers: int = 1, *, dropout: float = 0.0) -> Network:
@@ -146,26 +150,3 @@ def get_network(cell: str = "rnn", num_layers: int = 1, *, dropout: float = 0.0)
         raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
     check_size(num_layers=num_layers)
     return Network(CELLS[cell], num_layers, dropout)
-
-
-def _layer(
-    step: Callable, below: nd.NDArray, num_steps: int, state: State, params: Sequence[nd.NDArray]
-) -> tuple[nd.NDArray, State]:
-    """All steps of one layer: indices or a (num_steps * batch_size, …) matrix become such a matrix of H."""
-    gates = zip(params[0::3], params[2::3])
-    from_below = [_split(_project(below, W_x) + b, num_steps) for W_x, b in gates]
-    states = []
-    for A in zip(*from_below):
-        state = step(A, state, params[1::3])
-        states.append(state[0])
-    return nd.concat(*states, dim=0), state
-
-
-def _project(below: nd.NDArray, W_x: nd.NDArray) -> nd.NDArray:
-    if below.dtype == np.int32:
-        return nd.take(W_x, below.reshape(-1))
-    return nd.dot(below, W_x)
-
-
-def _split(A: nd.NDArray, num_steps: int) -> list[nd.NDArray]:
-    return [A] if num_steps == 1 else nd.split(A, num_outputs=num_steps, axis=0)

@@ -11,6 +11,7 @@ python -m d2lrnn.predict model.safetensors               a network from such a f
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -35,7 +36,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _load_mxnet() -> None:
+    """Load MXNet with the engine without threads: each character waits for the one before it.
+
+    That engine says on stderr that it is there, which nobody has asked.
+    """
+    if "mxnet" in sys.modules:
+        return
+    stderr = os.dup(2)
+    os.environ.setdefault("MXNET_ENGINE_TYPE", "NaiveEngine")
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            from mxnet import nd
+
+            nd.zeros(1).wait_to_read()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
 def _predict(arguments: argparse.Namespace) -> None:
+    _load_mxnet()
     from .decoding import generate_batch
     from .network_file import load_network, write_network
 
@@ -51,7 +73,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     texts = generate_batch(
         arguments.prefix or settings.prefix,
         arguments.length,
-        network.rnn,
+        network.writer(params),
         params,
         network.init_state,
         settings.hidden_dim,

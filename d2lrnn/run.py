@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import hashlib
 import itertools
@@ -24,6 +25,7 @@ from .corpora import BLOCK, find_corpus, read_corpus
 from .decoding import encode_prefix, generate_batch
 from .fast import CELLS, get_network, get_rows
 from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMPLES, check_shapes
+from .learning import train_batch
 from .loss import perplexity
 from .optim import Optimizer
 from .sampling import data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
@@ -32,7 +34,20 @@ from .text import Vocab, one_line
 from .training import evaluate, train_batches
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
+THREADS = ("MXNET_CPU_WORKER_NTHREADS", "OMP_NUM_THREADS")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
+
+
+def keep_memory() -> None:
+    """Have the C library keep the memory that arrays leave, for the next ones: MXNet has no pool of its own.
+
+    Otherwise glibc gives large blocks back to the system, and gets them again page by page, in every batch.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, 2**30)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 class Run:
@@ -52,6 +67,7 @@ class Run:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
+        keep_memory()
         self.settings = settings
         indices = self._load_corpus()
         num_train = len(indices) - int(len(indices) * settings.heldout)
@@ -109,15 +125,15 @@ class Run:
             FloatingPointError: a loss or gradient is not finite, or the loss has exploded.
         """
         steps = train_batches(
-            self.network.rnn,
+            self.network,
             self.params,
             self.network.init_state,
             itertools.islice(self._batches(), self.batch, None),
             self.optimizer,
             self.settings.theta,
             is_random_iter=self.is_random_iter,
-            get_inputs=get_rows,
             state=self.state,
+            train_batch=train_batch,
         )
         guessing = max(math.log(len(self.vocab)), 1)  # nats per character
         clock = time.perf_counter()
@@ -171,7 +187,7 @@ class Run:
         texts = generate_batch(
             self.prefixes,
             self.settings.pred_len,
-            self.network.rnn,
+            self.network.writer(self.params),
             self.params,
             self.network.init_state,
             self.settings.hidden_dim,
@@ -239,7 +255,7 @@ class Run:
                 "d2lrnn": __version__,
                 "mxnet": mx.__version__,
                 "numpy": np.__version__,
-                "threads": os.environ.get("OMP_NUM_THREADS"),
+                "threads": " x ".join(os.environ[name] for name in THREADS),
                 "context": str(self.ctx),
                 "corpus_sha256": self.corpus_sha256,
                 "vocab_size": len(self.vocab),

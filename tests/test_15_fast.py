@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mxnet import autograd, nd
 
 import d2lrnn
-from d2lrnn import cross_entropy, get_inputs, get_rows, train_and_predict_rnn
+from d2lrnn import cross_entropy, get_inputs, get_rows, learning, train_and_predict_rnn
 
 CPU = mx.cpu()
 BOOK = {
@@ -181,22 +181,209 @@ def test_two_layers_are_trained_and_write_like_any_network(subject, cell):
 
 
 @cells
-def test_lesson_9_trains_and_measures_with_rows_as_with_matrices(subject, cell):
+def test_lesson_9_measures_with_rows_as_with_matrices(subject, cell):
     network, indices = subject.get_network(cell, 2), np.arange(25) % 4
+    params = filled(network.get_params(4, 4, CPU))
 
-    def run(get_inputs):
-        mx.random.seed(6)
-        params = network.get_params(4, 4, CPU, scale=0.5)
-        batches = list(d2lrnn.data_iter_consecutive(indices, 2, 3, CPU))
-        training = d2lrnn.train_batches(
-            network.rnn, params, network.init_state, batches, d2lrnn.Optimizer("sgd", params, 1), 1,
-            is_random_iter=False, get_inputs=get_inputs,
-        )  # fmt: skip
-        nats = [nats for nats, _, _ in training]
+    def perplexity(get_inputs):
         read = network.rnn, params, network.init_state, indices, 2, 3
-        return [*nats, d2lrnn.evaluate(*read, get_inputs=get_inputs)]
+        return d2lrnn.evaluate(*read, get_inputs=get_inputs)
 
-    assert run(subject.get_rows) == pytest.approx(run(get_inputs), rel=1e-4)
+    assert perplexity(subject.get_rows) == pytest.approx(perplexity(get_inputs), rel=1e-4)
+
+
+# --- learning without autograd --------------------------------------------------------------------
+
+
+@pytest.fixture(params=["1", "2", "5"])
+def parts(monkeypatch, request):
+    """A batch is read in so many parts."""
+    monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", request.param)
+
+
+def new_network(subject, cell, num_layers, **options):
+    network = subject.get_network(cell, num_layers, **options)
+    if not hasattr(network, "learn"):
+        pytest.skip("this network leaves learning to autograd")
+    return network
+
+
+def train_batch_of(subject):
+    return getattr(subject, "train_batch", learning.train_batch)
+
+
+@cells
+@pytest.mark.usefixtures("parts")
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("sizes", [(3, 5, 6, 4), (1, 1, 2, 1), (2, 4, 7, 3)], ids=str)
+def test_gradients_by_hand_are_those_of_autograd(subject, cell, num_layers, sizes):
+    batch_size, num_steps, vocab_size, hidden_dim = sizes
+    network = new_network(subject, cell, num_layers)
+    params = filled(network.get_params(vocab_size, hidden_dim, CPU))
+    state = filled(network.init_state(batch_size, hidden_dim, CPU))
+
+    for _ in range(2):  # the second batch finds the gradients and the memory of the first
+        data, label = new_pair(batch_size, num_steps, vocab_size)
+        rows = get_rows(data, vocab_size)
+        expected = [array.copy() for array in learn(network.rnn, rows, label, state, params)]
+
+        loss, state = network.learn(data, label, state, params)
+
+        assert_alike([loss, *state, *(param.grad for param in params)], expected)
+
+
+@cells
+@pytest.mark.usefixtures("parts")
+def test_dropout_is_the_same_on_the_way_back(subject, cell):
+    network = new_network(subject, cell, 2, dropout=0.5)
+    params = filled(network.get_params(5, 6, CPU))
+    (data, label), state = new_pair(4, 5, 5), network.init_state(4, 6, CPU)
+
+    def loss(shift=0.0):
+        mx.random.seed(3)  # the same numbers are dropped
+        params[1][1, 2] += shift  # W_h of the first gate, below the layer that drops
+        nats, _ = network.learn(data, label, state, params)
+        params[1][1, 2] -= shift
+        return nats.asscalar()
+
+    slope = (loss(0.01) - loss(-0.01)) / 0.02
+    whole = loss()
+    mx.random.seed(4)
+    others, _ = network.learn(data, label, state, params)
+
+    loss()
+    assert params[1].grad[1, 2].asscalar() == pytest.approx(slope, rel=0.02)
+    assert others.asscalar() != whole
+
+
+@cells
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_a_writer_reads_character_by_character_what_the_network_reads_at_once(subject, cell, num_layers):
+    network = new_network(subject, cell, num_layers)
+    params, (data, _) = filled(network.get_params(7, 4, CPU)), new_pair(3, 5, 7)
+    rows, state = get_rows(data, 7), filled(network.init_state(3, 4, CPU))
+    (expected,), last = network.rnn(rows, state, params)
+    write, logits = network.writer(params), []
+    for t in range(5):
+        (Y,), state = write(rows[t : t + 1], state, None)
+        logits.append(Y)
+
+    assert_alike([nd.concat(*logits, dim=0), *state], [expected, *last])
+
+
+def train(network, params, optimizer, theta, batches, train_batch):
+    """The losses, one a batch. train_batch: None for that of lesson 9."""
+    rnn = network if train_batch else network.rnn
+    steps = d2lrnn.train_batches(
+        rnn, params, network.init_state, batches, optimizer, theta, is_random_iter=False,
+        train_batch=train_batch,
+    )  # fmt: skip
+    return [nats for nats, _, _ in steps]
+
+
+@cells
+@pytest.mark.parametrize(("name", "lr"), [("sgd", 1.0), ("adam", 0.01)])
+@pytest.mark.parametrize("theta", [0.1, 1e9], ids=["clipped", "whole"])
+def test_a_training_batch_by_batch_is_that_of_lesson_9(subject, cell, name, lr, theta):
+    network, results = new_network(subject, cell, 2), []
+    batches = list(d2lrnn.data_iter_consecutive(np.arange(61) ** 2 % 7, 2, 3, CPU))
+    for train_batch in (None, train_batch_of(subject)):
+        params = filled(network.get_params(7, 4, CPU))
+        optimizer = d2lrnn.Optimizer(name, params, lr)
+        nats = train(network, params, optimizer, theta, batches, train_batch)
+        results.append((nats, optimizer.t, [*params, *[S for pair in optimizer.states for S in pair]]))
+
+    (slow, t, expected), (nats, fast_t, found) = results
+    assert fast_t == t == len(batches)
+    assert nats == pytest.approx(slow, rel=1e-4)
+    for this, other in zip(found, expected):
+        np.testing.assert_allclose(this.asnumpy(), other.asnumpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_batch_waits_for_the_device_once(subject, monkeypatch):
+    network = new_network(subject, "lstm", 2)
+    params, waits = network.get_params(7, 4, CPU), []
+    (data, label), state = new_pair(2, 3, 7), network.init_state(2, 4, CPU)
+    optimizer = d2lrnn.Optimizer("adam", params, 0.01)
+    asnumpy = nd.NDArray.asnumpy
+    monkeypatch.setattr(nd.NDArray, "asnumpy", lambda array: waits.append(array.shape) or asnumpy(array))
+    monkeypatch.setattr(nd.NDArray, "wait_to_read", lambda array: waits.append(array.shape))
+
+    train_batch_of(subject)(network, params, state, (data, label), optimizer, 1.0)
+
+    assert len(waits) == 1
+
+
+def one_batch(subject, scale=1.0, data=None, label=None, theta=1.0):
+    """What a batch does to a network with weights scaled: its loss or error, parameters before, after, t."""
+    network = new_network(subject, "rnn", 1)
+    params = filled(network.get_params(5, 4, CPU))
+    for param in params:
+        param *= scale
+    before = [param.asnumpy().copy() for param in params]
+    pair = new_pair(2, 3, 5) if data is None else (data, label)
+    optimizer = d2lrnn.Optimizer("sgd", params, 1e-3)
+    try:
+        nats, _ = train_batch_of(subject)(
+            network, params, network.init_state(2, 4, CPU), pair, optimizer, theta
+        )
+    except (FloatingPointError, IndexError) as error:
+        nats = error
+    return nats, before, [param.asnumpy() for param in params], optimizer.t
+
+
+@pytest.mark.parametrize("scale", [1e30, float("nan"), float("inf")])
+def test_what_is_not_finite_changes_nothing(subject, scale):
+    nats, before, after, t = one_batch(subject, scale)
+
+    assert isinstance(nats, FloatingPointError)
+    assert t == 0
+    for this, other in zip(after, before):
+        np.testing.assert_array_equal(this, other)
+
+
+def test_a_loss_beyond_the_smallest_probability_is_right(subject):
+    network = new_network(subject, "rnn", 1)
+    params, (data, label) = filled(network.get_params(5, 4, CPU)), new_pair(2, 3, 5)
+    params.b_y[:] = nd.array([0, 150, 0, 0, 0])  # exp(-150) is 0 in float32
+    state = network.init_state(2, 4, CPU)
+    expected, *_ = learn(network.rnn, get_rows(data, 5), label, state, params)
+    expected = expected.asscalar()
+    optimizer = d2lrnn.Optimizer("sgd", params, 1e-3)
+
+    nats, _ = train_batch_of(subject)(network, params, state, (data, label), optimizer, 1.0)
+
+    assert 50 < nats == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("theta", [1e-25, 1e-3])
+def test_gradients_too_small_to_be_squared_are_clipped_too(subject, theta):
+    network = new_network(subject, "rnn", 1)
+    params, (data, label) = filled(network.get_params(2, 4, CPU)), new_pair(2, 3, 2)
+    label[:] = 0
+    params.b_y[:] = nd.array([50, 0])  # nothing to learn: gradients of e^-50
+    before = [param.asnumpy().astype("f8") for param in params]
+    optimizer = d2lrnn.Optimizer("sgd", params, 1.0)
+
+    train_batch_of(subject)(network, params, network.init_state(2, 4, CPU), (data, label), optimizer, theta)
+
+    moved = sum(((param.asnumpy() - old) ** 2).sum() for param, old in zip(params, before)) ** 0.5
+    assert moved <= theta * 1.01
+
+
+@pytest.mark.parametrize("bad", [-1, 5, 2**24, -(2**31), 2**31 - 1])
+@pytest.mark.parametrize("where", ["data", "label"])
+def test_a_character_that_is_not_there_changes_nothing(subject, bad, where):
+    pair = dict(zip(("data", "label"), new_pair(2, 3, 5)))
+    pair[where][1, 2] = bad
+
+    error, before, after, t = one_batch(subject, **pair)
+
+    assert isinstance(error, IndexError)
+    assert f"index {bad} is outside a vocabulary of 5" in str(error)
+    assert t == 0
+    for this, other in zip(after, before):
+        np.testing.assert_array_equal(this, other)
 
 
 # --- what is refused ------------------------------------------------------------------------------

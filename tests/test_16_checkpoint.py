@@ -337,6 +337,17 @@ def test_an_empty_folder_is_called_empty(subject: ModuleType, tmp_path: Path) ->
 # --- write_atomically ---
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
+def test_what_is_no_file_is_not_replaced(subject, tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # as /dev/null is no file
+
+    with pytest.raises(OSError, match="no regular file"):
+        subject.write_atomically(tmp_path / "pipe", b"new")
+
+    assert (tmp_path / "pipe").is_fifo()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_file_is_replaced_or_left(
     subject: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 A mutant is a file tests/mutants/NN_name_mistake.py: a docstring that names the mistake, `from d2lrnn import
 *`, and one function of lesson NN, wrong. It is tested by tests/test_NN_name.py --subject FILE, in a child
-process that is forked (mxnet need not be loaded again).
+process that is forked (mxnet need not be loaded again). Those in ungraded/ break what no student writes.
 """
 
 import os
@@ -16,7 +16,7 @@ import pytest
 from d2lrnn import CHAPTERS
 
 TESTS = Path(__file__).parent
-MUTANTS = sorted((TESTS / "mutants").glob("*.py"))
+MUTANTS = sorted((TESTS / "mutants").rglob("*.py"))
 NOTHING_WRONG = "from d2lrnn import *\n"
 
 

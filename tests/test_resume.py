@@ -420,7 +420,10 @@ def test_resume_refuses_a_corpus_that_has_changed(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda patch: patch.setenv("OMP_NUM_THREADS", "77"), r"threads was .* and is 77: the last digits"),
+        (
+            lambda patch: patch.setenv("OMP_NUM_THREADS", "77"),
+            r"threads was .* and is . x 77: the last digits",
+        ),
         (lambda patch: patch.setattr(run_module, "__version__", "9.9"), r"d2lrnn was 0.* and is 9\.9"),
         (lambda patch: patch.setattr("numpy.__version__", "9.9"), r"numpy was 1.* and is 9\.9"),
     ],

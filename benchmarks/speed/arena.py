@@ -24,8 +24,14 @@ class Setting(NamedTuple):
     threads: int
     wait: str = ""
 
-    def environment(self) -> dict[str, str]:
-        """This process's environment, in which nothing else speaks of threads."""
+    def environment(self, name: str) -> dict[str, str]:
+        """This process's environment, in which nothing else speaks of threads.
+
+        Ours has its threads side by side, each with an operation of its own: see d2lrnn/__init__.py.
+        """
+        if name == "ours":
+            side_by_side = {"OMP_NUM_THREADS": "1", "MXNET_CPU_WORKER_NTHREADS": str(self.threads)}
+            return {**os.environ, **side_by_side, "OMP_WAIT_POLICY": "passive"}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
         names = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
         waiting = {"OMP_WAIT_POLICY": self.wait} if self.wait else {}
@@ -43,13 +49,13 @@ class ContenderError(Exception):
 class Process:
     """A worker of worker.py, and the pipe to it."""
 
-    def __init__(self, name: str, python: Path, setting: Setting) -> None:
+    def __init__(self, name: str, python: Path, setting: Setting, extra: Mapping[str, str] = {}) -> None:
         self.name, self.setting = name, setting
         self.said = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
         self.process = subprocess.Popen(
             [python, "-m", "benchmarks.speed.worker", name],
             cwd=ROOT,
-            env=setting.environment(),
+            env={**setting.environment(name), **extra},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.said,

@@ -13,6 +13,9 @@ import numpy as np
 from mxnet import autograd, nd, profiler
 
 import d2lrnn
+from d2lrnn.decoding import generate_batch
+from d2lrnn.learning import train_batch
+from d2lrnn.run import keep_memory
 
 from .gluon import multiply  # the same library
 from .work import GATES, Params, Task
@@ -33,6 +36,7 @@ class Ours:
     """train_batches with the network of get_network."""
 
     def __init__(self, task: Task) -> None:
+        keep_memory()
         self.task = task
         self.network = d2lrnn.get_network(task.cell)
         self.params = self.network.get_params(task.vocab_size, task.hidden_dim)
@@ -47,14 +51,14 @@ class Ours:
 
     def _steps(self) -> Iterator[tuple[float, int, Any]]:
         return d2lrnn.train_batches(
-            self.network.rnn,
+            self.network,
             self.params,
             self.network.init_state,
             iter(lambda: self.next_batch, None),
             self.optimizer,
             self.task.theta,
             is_random_iter=True,
-            get_inputs=d2lrnn.get_rows,
+            train_batch=train_batch,
         )
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
@@ -69,8 +73,9 @@ class Ours:
     def decode(self, first: list[int], num_chars: int) -> list[list[int]]:
         """As many characters after each first one, the likeliest each time."""
         vocab = d2lrnn.Vocab("".join(chr(0x4E00 + i) for i in range(self.task.vocab_size)))
-        write = write_one if len(first) == 1 else write_batch
-        texts = write(vocab.decode(first), num_chars, self.network, self.params, self.task.hidden_dim, vocab)
+        network = self.network.writer(self.params), self.params, self.network.init_state, self.task.hidden_dim
+        options: Any = {"temperature": 0, "reads_indices": True}
+        texts = generate_batch(list(vocab.decode(first)), num_chars, *network, vocab, **options)
         return [vocab.encode(text[1:]) for text in texts]
 
     def sampled(self, corpus: np.ndarray, steps: int, seed: int) -> tuple[float, float]:
@@ -98,21 +103,10 @@ class Ours:
         return sorted(found, key=lambda one: -one[2])
 
 
-def write_one(prefixes: str, num_chars: int, network: Any, params: Any, hidden_dim: int, vocab: Any) -> Any:
-    """One text."""
-    arguments = network.rnn, params, network.init_state, hidden_dim, vocab
-    return [d2lrnn.predict_rnn(prefixes, num_chars, *arguments)]
-
-
-def write_batch(prefixes: str, num_chars: int, network: Any, params: Any, hidden_dim: int, vocab: Any) -> Any:
-    """Several texts side by side: the place where d2lrnn's batched decoding is called, once there is one."""
-    raise NotImplementedError("d2lrnn writes one text at a time")
-
-
 class Tutorial(Ours):
     """The loop of lessons 3 to 7 as the tutorial has it: one-hot matrices, and an output product a step."""
 
-    LESSONS = {
+    LESSONS: dict[str, tuple[Any, Any]] = {
         "rnn": (d2lrnn.rnn, d2lrnn.init_rnn_state),
         "gru": (d2lrnn.gru, d2lrnn.init_gru_state),
         "lstm": (d2lrnn.lstm, d2lrnn.init_lstm_state),
@@ -136,4 +130,4 @@ class Tutorial(Ours):
 class ResetAfter(Tutorial):
     """The tutorial's loop with Gluon's form of the GRU: what Gluon's must agree with."""
 
-    LESSONS = {"gru": (d2lrnn.gru_reset_after, d2lrnn.init_gru_state)}
+    LESSONS: dict[str, tuple[Any, Any]] = {"gru": (d2lrnn.gru_reset_after, d2lrnn.init_gru_state)}

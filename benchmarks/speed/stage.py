@@ -65,8 +65,9 @@ class Stage:
     processes: those that take part, by name. faults: what a contender did that was not the same work.
     """
 
-    def __init__(self, bench: Bench, row: str, task: Task) -> None:
+    def __init__(self, bench: Bench, row: str, task: Task, **ours: str) -> None:
         self.bench, self.row, self.task = bench, row, task
+        self.ours = ours  # environment variables of ours
         self.processes: dict[str, Process] = {}
         self.faults: list[str] = []
         self._started: list[Process] = []
@@ -87,7 +88,7 @@ class Stage:
         python = self.bench.python(name)
         if not python.exists():
             raise ContenderError(f"there is no {python}")
-        self._started.append(Process(name, python, setting))
+        self._started.append(Process(name, python, setting, self.ours if name == "ours" else {}))
         self.open(self._started[-1], **how)
         return self._started[-1]
 

@@ -54,6 +54,8 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         module, of = CONTENDERS[name]
+        if name == "ours":  # what it sets must be there before mxnet is loaded
+            importlib.import_module("d2lrnn")
         self.module = importlib.import_module(f".{module}", __package__)
         self.contender_class = getattr(self.module, of)
 

@@ -4,6 +4,7 @@ wire            plain values <-> bytes: all that passes between the grader and a
 sandbox         what a worker takes away from itself
 seccomp         the system calls that it may still make, as a program for the kernel
 worker          the untrusted side: locks itself up, forks for each call, runs submission and driver there
+loading         how mxnet is loaded, on both sides, in two thirds of the time
 jail            the trusted side of a worker: start, ask, watch, kill
 case            a case, the comparison of an answer with the right one, the words for what went wrong
 leans           the reference code that a graded function leans on, without the function itself

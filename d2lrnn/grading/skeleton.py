@@ -271,8 +271,9 @@ class _Needs:
             self.imports.add(ast.unparse(node))
         elif isinstance(node, ast.ClassDef):
             self.visit_signature(node)
-            lesson = next(number for number, (module, _) in CHAPTERS.items() if module == self.module)
-            self.given.append(_emptied(self.module, node, f"{name}: lesson {lesson}, {chapter_of(lesson)}"))
+            lessons = [number for number, (module, _) in CHAPTERS.items() if module == self.module]
+            message = ", ".join([name, *(f"lesson {n}, {chapter_of(n)}" for n in lessons)])
+            self.given.append(_emptied(self.module, node, message))
         elif isinstance(node, ast.Assign):
             for used in (n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)):
                 self._need(used)

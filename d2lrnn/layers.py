@@ -1,0 +1,161 @@
+"""The layers of lesson 15: all time steps of one are a graph, which MXNet runs without Python."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from .cells import Steps
+
+State = tuple[nd.NDArray, ...]
+Arrays = Sequence[Any]
+MAX_STEPS = 64  # of one graph
+
+
+class Layer(NamedTuple):
+    """The weights of one layer, an array a gate."""
+
+    steps: Steps
+    W_x: Arrays
+    W_h: Arrays
+    b: Arrays
+
+    def project(self, below: nd.NDArray) -> list[nd.NDArray]:
+        """What comes to each gate from below: indices pick rows of W_x, a matrix is multiplied."""
+        if below.dtype == np.int32:
+            return [nd.broadcast_add(nd.Embedding(below, W, *W.shape), b) for W, b in zip(self.W_x, self.b)]
+        return [nd.FullyConnected(below, W.T, b, num_hidden=b.size) for W, b in zip(self.W_x, self.b)]
+
+    def read(self, below: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
+        """Indices or a (num_steps * batch_size, …) matrix become such a matrix of H, and the new state."""
+        batch_size, W_h, H = len(state[0]), [W.T for W in self.W_h], []
+        for begin, end in parts(len(below) // batch_size):
+            A = self.project(below[begin * batch_size : end * batch_size])
+            part, *new = run(forward, self.steps, [*A, *W_h, *state], end - begin, 1 + len(state))
+            H.append(part)
+            state = tuple(new)
+        return nd.concat(*H, dim=0), state
+
+
+def writer(layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> Callable:
+    """One step of all layers and the output as one graph, the weights turned once: for writing text.
+
+    It is called as rnn is, with indices (1, batch_size), and goes on with the weights that are there now.
+    """
+    steps, (hidden_dim, vocab_size), num_gates = layers[0].steps, W_hy.shape, len(layers[0].b)
+    weights: list[nd.NDArray] = []
+    for k, layer in enumerate(layers):
+        W_x = [W.T for W in layer.W_x] if k else [W.copy() for W in layer.W_x]
+        weights += [*W_x, *[W.T for W in layer.W_h], *[b.copy() for b in layer.b]]
+    weights += [W_hy.T, b_y.copy()]
+
+    def step(F: Any, inputs: Arrays) -> list[Any]:
+        (indices, *arrays), state = inputs[: 1 + len(weights)], inputs[1 + len(weights) :]
+        groups = iter([arrays[k : k + num_gates] for k in range(0, len(arrays), num_gates)])
+        below, new_state = F.reshape(indices, shape=(-1,)), list[Any]()
+        for k in range(len(layers)):
+            W_x, W_h, b = next(groups), next(groups), next(groups)
+            if k == 0:
+                rows = [F.Embedding(below, W, vocab_size, hidden_dim) for W in W_x]
+                A = [F.broadcast_add(X, b_k) for X, b_k in zip(rows, b)]
+            else:
+                A = [F.FullyConnected(below, *each, num_hidden=hidden_dim) for each in zip(W_x, b)]
+            before = state[k * steps.num_states : (k + 1) * steps.num_states]
+            after, *_ = steps.step(F, A, before, times(F, W_h, hidden_dim))
+            below, new_state = after[0], [*new_state, *after]
+        return [F.FullyConnected(below, *arrays[-2:], num_hidden=vocab_size), *new_state]
+
+    operator = graph(step, 1 + len(weights) + len(layers) * steps.num_states)
+
+    def write(inputs: nd.NDArray, state: State, params: Arrays) -> tuple[list[nd.NDArray], State]:
+        logits, *new_state = operator(inputs, *weights, *state)
+        return [logits], tuple(new_state)
+
+    return write
+
+
+def parts(num_steps: int) -> list[tuple[int, int]]:
+    """(begin, end) of each part of a batch: one for each core, or more where their graphs would be long."""
+    num_workers = int(os.environ.get("MXNET_CPU_WORKER_NTHREADS", 1))
+    num_parts = min(num_steps, max(num_workers, math.ceil(num_steps / MAX_STEPS)))
+    ends = [num_steps * k // num_parts for k in range(num_parts + 1)]
+    return list(zip(ends, ends[1:]))
+
+
+# --- all time steps as one graph ---
+
+
+def forward(F: Any, steps: Steps, inputs: Arrays, num_steps: int, hidden_dim: int) -> list[Any]:
+    """From A of each gate, W_h^T of each gate and the state: H of all steps, the new state, fed, slopes."""
+    num_gates = len(steps.fed)
+    A, W, state = inputs[:num_gates], inputs[num_gates : 2 * num_gates], inputs[2 * num_gates :]
+    taken = []
+    for A_t in zip(*[_split(F, each, num_steps) for each in A]):
+        state, fed, kept = steps.step(F, A_t, state, times(F, W, hidden_dim))
+        taken.append((state[:1], fed, kept))
+    (H,), fed, kept = (join(F, rows) for rows in zip(*taken))
+    return [H, *state, *fed, *steps.slopes(F, *kept)]
+
+
+def backward(F: Any, steps: Steps, inputs: Arrays, num_steps: int, hidden_dim: int) -> list[Any]:
+    """From dH and slopes of all steps, W_h of each gate and dstate: dA, and dstate before the first step."""
+    rest, dstate = inputs[: -steps.num_states], inputs[-steps.num_states :]
+    dH_and_slopes, W = rest[: -len(steps.fed)], rest[-len(steps.fed) :]
+    dA: list[Arrays] = []
+    for dH, *slopes in reversed(list(zip(*[_split(F, each, num_steps) for each in dH_and_slopes]))):
+        dA_t, dstate = steps.back(F, [dstate[0] + dH, *dstate[1:]], slopes, times(F, W, hidden_dim))
+        dA.insert(0, dA_t)
+    return [*join(F, dA), *dstate]
+
+
+def run(
+    program: Callable, steps: Steps, arrays: Arrays, num_steps: int, num_outputs: int | None = None
+) -> list[nd.NDArray]:
+    """The first outputs of forward or backward for arrays, of which the last is (batch_size, hidden_dim)."""
+    return _compile(program, steps, len(arrays), num_steps, arrays[-1].shape[1], num_outputs)(*arrays)
+
+
+@functools.lru_cache(maxsize=128)
+def _compile(
+    program: Callable,
+    steps: Steps,
+    num_inputs: int,
+    num_steps: int,
+    hidden_dim: int,
+    num_outputs: int | None,
+) -> Callable[..., list[nd.NDArray]]:
+    def some_outputs(F: Any, inputs: Arrays) -> list[Any]:
+        return program(F, steps, inputs, num_steps, hidden_dim)[:num_outputs]
+
+    return graph(some_outputs, num_inputs)
+
+
+def graph(program: Callable[[Any, Arrays], list[Any]], num_inputs: int) -> Callable[..., list[nd.NDArray]]:
+    """One operator that does what program does, without Python, and keeps its memory from call to call."""
+    names = [f"input{i}" for i in range(num_inputs)]
+    symbol = mx.sym.Group(program(mx.sym, [mx.sym.var(name) for name in names]))
+    order = [names.index(name) for name in symbol.list_inputs()]
+    flags = {"data_indices": list(range(len(order))), "static_alloc": True, "static_shape": True}
+    operator = nd.CachedOp(symbol, list(flags.items()))
+    return lambda *arrays: operator(*[arrays[i] for i in order])
+
+
+def times(F: Any, W: Arrays, hidden_dim: int) -> Callable[[Any, int], Any]:
+    """times(X, k): X times the transpose of W[k]."""
+    return lambda X, k: F.FullyConnected(X, W[k], no_bias=True, num_hidden=hidden_dim)
+
+
+def join(F: Any, rows: Sequence[Arrays]) -> list[Any]:
+    """Arrays of the same kind, from each row one, on top of each other."""
+    return [F.concat(*column, dim=0) for column in zip(*rows)]
+
+
+def _split(F: Any, A: Any, num_steps: int) -> list[Any]:
+    return [A] if num_steps == 1 else list(F.split(A, num_outputs=num_steps, axis=0))

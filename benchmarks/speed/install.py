@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 LOCKS = Path(__file__).parents[1] / "locks"
@@ -29,6 +30,9 @@ def install(lock: str) -> str:
 
 def main() -> int:
     """Install one after the other; say in a line what could not be."""
+    if find_spec("mxnet"):
+        print("this Python has MXNet, which their NumPy would break: run it by `make bench`", file=sys.stderr)
+        return 2
     missing = 0
     for name, locks in PEERS.items():
         for lock in locks:

@@ -68,9 +68,7 @@ def _step(params: Arrays, optimizer: Optimizer, scale: float) -> None:
         nd.multi_sgd_update(*pairs, lrs=lrs, wds=wds, num_weights=n, rescale_grad=scale, out=list(params))
         return
     beta1, beta2, eps = ADAM["beta1"], ADAM["beta2"], ADAM["eps"]
-    root = math.sqrt(
-        1 - beta2**optimizer.t
-    )  # MXNet adds eps to the uncorrected root: correct eps too, and lr
+    root = math.sqrt(1 - beta2**optimizer.t)  # MXNet adds eps to the root before it is corrected by this
     lr = optimizer.lr * root / (1 - beta1**optimizer.t)
     for param, (m, v) in zip(params, optimizer.states):
         nd.adam_update(param, param.grad, m, v, lr, beta1, beta2, eps * root, rescale_grad=scale, out=param)
@@ -86,14 +84,14 @@ def learn(
     """The loss and the new state; in every param.grad its gradient. drop: what dropout makes of an array."""
     (data, label), (W_hy, b_y) = batch, output
     rows, label = data.T, nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
-    passes, read, H = [_Pass(*each) for each in zip(layers, state)], parts(len(rows)), []
-    for begin, end in read:
+    passes, spans, H = [_Pass(*each) for each in zip(layers, state)], parts(len(rows)), []
+    for begin, end in spans:
         below = rows[begin:end].reshape(-1)
         for each in passes:
             below = each.forward(below, end - begin, drop)
         H.append(below)
     W, scores = W_hy.T, []
-    for h, (begin, end) in reversed(list(zip(H, read))):  # the last part comes back while others go on
+    for h, (begin, end) in reversed(list(zip(H, spans))):  # the last part comes back while others go on
         likelihood, above, dW, db = _output(h, label[begin:end].reshape(-1), W, b_y)
         scores.append((likelihood, dW, db))
         above = above / label.size

@@ -47,7 +47,7 @@ class Layer(NamedTuple):
 def writer(layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> Callable:
     """One step of all layers and the output as one graph, the weights turned once: for writing text.
 
-    It is called as rnn is, with indices (1, batch_size), and goes on with the weights that are there now.
+    It is called as rnn is, with indices (1, batch_size), and keeps the weights as they are now.
     """
     steps, (hidden_dim, vocab_size), num_gates = layers[0].steps, W_hy.shape, len(layers[0].b)
     weights: list[nd.NDArray] = []
@@ -83,7 +83,8 @@ def writer(layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> Callab
 
 def parts(num_steps: int) -> list[tuple[int, int]]:
     """(begin, end) of each part of a batch: one for each core, or more where their graphs would be long."""
-    num_workers = int(os.environ.get("MXNET_CPU_WORKER_NTHREADS", 1))
+    workers = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
+    num_workers = int(workers) if workers.isdecimal() else 1
     num_parts = min(num_steps, max(num_workers, math.ceil(num_steps / MAX_STEPS)))
     ends = [num_steps * k // num_parts for k in range(num_parts + 1)]
     return list(zip(ends, ends[1:]))

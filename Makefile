@@ -21,7 +21,7 @@ $(LOCKED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-train: setup  ## train on our lyrics, about a minute (ARGS="--cell lstm" for more)
+train: setup  ## train on our lyrics, half a minute (ARGS="--cell lstm" for more)
 	$(BIN)/python -m d2lrnn.train $(ARGS)
 
 test: setup  ## every test, with the coverage of the package

@@ -1,6 +1,6 @@
 """Train a network on a text and let it write.
 
-    python -m d2lrnn.train                                   our lyrics, about a minute
+    python -m d2lrnn.train                                   our lyrics, half a minute
     python -m d2lrnn.train --corpus my.txt --cell lstm       your own text
     python -m d2lrnn.train --resume                          go on with the run that was stopped
 

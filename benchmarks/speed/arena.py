@@ -32,7 +32,8 @@ class Setting(NamedTuple):
         if name == "ours":
             side_by_side = {"OMP_NUM_THREADS": "1", "MXNET_CPU_WORKER_NTHREADS": str(self.threads)}
             return {**os.environ, **side_by_side, "OMP_WAIT_POLICY": "passive"}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+        threads = "OMP_", "GOMP_", "MXNET_"  # d2lrnn, imported here, has set them for itself
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(threads)}
         names = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
         waiting = {"OMP_WAIT_POLICY": self.wait} if self.wait else {}
         inductor = {"TORCHINDUCTOR_CACHE_DIR": str(ROOT / f"build/inductor-{self.threads}")}

@@ -47,6 +47,7 @@ class Ours:
         self.params.W_hy[:], self.params.b_y[:] = given.W_y, given.b_y
         self.optimizer = d2lrnn.Optimizer("adam", self.params, task.lr)
         self.next_batch: Any = None
+        self.written: list[Any] = []
         self.steps = self._steps()
 
     def _steps(self) -> Iterator[tuple[float, int, Any]]:
@@ -72,8 +73,11 @@ class Ours:
 
     def decode(self, first: list[int], num_chars: int) -> list[list[int]]:
         """As many characters after each first one, the likeliest each time."""
-        vocab = d2lrnn.Vocab("".join(chr(0x4E00 + i) for i in range(self.task.vocab_size)))
-        network = self.network.writer(self.params), self.params, self.network.init_state, self.task.hidden_dim
+        if not self.written:  # made once, as predict does for all its texts
+            vocab = d2lrnn.Vocab("".join(chr(0x4E00 + i) for i in range(self.task.vocab_size)))
+            self.written = [self.network.writer(self.params), vocab]
+        write, vocab = self.written
+        network = write, self.params, self.network.init_state, self.task.hidden_dim
         options: Any = {"temperature": 0, "reads_indices": True}
         texts = generate_batch(list(vocab.decode(first)), num_chars, *network, vocab, **options)
         return [vocab.encode(text[1:]) for text in texts]

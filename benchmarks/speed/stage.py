@@ -25,7 +25,7 @@ Turn = Callable[[Process], float]
 class Size:
     """How long to measure: rounds, seconds a turn, and whether each contender's threads are tuned first."""
 
-    rounds: int = 15
+    rounds: int = 9
     turn: float = 1.0
     tuned: bool = True
 

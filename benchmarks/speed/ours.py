@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -96,7 +96,9 @@ class Ours:
     def profile(self, steps: int) -> list[tuple[str, float, float]]:
         """(operator, calls a step, ms a step), the longest first, as MXNet's profiler counts them."""
         settings = {"profile_imperative": True, "profile_symbolic": True, "aggregate_stats": True}
-        profiler.set_config(**settings, filename=os.devnull)
+        # MXNet removes the file of this name before it begins: never os.devnull, which root would lose
+        with tempfile.TemporaryDirectory() as folder:
+            profiler.set_config(**settings, filename=f"{folder}/profile.json")
         for i, batch in zip(range(steps + 3), self.task.batches(self.task.corpus())):
             if i == 3:  # warm
                 profiler.set_state("run")

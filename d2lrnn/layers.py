@@ -29,9 +29,10 @@ class Layer(NamedTuple):
 
     def project(self, below: nd.NDArray) -> list[nd.NDArray]:
         """What comes to each gate from below: indices pick rows of W_x, a matrix is multiplied."""
+        hidden_dim = self.b[0].size
         if below.dtype == np.int32:
-            return [nd.broadcast_add(nd.Embedding(below, W, *W.shape), b) for W, b in zip(self.W_x, self.b)]
-        return [nd.FullyConnected(below, W.T, b, num_hidden=b.size) for W, b in zip(self.W_x, self.b)]
+            return _project(nd, below, self.W_x, self.b, hidden_dim, len(self.W_x[0]))
+        return _project(nd, below, [W.T for W in self.W_x], self.b, hidden_dim)
 
     def read(self, below: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
         """Indices or a (num_steps * batch_size, …) matrix become such a matrix of H, and the new state."""
@@ -62,11 +63,7 @@ def writer(layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> Callab
         below, new_state = F.reshape(indices, shape=(-1,)), list[Any]()
         for k in range(len(layers)):
             W_x, W_h, b = next(groups), next(groups), next(groups)
-            if k == 0:
-                rows = [F.Embedding(below, W, vocab_size, hidden_dim) for W in W_x]
-                A = [F.broadcast_add(X, b_k) for X, b_k in zip(rows, b)]
-            else:
-                A = [F.FullyConnected(below, *each, num_hidden=hidden_dim) for each in zip(W_x, b)]
+            A = _project(F, below, W_x, b, hidden_dim, 0 if k else vocab_size)
             before = state[k * steps.num_states : (k + 1) * steps.num_states]
             after, *_ = steps.step(F, A, before, times(F, W_h, hidden_dim))
             below, new_state = after[0], [*new_state, *after]
@@ -79,6 +76,14 @@ def writer(layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> Callab
         return [logits], tuple(new_state)
 
     return write
+
+
+def _project(F: Any, below: Any, W_x: Arrays, b: Arrays, hidden_dim: int, vocab_size: int = 0) -> list[Any]:
+    """A of each gate. vocab_size: of W_x whose rows below picks; 0 if below is multiplied by W_x^T."""
+    if vocab_size:
+        rows = [F.Embedding(below, W, vocab_size, hidden_dim) for W in W_x]
+        return [F.broadcast_add(X, b_k) for X, b_k in zip(rows, b)]
+    return [F.FullyConnected(below, *each, num_hidden=hidden_dim) for each in zip(W_x, b)]
 
 
 def parts(num_steps: int) -> list[tuple[int, int]]:

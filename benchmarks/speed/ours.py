@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from mxnet import autograd, nd, profiler
+from mxnet import nd, profiler
 
 import d2lrnn
 from d2lrnn.decoding import generate_batch
@@ -50,16 +50,16 @@ class Ours:
         self.written: list[Any] = []
         self.steps = self._steps()
 
+    def learner(self) -> tuple[Any, Any, Any]:
+        """What train_batches is given: rnn, init_state, train_batch."""
+        return self.network, self.network.init_state, train_batch
+
     def _steps(self) -> Iterator[tuple[float, int, Any]]:
+        rnn, init_state, learn = self.learner()
+        batches = iter(lambda: self.next_batch, None)
+        how = self.optimizer, self.task.theta
         return d2lrnn.train_batches(
-            self.network,
-            self.params,
-            self.network.init_state,
-            iter(lambda: self.next_batch, None),
-            self.optimizer,
-            self.task.theta,
-            is_random_iter=True,
-            train_batch=train_batch,
+            rnn, self.params, init_state, batches, *how, is_random_iter=True, train_batch=learn
         )
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
@@ -118,19 +118,9 @@ class Tutorial(Ours):
         "lstm": (d2lrnn.lstm, d2lrnn.init_lstm_state),
     }
 
-    def step(self, data: np.ndarray, label: np.ndarray) -> float:
-        """A step of training."""
-        data, label = (nd.array(array, dtype="int32") for array in (data, label))
-        rnn, init_state = self.LESSONS[self.task.cell]
-        state = init_state(len(data), self.task.hidden_dim)
-        with autograd.record():
-            outputs, state = rnn(d2lrnn.get_inputs(data, self.task.vocab_size), state, self.params)
-            loss = d2lrnn.cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1))
-        loss.backward()
-        nats = float(loss.asscalar())
-        d2lrnn.grad_clipping(self.params, self.task.theta)
-        self.optimizer.step(self.params)
-        return nats
+    def learner(self) -> tuple[Any, Any, Any]:
+        """What train_batches is given."""
+        return *self.LESSONS[self.task.cell], None
 
 
 class ResetAfter(Tutorial):

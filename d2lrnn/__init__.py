@@ -31,6 +31,7 @@ CHAPTERS = {
     14: ("heldout", "CountModel evaluate_counts best_epoch should_stop dropout rnn_dropout"),
     15: ("fast", "get_rows get_network"),
     16: ("checkpoint", "write_atomically save_checkpoint load_checkpoint save_next load_newest"),
+    17: ("dist", "shard flat_gradients InTurn Workers Replica"),
 }
 _LESSON_OF = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}
 __all__ = ["CHAPTERS", *_LESSON_OF]

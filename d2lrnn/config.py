@@ -63,7 +63,10 @@ class Settings:
     )
     seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
     ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
-    workers: int = setting(1, "processes that train together", **SIZE)
+    workers: int = setting(1, "processes that train together, each on its shard of the corpus", **SIZE)
+    deterministic: bool = setting(
+        False, "add up what more than two workers send in a fixed order, at as many times the traffic"
+    )
     prefix: tuple[str, ...] = setting((), f"what samples begin with; may be repeated ({', '.join(PREFIXES)})")
     pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
     pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
@@ -86,8 +89,6 @@ class Settings:
                 raise ValueError(f"{flag} {value}: give a number {_bounds(rule)}")
         if "" in self.prefix:
             raise ValueError("--prefix is empty: give at least one character to start from")
-        if self.workers > 1:
-            raise ValueError(f"--workers {self.workers}: this version trains in one process, give 1")
 
     @property
     def theta(self) -> float:
@@ -107,6 +108,19 @@ def _bounds(rule: Any) -> str:
     return " and ".join(words)
 
 
+def flags(settings: Settings) -> list[str]:
+    """The settings as arguments of the command that was given them."""
+    found: list[str] = []
+    for field in dataclasses.fields(Settings):
+        flag, value = "--" + field.name.replace("_", "-"), getattr(settings, field.name)
+        for one in value if isinstance(value, tuple) else [value]:
+            if isinstance(one, bool):
+                found += [flag] * one
+            elif one is not None:
+                found.append(f"{flag}={one}")
+    return found
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with one line on stderr and exit code 2 for what the user got wrong."""
 
@@ -124,8 +138,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     for field in dataclasses.fields(Settings):
         default = "" if field.default in (None, ()) else f" ({field.default})"
         types = [t for t in typing.get_args(hints[field.name]) if t in (int, float, str)]
+        flag = "--" + field.name.replace("_", "-")
+        if hints[field.name] is bool:
+            parser.add_argument(
+                flag, action="store_true", help=field.metadata["help"], default=argparse.SUPPRESS
+            )
+            continue
         parser.add_argument(
-            "--" + field.name.replace("_", "-"),
+            flag,
             type=types[0] if types else hints[field.name],
             action="append" if isinstance(field.default, tuple) else "store",
             choices=field.metadata["choices"] or None,

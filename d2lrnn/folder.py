@@ -106,6 +106,7 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         ValueError: one is missing, or cannot be.
     """
     try:
+        config = {"deterministic": False, **config}  # older runs do not have it
         fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
         return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
     except (KeyError, TypeError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,24 @@ CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
 WARNED = ("lr", "clip")
 
 
-def resume_run(folder: Path, given: Mapping[str, Any]) -> Run:
+def resumed_settings(folder: Path, given: Mapping[str, Any]) -> Settings:
+    """The settings of the run in folder, with those that are given anew.
+
+    Raises:
+        ValueError: they would make another run of it, or neither its config.json nor a checkpoint is whole.
+    """
+    try:
+        begun = to_settings(read_config(folder), folder / CONFIG)
+    except ValueError:
+        path, _, facts = newest(folder / CHECKPOINTS)
+        begun = to_settings(facts["config"], path)
+    return _settings(folder, begun, given, warn=lambda line: None)
+
+
+def resume_run(folder: Path, given: Mapping[str, Any], index: int | None = None) -> Run:
     """The run in folder as its last whole checkpoint has it; given: the settings that are given anew.
+
+    index: of this worker, where there are several.
 
     Raises:
         ValueError: no checkpoint is whole, a setting would make another run of it, its config.json or its
@@ -27,7 +43,7 @@ def resume_run(folder: Path, given: Mapping[str, Any]) -> Run:
     try:
         path, arrays, facts = newest(folder / CHECKPOINTS)
     except FileNotFoundError:  # it ended before its first checkpoint
-        run = Run(_settings(folder, to_settings(read_config(folder), folder / CONFIG), given))
+        run = Run(_settings(folder, to_settings(read_config(folder), folder / CONFIG), given), index)
         run.begin(folder)
         return run
     check_facts(facts, path)
@@ -39,14 +55,16 @@ def resume_run(folder: Path, given: Mapping[str, Any]) -> Run:
                 f"{folder} has had its {facts['progress']['epoch']} epochs: give a larger --epochs to go on, "
                 "or another --out to begin anew"
             )
-        run = Run(settings)
+        run = Run(settings, index)
         run.resume(folder, path, arrays, facts)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is of no run of ours ({type(error).__name__}: {error})") from None
     return run
 
 
-def _settings(folder: Path, begun: Settings, given: Mapping[str, Any]) -> Settings:
+def _settings(
+    folder: Path, begun: Settings, given: Mapping[str, Any], warn: Callable[[str], None] = warn
+) -> Settings:
     for name, value in given.items():
         before, flag = getattr(begun, name), "--" + name.replace("_", "-")
         if value == before or name in CHANGEABLE:

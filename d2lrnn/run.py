@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from .checks import check_memory
 from .config import PREFIXES, Settings
 from .corpora import BLOCK, find_corpus, read_corpus
 from .decoding import encode_prefix, generate_batch
+from .dist import InTurn, Replica, Workers, shard
 from .fast import CELLS, get_network, get_rows
 from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMPLES, check_shapes
 from .learning import train_batch
@@ -54,14 +55,18 @@ class Run:
     """A corpus, a network on its way, and, once begun or resumed, a directory.
 
     epoch: how many are done. batch, nats, num_chars, seconds: how far the one that is going on has come.
-    state: the hidden state that consecutive batches carry. last: the newest checkpoint on the disk.
+    state: the hidden state that consecutive batches carry, of all shards that this process trains on.
+    last: the newest checkpoint on the disk.
     """
 
     folder: Path
     last: Path | None = None
+    workers: InTurn | Workers | None = None  # who trains together, if it is more than this process
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, index: int | None = None) -> None:
         """Read the corpus and draw the first parameters; nothing is written yet.
+
+        index: which of the settings' workers this is (None: all of them, in turn).
 
         Raises:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
@@ -76,6 +81,10 @@ class Run:
             raise ValueError(
                 f"--heldout {settings.heldout}: not two of {len(indices)} characters; give more, or 0"
             )
+        mine = range(settings.workers) if index is None else (index,)
+        self.shards = {0: self.train_indices}
+        if settings.workers > 1:
+            self.shards = {k: shard(self.train_indices, k, settings.workers) for k in mine}
         self.ctx = _context(settings.ctx)
         _check_memory(settings, len(self.vocab))
 
@@ -88,10 +97,16 @@ class Run:
         self.epoch = self.batch = self.num_chars = 0
         self.nats = self.seconds = 0.0
         self.state: tuple[mx.nd.NDArray, ...] | None = None
+        self.note: Callable[[str], None] = lambda phase: (
+            None
+        )  # hears what begins: a watchdog, if there is one
         self.metrics: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}  # epoch and heldout_perplexity of the best so far
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         next(self._batches())  # a corpus too short for one batch is refused here
+        self.learner = self.network
+        if index is None and settings.workers > 1:
+            self._join(InTurn(settings.workers))
 
     def _load_corpus(self) -> np.ndarray:
         """The corpus as indices; its text is not kept. On a terminal a long one is read with a bar."""
@@ -125,7 +140,7 @@ class Run:
             FloatingPointError: a loss or gradient is not finite, or the loss has exploded.
         """
         steps = train_batches(
-            self.network,
+            self.learner,
             self.params,
             self.network.init_state,
             itertools.islice(self._batches(), self.batch, None),
@@ -142,7 +157,9 @@ class Run:
                 raise FloatingPointError(
                     f"the loss is {nats:.0f} nats per character, and guessing costs {guessing:.1f}"
                 )
+            self.note("computing")
             self.batch += 1
+            num_chars *= self.settings.workers // len(self.shards)  # the others have read as many
             self.nats += nats * num_chars
             self.num_chars += num_chars
             self.state = None if self.is_random_iter else state
@@ -162,7 +179,8 @@ class Run:
             "seconds": round(self.seconds, 3),
         }
         self.metrics.append(metrics)
-        _append(self.folder / METRICS, json.dumps(metrics) + "\n")
+        if self.is_first:
+            _append(self.folder / METRICS, json.dumps(metrics) + "\n")
         heldout = metrics["heldout_perplexity"]
         if heldout is not None and heldout < self.best.get("heldout_perplexity", math.inf):
             self.best = {"epoch": self.epoch, "heldout_perplexity": heldout}
@@ -171,6 +189,11 @@ class Run:
         self.nats = self.seconds = 0.0
         self.state = None
         return metrics
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files of the run: others that train with it leave that to it."""
+        return 0 in self.shards
 
     @property
     def is_random_iter(self) -> bool:
@@ -201,20 +224,37 @@ class Run:
 
     def _batches(self) -> Iterator[Any]:
         settings = self.settings
-        rng = np.random.default_rng([settings.seed, self.epoch])  # an epoch repeats without those before it
+        place = settings.seed, self.epoch
+        rng = np.random.default_rng(place)  # an epoch repeats without those before it
         data_iter: Any = data_iter_random if self.is_random_iter else data_iter_consecutive
-        size = settings.batch_size, settings.num_steps
-        offset = fresh_offset(rng, len(self.train_indices), *size, is_random_iter=self.is_random_iter)
-        batches = data_iter(self.train_indices, *size, self.ctx, rng=rng, offset=offset)
-        for batch, data_and_label in enumerate(batches):
-            if settings.dropout:  # MXNet cannot tell the state of its generator: each batch has a seed
-                seeds = np.random.SeedSequence([settings.seed, self.epoch, batch])
-                mx.random.seed(int(seeds.generate_state(1)[0]))
-            yield data_and_label
+        size, batches = (settings.batch_size, settings.num_steps), []
+        length = len(next(iter(self.shards.values())))
+        offset = fresh_offset(rng, length, *size, is_random_iter=self.is_random_iter)
+        for index, indices in self.shards.items():
+            if settings.workers > 1:
+                rng = np.random.default_rng([*place, index])
+            batches.append(data_iter(indices, *size, self.ctx, rng=rng, offset=offset))
+        for pairs in zip(*batches):
+            if settings.workers == 1:  # else Replica does it, before each shard
+                self._seed(0)
+            self.note("exchanging")  # from here on the step depends on all workers
+            yield pairs[0] if len(pairs) == 1 else [mx.nd.concat(*each, dim=0) for each in zip(*pairs)]
+
+    def _seed(self, index: int) -> None:
+        """MXNet cannot tell the state of its generator: where it is used, each batch has a seed."""
+        if self.settings.dropout:
+            place = self.settings.seed, self.epoch, self.batch
+            seeds = np.random.SeedSequence([*place, index] if self.settings.workers > 1 else place)
+            mx.random.seed(int(seeds.generate_state(1)[0]))
 
     def _heldout_perplexity(self) -> float | None:
         if not len(self.heldout_indices):
             return None
+
+        def get_heldout_rows(data: mx.nd.NDArray, vocab_size: int) -> mx.nd.NDArray:
+            self.note("measuring")
+            return get_rows(data, vocab_size)
+
         heldout = evaluate(
             self.network.rnn,
             self.params,
@@ -223,9 +263,55 @@ class Run:
             self.settings.batch_size,
             self.settings.num_steps,
             self.ctx,
-            get_inputs=get_rows,
+            get_inputs=get_heldout_rows,
         )
         return heldout if math.isfinite(heldout) else None  # JSON has no infinity
+
+    # --- several workers ---
+
+    def join(self, workers: Workers) -> None:
+        """Begin together with the others, from where the first of them stands.
+
+        Raises:
+            ValueError: not all were started alike.
+        """
+        workers.compare(self._fingerprint())
+        told = {name: getattr(self, name) for name in PROGRESS}
+        told |= {"t": self.optimizer.t, "carries": self.state is not None}
+        told = json.loads(workers.tell(json.dumps(told).encode()))
+        for name in PROGRESS:
+            setattr(self, name, told[name])
+        self.optimizer.t = told["t"]
+        if told["carries"] and self.state is None:
+            rows = self.settings.batch_size * workers.num_workers
+            self.state = self.network.init_state(rows, self.settings.hidden_dim, self.ctx)
+        arrays = self._arrays()
+        workers.share(arrays)
+        if self.state:
+            mine = slice(*(self.settings.batch_size * k for k in (workers.index, workers.index + 1)))
+            self.state = tuple(S[mine].copy() for S in self.state)
+        sums = {name: hashlib.sha256(array.asnumpy()).hexdigest() for name, array in arrays.items()}
+        workers.compare({"step count": self.optimizer.t, **sums})
+        self._join(workers)
+
+    def _join(self, workers: InTurn | Workers) -> None:
+        self.workers = workers
+        self.learner = Replica(self.network, self.params, workers, self._seed)
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What all workers must have in common."""
+        config = self.config()
+        facts = config.pop("facts")
+        for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx"):
+            del config[own]
+        shapes = [(name, array.shape) for name, array in self._arrays().items()]
+        chars = hashlib.sha256("".join(self.vocab.idx_to_char).encode()).hexdigest()
+        numbers = {name: facts[name] for name in ("d2lrnn", "mxnet")}
+        return {**config, **numbers, "corpus": self.corpus_sha256, "vocabulary": chars, "shapes": shapes}
+
+    def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
+        """Whether to save and whether to stop, now, the same in all workers whoever asks for it."""
+        return self.learner.agree(save, stop) if isinstance(self.workers, Workers) else (save, stop)
 
     # --- the directory ---
 
@@ -268,17 +354,31 @@ class Run:
         config = json.dumps(self.config(), ensure_ascii=False, indent=2) + "\n"
         write_atomically(self.folder / CONFIG, config.encode())
 
-    def save(self) -> None:
-        """Write a checkpoint: all that is needed to go on as if the run had never stopped."""
-        facts: dict[str, Any] = {"config": self.config(), "chars": "".join(self.vocab.idx_to_char)}
-        if self._best_params:
-            save_next(self.folder / BEST, self._best_params, {**facts, **self.best})
-            self._best_params = {}
+    def _arrays(self) -> dict[str, mx.nd.NDArray]:
+        """All that a step changes, under the names that it has in a checkpoint."""
         names = self.params._fields
         arrays = dict(zip(names, self.params))
         for name, (m, v) in zip(names, self.optimizer.states):
             arrays |= {f"adam_m_{name}": m, f"adam_v_{name}": v}
-        arrays |= {f"state_{i}": S for i, S in enumerate(self.state or ())}
+        return arrays | {f"state_{i}": S for i, S in enumerate(self.state or ())}
+
+    def save(self) -> None:
+        """Write a checkpoint: all that is needed to go on as if the run had never stopped.
+
+        Where several workers train together all of them call it, and the first one writes.
+        """
+        self.note("saving")
+        arrays = self._arrays()
+        if isinstance(self.workers, Workers):
+            for name in [name for name in arrays if name.startswith("state_")]:
+                rows = self.workers.gather(name, arrays[name].asnumpy().reshape(-1))
+                arrays[name] = mx.nd.array(rows.reshape(-1, self.settings.hidden_dim))
+        if not self.is_first:
+            return
+        facts: dict[str, Any] = {"config": self.config(), "chars": "".join(self.vocab.idx_to_char)}
+        if self._best_params:
+            save_next(self.folder / BEST, self._best_params, {**facts, **self.best})
+            self._best_params = {}
         facts |= {
             "progress": {name: getattr(self, name) for name in PROGRESS},
             "t": self.optimizer.t,

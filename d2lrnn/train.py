@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .config import Parser, Settings, add_settings
+from .begin import choose, launch_run, prepare, share_cores
+from .config import Parser, add_settings
+from .launch import SSH, read_hosts
+from .member import become, join, part
 from .terminal import complain, printable
 
 if TYPE_CHECKING:
@@ -30,22 +32,36 @@ if TYPE_CHECKING:
 PROG = "python -m d2lrnn.train"
 AUTOSAVE = 60.0  # seconds
 AUTOSAVE_SHARE = 0.01  # of the time may go into saving, however large the network
+HOW = ("autosave", "in_turn", "servers", "hosts", "ssh", "max_restarts", "patience")  # what is no setting
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train. 0: done, 2: a mistake of the user, 130 or 143: stopped and saved, 1: a fault on the way."""
     given = vars(_parser().parse_args(argv))
-    autosave = given.pop("autosave")
-    with contextlib.ExitStack() as locks:
+    how = {name: given.pop(name) for name in HOW}
+    with contextlib.ExitStack() as stack:
         try:
-            run = _prepare(locks, given.pop("out", None), given.pop("resume", None), given)
+            index = become()
+            if how["hosts"]:
+                given.setdefault("workers", sum(host.num_workers for host in read_hosts(how["hosts"])))
+            folder, settings = choose(given)
+            if index is None and (settings.workers > 1 or how["hosts"]) and not how["in_turn"]:
+                return launch_run(stack, folder, settings, how)
+            if index is None:
+                share_cores(settings.workers)
+            run = prepare(stack, folder, settings, given, index)
+            if index is not None:
+                join(stack, run, index, how["patience"])
         except (ValueError, OSError) as error:
             complain(PROG, error)
             return 2
         except KeyboardInterrupt:
             complain(PROG, "stopped before the first batch")
             return 130
-        return _train_and_tell(run, autosave)
+        code = _train_and_tell(run, how["autosave"])
+        if index is not None and code not in (1, 2):
+            part(run)
+        return code
 
 
 def _train_and_tell(run: Run, autosave: float) -> int:
@@ -53,14 +69,17 @@ def _train_and_tell(run: Run, autosave: float) -> int:
 
     with Stop() as stop:
         try:
-            _train(run, stop, autosave)
+            stopped = _train(run, stop, autosave)
         except (FloatingPointError, OSError, MXNetError) as error:
-            complain(PROG, _fault(run, error))
+            if run.is_first or not isinstance(error, FloatingPointError):  # this one meets all workers
+                complain(PROG, _fault(run, error))
             return 1
-    if stop.signal:
+    if not run.is_first:
+        return 128 + (stop.signal or signal.SIGINT) if stopped else 0
+    if stopped:
         where = f"epoch {run.epoch + 1}, batch {run.batch}" if run.batch else f"epoch {run.epoch}"
         print(printable(f"stopped after {where}, saved; go on with {PROG} --resume {run.folder}"))
-        return 128 + stop.signal
+        return 128 + (stop.signal or signal.SIGINT)
     print(printable(f"{run.folder}/ holds the weights, curve.svg and samples.txt"))
     print(printable(f"let it write: python -m d2lrnn.predict {run.folder}"))
     return 0
@@ -115,9 +134,30 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with the run in DIR (that of --out, or the newest in runs/)",
     )
     parser.add_argument(
-        "--autosave", metavar="SECONDS", type=_seconds, default=AUTOSAVE, help=f"({AUTOSAVE:g})"
+        "--autosave",
+        metavar="SECONDS",
+        type=_seconds,
+        default=AUTOSAVE,
+        help=f"between two checkpoints ({AUTOSAVE:g})",
     )
+    _add_job(parser.add_argument_group("several workers (chapter 17)"))
     return parser
+
+
+def _add_job(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--in-turn",
+        action="store_true",
+        help="all in this process: slower, and the same numbers, bit for bit",
+    )
+    add("--hosts", metavar="FILE", help="machines, a line each: IPv4 address and number of workers there")
+    add("--ssh", metavar="COMMAND", type=shlex.split, default=SSH, help=f"to reach them ({shlex.join(SSH)})")
+    add("--servers", metavar="N", type=_count, default=1, help="processes that add up (1)")
+    add("--max-restarts", metavar="N", type=_whole, default=3, help="after one of them has ended (3)")
+    add(
+        "--patience", metavar="SECONDS", type=_seconds, default=60.0, help="without a step, then it ends (60)"
+    )
 
 
 def _seconds(text: str) -> float:
@@ -126,45 +166,31 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-def _prepare(locks: contextlib.ExitStack, out: str | None, resume: str | None, given: dict[str, Any]) -> Run:
-    if "prefix" in given:
-        given["prefix"] = tuple(given["prefix"])
-    if os.path.isfile(given.get("corpus", "")):
-        given["corpus"] = os.path.abspath(given["corpus"])  # --resume may be called from another folder
-    settings = Settings(**given)  # a wrong flag is refused before mxnet is loaded
-    from .folder import holds_run, lock, new_folder, newest_run
-
-    if resume and out and resume != out:
-        raise ValueError(f"--resume {resume} and --out {out} are two directories: give one")
-    name = resume or out
-    folder = Path(name) if name else newest_run() if resume is not None else None
-    if folder and holds_run(folder):
-        from .resume import resume_run
-
-        locks.enter_context(lock(folder))
-        return resume_run(folder, given)
-    if resume is not None:
-        raise ValueError(f"{folder} holds no run to go on with: begin one there with --out {folder}")
-    from .run import Run
-
-    run = Run(settings)
-    folder = folder or new_folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    locks.enter_context(lock(folder))
-    run.begin(folder)
-    return run
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError
+    return int(text)
 
 
-def _train(run: Run, stop: Stop, autosave: float) -> None:
+def _count(text: str) -> int:
+    if not _whole(text):
+        raise ValueError
+    return int(text)
+
+
+def _train(run: Run, stop: Stop, autosave: float) -> bool:
+    """Train to the end, or until a stop; whether it was stopped."""
     from tqdm import tqdm
 
     settings, num_chars = run.settings, len(run.train_indices)
     where = f"epoch {run.epoch + 1}, batch {run.batch + 1}" if run.optimizer.t else ""
+    together = f", {settings.workers} workers" if settings.workers > 1 else ""
     begins = (
         f"{settings.corpus}: {num_chars:,} characters to train on, {len(run.heldout_indices):,} held out, "
-        f"{len(run.vocab):,} distinct; {settings.cell} on {run.ctx}, into {run.folder}/"
+        f"{len(run.vocab):,} distinct; {settings.cell} on {run.ctx}{together}, into {run.folder}/"
     )
-    print(printable(begins + (f", from {where} on" if where else ""), keep=""))
+    if run.is_first:
+        print(printable(begins + (f", from {where} on" if where else ""), keep=""))
     next_save = time.monotonic() + autosave
     with tqdm(
         total=settings.epochs * num_chars,
@@ -179,16 +205,20 @@ def _train(run: Run, stop: Stop, autosave: float) -> None:
             for count in run.train_epoch():
                 bar.set_postfix_str(f"epoch {run.epoch + 1}, perplexity {run.perplexity:.1f}", refresh=False)
                 bar.update(count)
-                if stop.signal:
-                    run.save()
-                    return
                 now = time.monotonic()
-                if now >= next_save:
+                save, stopped = run.agree(now >= next_save, bool(stop.signal))
+                if save or stopped:
                     run.save()
+                if stopped:
+                    return True
+                if save:
                     cost = time.monotonic() - now
                     next_save = now + cost + max(autosave, autosave and cost / AUTOSAVE_SHARE)
-            _report(run, run.end_epoch())
+            metrics = run.end_epoch()
+            if run.is_first:
+                _report(run, metrics)
         run.save()
+    return False
 
 
 def _report(run: Run, metrics: dict[str, Any]) -> None:

@@ -1,0 +1,112 @@
+"""Lesson 17. Several processes train one network: each reads its own shard, and all take the same step.
+
+After every batch MXNet's parameter server adds up the gradients of all workers. Each of them divides by the
+characters that were counted, clips and steps by itself: so weights that were equal stay equal, and only one
+buffer travels.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from mxnet import autograd, nd
+
+from .checks import check_gradients, check_size
+from .store import Workers
+
+State = tuple[nd.NDArray, ...]
+NATS, CHARS, SAVE, STOP = range(-4, 0)  # what stands in the buffer behind the gradients
+
+
+def shard(corpus_indices: Sequence[int], index: int, num_workers: int) -> Sequence[int]:
+    """The part of the corpus that worker index, from 0, trains on; all parts are equally long.
+
+    A shard ends with the character that the next one begins with: it is the last label. So no target is in
+    two shards, and at most num_workers - 1 of them, at the end, in none.
+
+    Raises:
+        ValueError: there is no such worker, or fewer targets than workers.
+    """
+    check_size(num_workers=num_workers)
+    if isinstance(index, bool) or index not in range(num_workers):
+        raise ValueError(f"index is {index!r}: give 0 to {num_workers - 1}")
+    size = (len(corpus_indices) - 1) // num_workers
+    if size < 1:
+        raise ValueError(
+            f"{len(corpus_indices)} characters for {num_workers} workers: give at least two each"
+        )
+    return corpus_indices[index * size : (index + 1) * size + 1]
+
+
+def flat_gradients(params: Sequence[nd.NDArray], spare: int = 0) -> nd.NDArray:
+    """A new buffer of which every param.grad is now a part, in order, with room for spare numbers behind.
+
+    What backward() writes to the gradients stands in the buffer, and what is written to the buffer is in the
+    gradients: nothing needs to be copied.
+    """
+    sizes = [param.size for param, _ in check_gradients(params)]
+    flat = nd.zeros(sum(sizes) + spare, ctx=params[0].context)
+    ends = np.cumsum(sizes).tolist()
+    views = [flat[end - p.size : end].reshape(p.shape) for p, end in zip(params, ends)]
+    autograd.mark_variables(list(params), views)
+    return flat
+
+
+class InTurn:
+    """All workers in one process, one after the other: what they must reproduce, to the last bit."""
+
+    def __init__(self, num_workers: int) -> None:
+        check_size(num_workers=num_workers)
+        self.num_workers, self.shards = num_workers, range(num_workers)
+
+    def add_up(self, rows: Sequence[nd.NDArray], out: nd.NDArray) -> None:
+        """Write the sum of the rows, one a worker, the first two first, to out."""
+        out[:] = functools.reduce(operator.add, rows)
+
+
+class Replica:
+    """A network that learns together with its like: train_batch and train_batches take it for a network.
+
+    prepare: called with the index of a worker before it learns (dropout is seeded there).
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        params: Sequence[nd.NDArray],
+        workers: InTurn | Workers,
+        prepare: Callable[[int], None] = lambda index: None,
+    ) -> None:
+        self.network, self.workers, self.prepare = network, workers, prepare
+        self.rnn, self.init_state = network.rnn, network.init_state
+        self.flat, self.asked = flat_gradients(params, spare=4), (False, False)
+
+    def learn(
+        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
+    ) -> tuple[nd.NDArray, State]:
+        """As network.learn, but loss and gradients are the means over the characters of all workers.
+
+        data, label and state hold the rows of the workers of this process, one worker's below the other's.
+        """
+        rows, states, size = [], list[State](), len(data) // len(self.workers.shards)
+        for k, index in enumerate(self.workers.shards):
+            mine = slice(k * size, (k + 1) * size)
+            self.prepare(index)
+            loss, new = self.network.learn(data[mine], label[mine], tuple(S[mine] for S in state), params)
+            self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked], ctx=loss.context), dim=0)
+            self.flat *= label[mine].size
+            rows.append(self.flat if len(self.workers.shards) == 1 else self.flat.copy())
+            states.append(new)
+        self.workers.add_up(rows, out=self.flat)
+        self.flat /= self.flat[CHARS].copy()  # a view would change on the way
+        return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
+
+    def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
+        """What anybody asked for with the last batch, the same for all; save and stop go with the next."""
+        answer = self.flat[SAVE:].asnumpy() > 0
+        self.asked = save and not answer[0], stop
+        return bool(answer[0]), bool(answer[1])

@@ -1,0 +1,72 @@
+"""What this process is where several train together: the environment says it, as MXNet's servers want it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import Run
+
+PLACES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
+FAULT = 70  # the exit code of a fault that nobody has foreseen, as in sysexits.h
+INDEX = "D2LRNN_WORKER_INDEX"
+
+
+def become() -> int | None:
+    """Which worker this process is; None: it trains by itself.
+
+    A scheduler or a server never comes back from here: it serves until the workers have gone.
+
+    Raises:
+        ValueError: the environment says something else, or not all that is needed.
+    """
+    role = os.environ.get("DMLC_ROLE")
+    if role is None:
+        return None
+    if role not in ("scheduler", "server", "worker"):
+        raise ValueError(f"DMLC_ROLE is {role!r}: give scheduler, server or worker")
+    missing = [name for name in PLACES if not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"DMLC_ROLE is {role}, and {' and '.join(missing)} not set: see chapter 17")
+    if role != "worker":
+        import mxnet  # noqa: F401  # it serves while it is imported, and ends the process
+    index, num_workers = os.environ.get(INDEX, ""), os.environ["DMLC_NUM_WORKER"]
+    if not index.isdecimal() or not num_workers.isdecimal() or int(index) >= int(num_workers):
+        raise ValueError(
+            f"{INDEX} is {index or 'not set'}: number the {num_workers} workers (DMLC_NUM_WORKER) from 0 on"
+        )
+    return int(index)
+
+
+def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> None:
+    """Have run train together with the other workers, under a watchdog, as long as the stack is open.
+
+    Raises:
+        ValueError: they were not all started alike.
+    """
+    from .dist import Workers
+    from .watchdog import Watchdog
+
+    stack.push(_end_at_once)
+    watchdog = stack.enter_context(Watchdog(patience, f"worker {index}"))
+    watchdog.note("joining")
+    run.join(Workers(index, run.settings.workers, deterministic=run.settings.deterministic))
+    run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
+
+
+def part(run: Run) -> None:
+    """What they had to do together is done: let the end of this process wait for that of the others."""
+    run.note("done")
+    run.workers.wait_at_exit(True)
+
+
+def _end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
+    """After a fault that nobody has foreseen: MXNet would wait at its exit for what never comes."""
+    if kind and not issubclass(kind, SystemExit):
+        traceback.print_exception(kind, error, where)
+        sys.stderr.flush()
+        os._exit(FAULT)

@@ -1,0 +1,117 @@
+"""The parameter server of lesson 17: sums over all workers, with its traps in one place."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import operator
+from collections.abc import Mapping, Sequence
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+MAX_FACTS = 64
+NOTHING = -0.0  # what adds nothing, not even to -0.0
+
+
+class Workers:
+    """This process, one of num_workers around a parameter server: MXNet's KVStore dist_sync.
+
+    Where the server is stands in the environment (DMLC_PS_ROOT_URI and its like). index counts from 0 and is
+    ours to give: the rank that the store gives is another one at every start. deterministic: the same sum to
+    the last bit also for more than two workers, who otherwise are added in the order in which they arrive.
+
+    Raises:
+        ValueError: MXNet was built without it, or the environment speaks of another number of workers.
+    """
+
+    def __init__(self, index: int, num_workers: int, *, deterministic: bool = False) -> None:
+        if not mx.runtime.Features().is_enabled("DIST_KVSTORE"):
+            raise ValueError("this build of MXNet has no parameter server: only that for Linux on x86-64 has")
+        self.index, self.num_workers, self.shards = index, num_workers, (index,)
+        self.store = mx.kv.create("dist_sync")
+        self.wait_at_exit(False)
+        if (self.store.type, self.store.num_workers) != ("dist_sync", num_workers):
+            raise ValueError(f"{num_workers} workers are wanted, and the store has {self.store.num_workers}")
+        self._in_order = deterministic and num_workers > 2  # of two, the sum is the same in both orders
+        self._table: nd.NDArray | None = None
+        self._keys: set[str] = set()
+
+    def add_up(self, rows: Sequence[nd.NDArray], out: nd.NDArray) -> None:
+        """Write the sum of everybody's row to out. Nothing is waited for.
+
+        What is pushed is received in place: a push waits until the pull before it has been written. The
+        server counts messages and not senders; it would add what two steps have sent.
+        """
+        (row,) = rows
+        if self._in_order:  # everybody's row by itself, and then their sum
+            if self._table is None:
+                self._table = nd.empty((self.num_workers, row.size), ctx=row.context)
+            self._table[:] = NOTHING
+            self._table[self.index] = row
+            self._sum("rows", self._table)
+            row = functools.reduce(operator.add, list(self._table))
+        else:
+            self._sum("gradients", row)
+        if row is not out:
+            row.copyto(out)
+
+    def gather(self, name: str, row: np.ndarray) -> np.ndarray:
+        """Everybody's row, a matrix (num_workers, len(row)); whole numbers below 2^24 are exact."""
+        table = nd.full((self.num_workers, len(row)), NOTHING)
+        table[self.index] = row
+        self._sum(name, table)
+        return table.asnumpy()
+
+    def share(self, arrays: Mapping[str, nd.NDArray]) -> None:
+        """Give all workers the first one's arrays, in place."""
+        for name, array in arrays.items():
+            if self.index:
+                array[:] = NOTHING
+            self._sum(f"share {name}", array)
+            array.wait_to_read()
+
+    def tell(self, message: bytes) -> bytes:
+        """The first worker's message, to all."""
+        size = nd.array([len(message)])
+        self.share({"size": size})
+        num_bytes = int(size.asscalar())
+        chars = nd.array(np.frombuffer(message[:num_bytes].ljust(num_bytes), np.uint8), dtype="float32")
+        self.share({f"message of {num_bytes}": chars})
+        return chars.asnumpy().astype(np.uint8).tobytes()
+
+    def compare(self, facts: Mapping[str, object]) -> None:
+        """See that everybody has the same facts: the store adds what does not belong together, or hangs.
+
+        Raises:
+            ValueError: naming a worker and the facts in which it differs from the first.
+        """
+        row = np.zeros(1 + 3 * MAX_FACTS, np.float32)
+        row[0], names = 1, list(facts)
+        for k, name in enumerate(names):  # 48 bits of each: float32 holds 16 at a time
+            digest = hashlib.sha256(f"{name}={facts[name]}".encode()).digest()
+            row[1 + 3 * k : 4 + 3 * k] = np.frombuffer(digest[:6], np.uint16)
+        table = self.gather("facts", row)
+        for worker, found in enumerate(table):
+            if found[0] != 1:
+                raise ValueError(f"{found[0]:.0f} workers have the index {worker}: number them from 0 on")
+            others = [
+                name for k, name in enumerate(names) if (found != table[0])[1 + 3 * k : 4 + 3 * k].any()
+            ]
+            if others:
+                raise ValueError(
+                    f"worker {worker} was started with another {' and '.join(others)} than worker 0: "
+                    "give all of them the same"
+                )
+
+    def wait_at_exit(self, wait: bool) -> None:
+        """Whether the end of this process waits for the end of all: right after success, and only then."""
+        mx.base.check_call(mx.base._LIB.MXKVStoreSetBarrierBeforeExit(self.store.handle, int(wait)))
+
+    def _sum(self, key: str, array: nd.NDArray) -> None:
+        if key not in self._keys:
+            self._keys.add(key)
+            self.store.init(key, nd.zeros_like(array))
+        self.store.push(key, array)
+        self.store.pull(key, out=array)

@@ -22,7 +22,7 @@ State = tuple[nd.NDArray, ...]
 NATS, CHARS, SAVE, STOP = range(-4, 0)  # what stands in the buffer behind the gradients
 
 
-def shard(corpus_indices: Sequence[int], index: int, num_workers: int) -> Sequence[int]:
+def shard(corpus_indices: Any, index: int, num_workers: int) -> Any:
     """The part of the corpus that worker index, from 0, trains on; all parts are equally long.
 
     A shard ends with the character that the next one begins with: it is the last label. So no target is in

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .dist import Workers
     from .run import Run
 
 PLACES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
@@ -45,6 +48,8 @@ def become() -> int | None:
 def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> None:
     """Have run train together with the other workers, under a watchdog, as long as the stack is open.
 
+    All go on from where the first of them stands: only that one has read a checkpoint.
+
     Raises:
         ValueError: they were not all started alike.
     """
@@ -54,14 +59,54 @@ def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> 
     stack.push(_end_at_once)
     watchdog = stack.enter_context(Watchdog(patience, f"worker {index}"))
     watchdog.note("joining")
-    run.join(Workers(index, run.settings.workers, deterministic=run.settings.deterministic))
+    workers = Workers(index, run.settings.workers, deterministic=run.settings.deterministic)
+    workers.compare(_fingerprint(run))
+    _share_progress(run, workers)
+    run.train_with(workers)
     run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
+
+
+def _fingerprint(run: Run) -> dict[str, Any]:
+    """What all workers must have in common before they send arrays to each other."""
+    config = run.config()
+    facts = config.pop("facts")
+    for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx"):
+        del config[own]
+    versions = {name: facts[name] for name in ("d2lrnn", "mxnet")}
+    chars = hashlib.sha256("".join(run.vocab.idx_to_char).encode()).hexdigest()
+    shapes = [(name, param.shape) for name, param in run.params._asdict().items()]
+    return {**config, **versions, "corpus": run.corpus_sha256, "vocabulary": chars, "shapes": shapes}
+
+
+def _share_progress(run: Run, workers: Workers) -> None:
+    """Give all workers the first one's weights, moments and place in the corpus; to each its state."""
+    from .folder import PROGRESS
+
+    told = {name: getattr(run, name) for name in PROGRESS}
+    told |= {"t": run.optimizer.t, "carries": run.state is not None}
+    told = json.loads(workers.tell(json.dumps(told).encode()))
+    for name in PROGRESS:
+        setattr(run, name, told[name])
+    run.optimizer.t, batch_size = told["t"], run.settings.batch_size
+    if told["carries"] and run.state is None:
+        rows = batch_size * workers.num_workers
+        run.state = run.network.init_state(rows, run.settings.hidden_dim, run.ctx)
+    arrays = run.arrays()
+    workers.share(arrays)
+    if run.state:
+        begin = batch_size * workers.index
+        run.state = tuple(S[begin : begin + batch_size].copy() for S in run.state)
+    sha256 = hashlib.sha256(b"".join(array.asnumpy().tobytes() for array in arrays.values()))
+    workers.compare({"step count": run.optimizer.t, "weights": sha256.hexdigest()})
 
 
 def part(run: Run) -> None:
     """What they had to do together is done: let the end of this process wait for that of the others."""
+    from .dist import Workers
+
     run.note("done")
-    run.workers.wait_at_exit(True)
+    if isinstance(run.workers, Workers):
+        run.workers.wait_at_exit(True)
 
 
 def _end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:

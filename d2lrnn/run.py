@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import hashlib
 import itertools
 import json
 import math
@@ -19,19 +18,17 @@ import numpy as np
 
 from . import __version__
 from .checkpoint import save_next, write_atomically
-from .checks import check_memory
-from .config import PREFIXES, Settings
-from .corpora import BLOCK, find_corpus, read_corpus
-from .decoding import encode_prefix, generate_batch
+from .config import Settings
+from .decoding import generate_batch
 from .dist import InTurn, Replica, Workers, shard
-from .fast import CELLS, get_network, get_rows
+from .fast import Network, get_network, get_rows
 from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMPLES, check_shapes
 from .learning import train_batch
 from .loss import perplexity
+from .material import check_fits, find_context, load_material
 from .optim import Optimizer
-from .sampling import data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
+from .sampling import data_iter_consecutive, data_iter_random, fresh_offset
 from .terminal import warn
-from .text import Vocab, one_line
 from .training import evaluate, train_batches
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
@@ -72,21 +69,20 @@ class Run:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        keep_memory()
         self.settings = settings
-        indices = self._load_corpus()
+        indices, self.vocab, self.corpus_sha256, self.prefixes = load_material(settings)
         num_train = len(indices) - int(len(indices) * settings.heldout)
         self.train_indices, self.heldout_indices = indices[:num_train], indices[num_train:]
         if settings.heldout and len(self.heldout_indices) < 2:
             raise ValueError(
                 f"--heldout {settings.heldout}: not two of {len(indices)} characters; give more, or 0"
             )
-        mine = range(settings.workers) if index is None else (index,)
         self.shards = {0: self.train_indices}
         if settings.workers > 1:
+            mine = range(settings.workers) if index is None else (index,)
             self.shards = {k: shard(self.train_indices, k, settings.workers) for k in mine}
-        self.ctx = _context(settings.ctx)
-        _check_memory(settings, len(self.vocab))
+        self.ctx = find_context(settings.ctx)
+        check_fits(settings, len(self.vocab))
 
         self.network = get_network(settings.cell, settings.layers, dropout=settings.dropout)
         mx.random.seed(settings.seed)
@@ -97,39 +93,14 @@ class Run:
         self.epoch = self.batch = self.num_chars = 0
         self.nats = self.seconds = 0.0
         self.state: tuple[mx.nd.NDArray, ...] | None = None
-        self.note: Callable[[str], None] = lambda phase: (
-            None
-        )  # hears what begins: a watchdog, if there is one
+        self.note: Callable[[str], None] = lambda phase: None  # a watchdog may listen to what begins
         self.metrics: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}  # epoch and heldout_perplexity of the best so far
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         next(self._batches())  # a corpus too short for one batch is refused here
-        self.learner = self.network
+        self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
-            self._join(InTurn(settings.workers))
-
-    def _load_corpus(self) -> np.ndarray:
-        """The corpus as indices; its text is not kept. On a terminal a long one is read with a bar."""
-        from tqdm import tqdm
-
-        settings, form = self.settings, "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-        # total: to read, to count and to look up, which take about as long as each other
-        with tqdm(desc="reading", total=3, bar_format=form, delay=1, disable=None, leave=False) as bar:
-            keep = settings.max_chars and 2 * settings.max_chars  # each may be a line end of two characters
-            text = read_corpus(find_corpus(settings.corpus), keep=keep, progress=bar.update)
-            text = one_line(text)[: settings.max_chars]
-            sha256 = hashlib.sha256()
-            for start in range(0, len(text), BLOCK):
-                sha256.update(text[start : start + BLOCK].encode())
-            self.corpus_sha256 = sha256.hexdigest()
-            self.vocab = Vocab(text)
-            bar.update()
-            self.prefixes = settings.prefix or _default_prefixes(text, self.vocab)
-            for prefix in self.prefixes:
-                encode_prefix(prefix, settings.pred_len, self.vocab)
-            indices = self.vocab.to_indices(text)
-            bar.update()
-        return indices
+            self.train_with(InTurn(settings.workers))
 
     # --- training ---
 
@@ -269,49 +240,15 @@ class Run:
 
     # --- several workers ---
 
-    def join(self, workers: Workers) -> None:
-        """Begin together with the others, from where the first of them stands.
-
-        Raises:
-            ValueError: not all were started alike.
-        """
-        workers.compare(self._fingerprint())
-        told = {name: getattr(self, name) for name in PROGRESS}
-        told |= {"t": self.optimizer.t, "carries": self.state is not None}
-        told = json.loads(workers.tell(json.dumps(told).encode()))
-        for name in PROGRESS:
-            setattr(self, name, told[name])
-        self.optimizer.t = told["t"]
-        if told["carries"] and self.state is None:
-            rows = self.settings.batch_size * workers.num_workers
-            self.state = self.network.init_state(rows, self.settings.hidden_dim, self.ctx)
-        arrays = self._arrays()
-        workers.share(arrays)
-        if self.state:
-            mine = slice(*(self.settings.batch_size * k for k in (workers.index, workers.index + 1)))
-            self.state = tuple(S[mine].copy() for S in self.state)
-        sums = {name: hashlib.sha256(array.asnumpy()).hexdigest() for name, array in arrays.items()}
-        workers.compare({"step count": self.optimizer.t, **sums})
-        self._join(workers)
-
-    def _join(self, workers: InTurn | Workers) -> None:
-        self.workers = workers
-        self.learner = Replica(self.network, self.params, workers, self._seed)
-
-    def _fingerprint(self) -> dict[str, Any]:
-        """What all workers must have in common."""
-        config = self.config()
-        facts = config.pop("facts")
-        for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx"):
-            del config[own]
-        shapes = [(name, array.shape) for name, array in self._arrays().items()]
-        chars = hashlib.sha256("".join(self.vocab.idx_to_char).encode()).hexdigest()
-        numbers = {name: facts[name] for name in ("d2lrnn", "mxnet")}
-        return {**config, **numbers, "corpus": self.corpus_sha256, "vocabulary": chars, "shapes": shapes}
+    def train_with(self, workers: InTurn | Workers) -> None:
+        """From now on every step is one of all workers."""
+        self.workers, self.learner = workers, Replica(self.network, self.params, workers, self._seed)
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
-        """Whether to save and whether to stop, now, the same in all workers whoever asks for it."""
-        return self.learner.agree(save, stop) if isinstance(self.workers, Workers) else (save, stop)
+        """Whether to save and whether to stop, now: the same in all workers, whoever asks for it."""
+        if isinstance(self.workers, Workers) and isinstance(self.learner, Replica):
+            return self.learner.agree(save, stop)
+        return save, stop
 
     # --- the directory ---
 
@@ -354,7 +291,7 @@ class Run:
         config = json.dumps(self.config(), ensure_ascii=False, indent=2) + "\n"
         write_atomically(self.folder / CONFIG, config.encode())
 
-    def _arrays(self) -> dict[str, mx.nd.NDArray]:
+    def arrays(self) -> dict[str, mx.nd.NDArray]:
         """All that a step changes, under the names that it has in a checkpoint."""
         names = self.params._fields
         arrays = dict(zip(names, self.params))
@@ -368,7 +305,7 @@ class Run:
         Where several workers train together all of them call it, and the first one writes.
         """
         self.note("saving")
-        arrays = self._arrays()
+        arrays = self.arrays()
         if isinstance(self.workers, Workers):
             for name in [name for name in arrays if name.startswith("state_")]:
                 rows = self.workers.gather(name, arrays[name].asnumpy().reshape(-1))
@@ -450,28 +387,3 @@ def _read_metrics(path: Path) -> list[dict[str, Any]]:
 def _append(path: Path, text: str) -> None:
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
-
-
-def _default_prefixes(text: str, vocab: Vocab) -> tuple[str, ...]:
-    """Those of the tutorial that this corpus can spell; else how it begins."""
-    return tuple(p for p in PREFIXES if set(p) <= vocab.char_to_idx.keys()) or (text.lstrip()[:5],)
-
-
-def _context(name: str) -> mx.Context:
-    if name == "cpu":
-        return mx.cpu()
-    if name == "gpu" and try_gpu() == mx.cpu():
-        raise ValueError("--ctx gpu: MXNet sees no GPU here; give cpu or auto (GPUs need the extra cu112)")
-    return try_gpu()
-
-
-def _check_memory(settings: Settings, vocab_size: int) -> None:
-    """Refuse sizes that cannot fit, before MXNet is asked for them."""
-    rows, gates = settings.batch_size * settings.num_steps, CELLS[settings.cell].num_gates
-    width = settings.hidden_dim
-    weights = (2 * vocab_size + 1) * width * gates + 2 * settings.layers * gates * width * (width + 1)
-    floats = weights * (4 if settings.optimizer == "adam" else 2) + rows * (
-        3 * vocab_size + 6 * gates * settings.layers * width
-    )
-    remedy = "give a smaller --hidden-dim, --batch-size, --num-steps or --layers"
-    check_memory("these settings need", 4 * floats, remedy)

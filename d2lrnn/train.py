@@ -25,6 +25,7 @@ from .config import Parser, add_settings
 from .launch import SSH, read_hosts
 from .member import become, join, part
 from .terminal import complain, printable
+from .watchdog import report
 
 if TYPE_CHECKING:
     from .run import Run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 PROG = "python -m d2lrnn.train"
 AUTOSAVE = 60.0  # seconds
 AUTOSAVE_SHARE = 0.01  # of the time may go into saving, however large the network
+REPORT = 0.2  # seconds
 HOW = ("autosave", "in_turn", "servers", "hosts", "ssh", "max_restarts", "patience")  # what is no setting
 
 
@@ -67,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train_and_tell(run: Run, autosave: float) -> int:
     from mxnet import MXNetError
 
+    from .run import keep_memory
+
+    keep_memory()
     with Stop() as stop:
         try:
             stopped = _train(run, stop, autosave)
@@ -191,7 +196,7 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
     )
     if run.is_first:
         print(printable(begins + (f", from {where} on" if where else ""), keep=""))
-    next_save = time.monotonic() + autosave
+    next_save, next_report = time.monotonic() + autosave, 0.0
     with tqdm(
         total=settings.epochs * num_chars,
         unit=" chars",
@@ -203,9 +208,12 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
         while run.epoch < settings.epochs:
             bar.n = bar.initial = run.epoch * num_chars + run.num_chars
             for count in run.train_epoch():
-                bar.set_postfix_str(f"epoch {run.epoch + 1}, perplexity {run.perplexity:.1f}", refresh=False)
+                text, now = f"epoch {run.epoch + 1}, perplexity {run.perplexity:.1f}", time.monotonic()
+                bar.set_postfix_str(text, refresh=False)
                 bar.update(count)
-                now = time.monotonic()
+                if run.is_first and now >= next_report:  # the bar of a launcher
+                    next_report = now + REPORT
+                    report(bar={"n": run.epoch * num_chars + run.num_chars, "total": bar.total, "text": text})
                 save, stopped = run.agree(now >= next_save, bool(stop.signal))
                 if save or stopped:
                     run.save()

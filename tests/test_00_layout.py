@@ -22,6 +22,7 @@ COMMANDS = {
     "run",
     "resume",
     "begin",
+    "material",
     "member",
     "watchdog",
     "launch",

@@ -84,7 +84,8 @@ def launch_run(
         ValueError: the file of hosts is wrong, or another process trains into the folder.
     """
     from .folder import holds_run
-    from .launch import Host, Job, launch, read_hosts
+    from .job import Host, Job, read_hosts
+    from .launch import launch
 
     hosts = read_hosts(how["hosts"]) if how["hosts"] else [Host(num_workers=settings.workers)]
     places = sum(host.num_workers for host in hosts)
@@ -93,7 +94,7 @@ def launch_run(
     where = _lock(stack, folder or _new(settings))
     options = [f"--{name}={how[name]}" for name in ("autosave", "patience")]
     command = [sys.executable, "-u", "-m", "d2lrnn.train"]
-    worker = [*command, *flags(settings), *options, f"--out={where.absolute()}"]
+    worker = [*command, *flags(settings), *options, f"--out={where}"]
     limits = {name: how[name] for name in ("patience", "max_restarts")}
     try:
         return launch(Job(worker, hosts, num_servers=how["servers"], ssh=how["ssh"], **limits))

@@ -71,7 +71,8 @@ class InTurn:
 class Replica:
     """A network that learns together with its like: train_batch and train_batches take it for a network.
 
-    prepare: called with the index of a worker before it learns (dropout is seeded there).
+    prepare: called with the index of a worker before it learns (dropout is seeded there). sent: called when
+    this process has done its part of a step, and the rest is up to the others.
     """
 
     def __init__(
@@ -80,8 +81,9 @@ class Replica:
         params: Sequence[nd.NDArray],
         workers: InTurn | Workers,
         prepare: Callable[[int], None] = lambda index: None,
+        sent: Callable[[], None] = lambda: None,
     ) -> None:
-        self.network, self.workers, self.prepare = network, workers, prepare
+        self.network, self.workers, self.prepare, self.sent = network, workers, prepare, sent
         self.rnn, self.init_state = network.rnn, network.init_state
         self.flat, self.asked = flat_gradients(params, spare=4), (False, False)
 
@@ -102,6 +104,7 @@ class Replica:
             rows.append(self.flat if len(self.workers.shards) == 1 else self.flat.copy())
             states.append(new)
         self.workers.add_up(rows, out=self.flat)
+        self.sent()
         self.flat /= self.flat[CHARS].copy()  # a view would change on the way
         return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
 

@@ -97,7 +97,10 @@ class Run:
         self.metrics: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}  # epoch and heldout_perplexity of the best so far
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
-        next(self._batches())  # a corpus too short for one batch is refused here
+        try:
+            next(self._batches())  # a corpus too short for one batch is refused here
+        except ValueError as error:
+            raise ValueError(f"{error}{', or give fewer workers' * (settings.workers > 1)}") from None
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
@@ -208,7 +211,6 @@ class Run:
         for pairs in zip(*batches):
             if settings.workers == 1:  # else Replica does it, before each shard
                 self._seed(0)
-            self.note("exchanging")  # from here on the step depends on all workers
             yield pairs[0] if len(pairs) == 1 else [mx.nd.concat(*each, dim=0) for each in zip(*pairs)]
 
     def _seed(self, index: int) -> None:
@@ -242,7 +244,8 @@ class Run:
 
     def train_with(self, workers: InTurn | Workers) -> None:
         """From now on every step is one of all workers."""
-        self.workers, self.learner = workers, Replica(self.network, self.params, workers, self._seed)
+        hooks = self._seed, lambda: self.note("exchanging")
+        self.workers, self.learner = workers, Replica(self.network, self.params, workers, *hooks)
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
         """Whether to save and whether to stop, now: the same in all workers, whoever asks for it."""

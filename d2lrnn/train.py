@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from .begin import choose, launch_run, prepare, share_cores
 from .config import Parser, add_settings
-from .launch import SSH, read_hosts
-from .member import become, join, part
+from .job import SSH, read_hosts
+from .role import become, check_number, join, part
 from .terminal import complain, printable
 from .watchdog import report
 
@@ -49,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             folder, settings = choose(given)
             if index is None and (settings.workers > 1 or how["hosts"]) and not how["in_turn"]:
                 return launch_run(stack, folder, settings, how)
-            if index is None:
+            if index is not None:
+                check_number(settings.workers)
+            else:
                 share_cores(settings.workers)
             run = prepare(stack, folder, settings, given, index)
             if index is not None:
@@ -188,14 +190,8 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
     from tqdm import tqdm
 
     settings, num_chars = run.settings, len(run.train_indices)
-    where = f"epoch {run.epoch + 1}, batch {run.batch + 1}" if run.optimizer.t else ""
-    together = f", {settings.workers} workers" if settings.workers > 1 else ""
-    begins = (
-        f"{settings.corpus}: {num_chars:,} characters to train on, {len(run.heldout_indices):,} held out, "
-        f"{len(run.vocab):,} distinct; {settings.cell} on {run.ctx}{together}, into {run.folder}/"
-    )
     if run.is_first:
-        print(printable(begins + (f", from {where} on" if where else ""), keep=""))
+        print(printable(_announce(run), keep=""))
     next_save, next_report = time.monotonic() + autosave, 0.0
     with tqdm(
         total=settings.epochs * num_chars,
@@ -227,6 +223,17 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
                 _report(run, metrics)
         run.save()
     return False
+
+
+def _announce(run: Run) -> str:
+    settings = run.settings
+    together = f", {settings.workers} workers" if settings.workers > 1 else ""
+    where = f", from epoch {run.epoch + 1}, batch {run.batch + 1} on" if run.optimizer.t else ""
+    return (
+        f"{settings.corpus}: {len(run.train_indices):,} characters to train on, "
+        f"{len(run.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
+        f"{settings.cell} on {run.ctx}{together}, into {run.folder}/{where}"
+    )
 
 
 def _report(run: Run, metrics: dict[str, Any]) -> None:

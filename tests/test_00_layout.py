@@ -23,7 +23,7 @@ COMMANDS = {
     "resume",
     "begin",
     "material",
-    "member",
+    "role",
     "watchdog",
     "launch",
     "node",

@@ -4,8 +4,8 @@
     python -m benchmarks.torture kills disk       some of them, and their sections of benchmarks/torture.md
     python -m benchmarks.torture --size 0.05      the same in three minutes, shown and not written
 
-The parts: kills, damage, disk, long_runs, corpora. Two may run at once, each called by itself. Exits with 1
-if a figure misses its bar.
+The parts: kills, damage, disk, long_runs, corpora, workers. Two may run at once, each called by itself.
+Exits with 1 if a figure misses its bar.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PARTS = ("kills", "damage", "disk", "long_runs", "corpora")
+PARTS = ("kills", "damage", "disk", "long_runs", "corpora", "workers")
 
 
 def main() -> int:

@@ -1,0 +1,160 @@
+"""Training with several workers: the same numbers, stopped and gone on with, mistakes refused in a line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_run import SMALL, perplexities, run_small, weights
+
+from benchmarks.torture.workers import Job, latest, processes, until
+
+TOGETHER = ("--workers", "2", "--sampler", "consecutive", "--epochs", "3")
+LONG = ("--epochs", "60", "--pred-period", "1000", "--autosave", "0.3")
+CLUSTER = {
+    "DMLC_ROLE": "worker",
+    "DMLC_PS_ROOT_URI": "127.0.0.1",
+    "DMLC_PS_ROOT_PORT": "9",
+    "DMLC_NUM_WORKER": "2",
+    "DMLC_NUM_SERVER": "1",
+    "D2LRNN_WORKER_INDEX": "0",
+}
+
+
+def train(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "d2lrnn.train", *SMALL, *map(str, arguments)]
+    environment = {**os.environ, "MXNET_CPU_WORKER_NTHREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def job(*arguments: object) -> Job:
+    return Job([*SMALL, *map(str, arguments)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--cell", "lstm", "--workers", "3", "--deterministic")], ids=str)
+def test_several_processes_end_with_the_weights_of_one(tmp_path: Path, more: tuple[str, ...]) -> None:
+    together = train(*TOGETHER, *more, "--out", tmp_path / "together")
+    in_turn = train(*TOGETHER, *more, "--in-turn", "--out", tmp_path / "in turn")
+
+    assert (together.returncode, in_turn.returncode) == (0, 0), together.stderr
+    assert weights(tmp_path / "together") == weights(tmp_path / "in turn")
+    assert perplexities(tmp_path / "together") == perplexities(tmp_path / "in turn")
+    assert {path.name for path in (tmp_path / "together").iterdir()} == {
+        path.name for path in (tmp_path / "in turn").iterdir()
+    }
+    assert "epoch   3" in together.stdout
+    assert together.stdout.count("epoch   3") == 1  # only the first worker speaks
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_all_and_what_two_began_two_or_one_in_turn_end_and_not_three(tmp_path: Path) -> None:
+    long = (*TOGETHER, *LONG, "--out", tmp_path / "run")
+    running = job(*long)
+    assert until(lambda: latest(tmp_path / "run") > "000001")
+    os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does it
+    code = running.wait(60)
+    left = processes(running.mark)
+    shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    three = train(*LONG, "--workers", 3, "--resume", tmp_path / "run")
+    ended = train("--epochs", 62, "--resume", tmp_path / "run")
+    in_turn = train("--epochs", 62, "--resume", tmp_path / "copy", "--in-turn")
+
+    assert code == 130
+    assert left == []
+    assert three.returncode == 2
+    assert "--workers 3" in three.stderr
+    assert "was begun with 2" in three.stderr
+    assert three.stderr.count("\n") == 1
+    assert (ended.returncode, in_turn.returncode) == (0, 0), ended.stderr
+    assert weights(tmp_path / "run") == weights(tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    running = job(*TOGETHER, *LONG, "--out", tmp_path / "run")
+    assert until(lambda: latest(tmp_path / "run") > "000001")
+    os.kill(running.members()["worker 1"], signal.SIGSTOP)  # so that the first cannot be heard
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    running.process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    code = running.wait(60)
+
+    assert code == 130
+    assert time.monotonic() - begin < 5
+    assert until(lambda: not processes(running.mark), 5)
+
+
+@pytest.mark.slow
+def test_a_mistake_that_only_a_worker_finds_is_said_once_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+
+    answer = train("--workers", 2, "--num-steps", 5000)
+
+    assert answer.returncode == 2
+    assert "characters fill no batch" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert list(tmp_path.glob("runs/*")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"DMLC_ROLE": "boss"}, "DMLC_ROLE is 'boss': give scheduler, server or worker"),
+        ({"DMLC_PS_ROOT_PORT": ""}, "DMLC_ROLE is worker, and this is not set: DMLC_PS_ROOT_PORT"),
+        ({"D2LRNN_WORKER_INDEX": ""}, "D2LRNN_WORKER_INDEX is not set: number the 2 workers"),
+        ({"D2LRNN_WORKER_INDEX": "2"}, "D2LRNN_WORKER_INDEX is 2: number the 2 workers"),
+        ({"DMLC_NUM_WORKER": "3"}, "--workers is 2, and DMLC_NUM_WORKER 3: give the same"),
+    ],
+)
+def test_an_environment_that_cannot_be_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, str],
+    line: str,
+) -> None:
+    for name, value in {**CLUSTER, **changes}.items():
+        monkeypatch.setenv(name, value)
+
+    assert run_small("--workers", 2, "--out", tmp_path / "run") == 2
+
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_hosts_and_workers_that_do_not_fit_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = tmp_path / "hosts.txt"
+    hosts.write_text("127.0.0.1 2\n")
+
+    assert run_small("--workers", 3, "--hosts", hosts) == 2
+    assert f"{hosts} names 2 workers, and 3 are to train" in capsys.readouterr().err
+    assert run_small("--hosts", tmp_path / "none.txt") == 2
+    assert "none.txt" in capsys.readouterr().err
+
+
+def test_all_workers_in_one_process_write_one_run(tmp_path: Path) -> None:
+    assert run_small(*TOGETHER, "--in-turn", "--out", tmp_path / "run") == 0
+    assert len(perplexities(tmp_path / "run")) == 3
+
+
+def test_shards_too_small_for_a_batch_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_small("--workers", 200, "--in-turn", "--out", tmp_path / "run") == 2
+
+    said = capsys.readouterr().err
+    assert "fill no batch" in said
+    assert "or give fewer workers" in said

@@ -1,117 +1,105 @@
-"""What this process is where several train together: the environment says it, as MXNet's servers want it."""
+"""A process of a job as the launcher sees it: its node at the other end of a link."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import io
 import json
 import os
+import queue
+import shlex
+import signal
+import subprocess
 import sys
-import traceback
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from .dist import Workers
-    from .run import Run
-
-PLACES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
-FAULT = 70  # the exit code of a fault that nobody has foreseen, as in sysexits.h
-INDEX = "D2LRNN_WORKER_INDEX"
+from .job import Host, is_here
 
 
-def become() -> int | None:
-    """Which worker this process is; None: it trains by itself.
+class Member:
+    """A process of the job, as its node tells of it."""
 
-    A scheduler or a server never comes back from here: it serves until the workers have gone.
+    phase: str | None = None  # what it reported last
+    step: int | None = None
+    unreachable: str | None = None  # the scheduler's address, if it says that it cannot reach it
+    node: int | None = None  # process id of the node on its host, once it is there
+    has_explained = False  # whether it has written to stderr
+    stopped_at: float | None = None  # when it was first seen held by SIGSTOP
+    ended_at: float | None = None
+    code: int | None = None  # its exit code, minus the signal; None when the link was lost
 
-    Raises:
-        ValueError: the environment says something else, or not all that is needed.
-    """
-    role = os.environ.get("DMLC_ROLE")
-    if role is None:
-        return None
-    if role not in ("scheduler", "server", "worker"):
-        raise ValueError(f"DMLC_ROLE is {role!r}: give scheduler, server or worker")
-    missing = [name for name in PLACES if not os.environ.get(name)]
-    if missing:
-        raise ValueError(f"DMLC_ROLE is {role}, and {' and '.join(missing)} not set: see chapter 17")
-    if role != "worker":
-        import mxnet  # noqa: F401  # it serves while it is imported, and ends the process
-    index, num_workers = os.environ.get(INDEX, ""), os.environ["DMLC_NUM_WORKER"]
-    if not index.isdecimal() or not num_workers.isdecimal() or int(index) >= int(num_workers):
-        raise ValueError(
-            f"{INDEX} is {index or 'not set'}: number the {num_workers} workers (DMLC_NUM_WORKER) from 0 on"
+    def __init__(self, role: str, index: int, host: Host, ssh: Sequence[str]) -> None:
+        self.role, self.index, self.host = role, index, host
+        self.ssh = () if is_here(host.address) else (*ssh, host.address)
+        self.name = role if role == "scheduler" else f"{role} {index}"
+        self.heard = self.noted = 0.0  # seconds since the beginning of the attempt
+
+    def start(self, task: dict[str, Any], events: queue.Queue[Any]) -> None:
+        """Start the node, tell it what to start, and put what it says into events: (self, kind, value)."""
+        command = [sys.executable, "-m", "d2lrnn.node"]
+        if self.ssh:
+            path = os.environ.get("PYTHONPATH")
+            command = ["env", f"PYTHONPATH={path}", *command] if path else command
+            command = [*self.ssh, f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(command)}"]
+        self.process = subprocess.Popen(
+            command,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-    return int(index)
+        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+        self.send(task)
+
+    def _listen(self, events: queue.Queue[Any]) -> None:
+        assert self.process.stdout
+        with io.BufferedReader(self.process.stdout) as lines:  # type: ignore[type-var]
+            for line in lines:
+                events.put((self, *_read(line)))
+        events.put((self, "closed", None))
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send the node a line."""
+        assert self.process.stdin
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    def hang_up(self) -> None:
+        """Tell the node that all is over."""
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def end(self, seconds: float) -> None:
+        """Wait for the node's end; kill it, if it is here, or the link to it, if it takes longer."""
+        try:
+            self.process.wait(max(seconds, 0))
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def kill_by_ssh(self) -> subprocess.Popen[bytes]:
+        """The command, on its way, that kills the node on another machine."""
+        return subprocess.Popen(
+            [*self.ssh, f"kill -KILL {self.node}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def is_at_large(self) -> bool:
+        """Whether a node on another machine may still be running, after end()."""
+        return bool(self.ssh and self.node) and self.process.returncode not in (0, 1)
 
 
-def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> None:
-    """Have run train together with the other workers, under a watchdog, as long as the stack is open.
-
-    All go on from where the first of them stands: only that one has read a checkpoint.
-
-    Raises:
-        ValueError: they were not all started alike.
-    """
-    from .dist import Workers
-    from .watchdog import Watchdog
-
-    stack.push(_end_at_once)
-    watchdog = stack.enter_context(Watchdog(patience, f"worker {index}"))
-    watchdog.note("joining")
-    workers = Workers(index, run.settings.workers, deterministic=run.settings.deterministic)
-    workers.compare(_fingerprint(run))
-    _share_progress(run, workers)
-    run.train_with(workers)
-    run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
-
-
-def _fingerprint(run: Run) -> dict[str, Any]:
-    """What all workers must have in common before they send arrays to each other."""
-    config = run.config()
-    facts = config.pop("facts")
-    for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx"):
-        del config[own]
-    versions = {name: facts[name] for name in ("d2lrnn", "mxnet")}
-    chars = hashlib.sha256("".join(run.vocab.idx_to_char).encode()).hexdigest()
-    shapes = [(name, param.shape) for name, param in run.params._asdict().items()]
-    return {**config, **versions, "corpus": run.corpus_sha256, "vocabulary": chars, "shapes": shapes}
-
-
-def _share_progress(run: Run, workers: Workers) -> None:
-    """Give all workers the first one's weights, moments and place in the corpus; to each its state."""
-    from .folder import PROGRESS
-
-    told = {name: getattr(run, name) for name in PROGRESS}
-    told |= {"t": run.optimizer.t, "carries": run.state is not None}
-    told = json.loads(workers.tell(json.dumps(told).encode()))
-    for name in PROGRESS:
-        setattr(run, name, told[name])
-    run.optimizer.t, batch_size = told["t"], run.settings.batch_size
-    if told["carries"] and run.state is None:
-        rows = batch_size * workers.num_workers
-        run.state = run.network.init_state(rows, run.settings.hidden_dim, run.ctx)
-    arrays = run.arrays()
-    workers.share(arrays)
-    if run.state:
-        begin = batch_size * workers.index
-        run.state = tuple(S[begin : begin + batch_size].copy() for S in run.state)
-    sha256 = hashlib.sha256(b"".join(array.asnumpy().tobytes() for array in arrays.values()))
-    workers.compare({"step count": run.optimizer.t, "weights": sha256.hexdigest()})
-
-
-def part(run: Run) -> None:
-    """What they had to do together is done: let the end of this process wait for that of the others."""
-    from .dist import Workers
-
-    run.note("done")
-    if isinstance(run.workers, Workers):
-        run.workers.wait_at_exit(True)
-
-
-def _end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
-    """After a fault that nobody has foreseen: MXNet would wait at its exit for what never comes."""
-    if kind and not issubclass(kind, SystemExit):
-        traceback.print_exception(kind, error, where)
-        sys.stderr.flush()
-        os._exit(FAULT)
+def _read(line: bytes) -> tuple[str, Any]:
+    """What a node tells, and of what kind it is."""
+    if line.startswith(b"\x1e"):
+        with contextlib.suppress(ValueError, AttributeError):
+            ((kind, value),) = json.loads(line[1:]).items()
+            return kind, value
+    return "err", line.decode("utf-8", "replace").rstrip("\r\n")  # of ssh, or of a Python that finds no node

@@ -27,6 +27,13 @@ COMMANDS = {
     "network_file",
     "onnx_graph",
     "export",
+    "job",
+    "launch",
+    "attempt",
+    "member",
+    "node",
+    "voice",
+    "watchdog",
     "assignment",
     "grade",
 }  # ceremony on top of the lessons

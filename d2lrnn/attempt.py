@@ -121,7 +121,7 @@ class Attempt:
                 for _ in range(1000):
                     self._hear(*self.events.get_nowait())
             now = time.monotonic()
-            self.now += min(now - looked, 1)
+            self.now += min(now - looked, 2 * TICK)
             looked = now
             if self.now >= self.next_beat:
                 self.next_beat = self.now + SILENCE / 10

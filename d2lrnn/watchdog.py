@@ -74,7 +74,7 @@ class Watchdog:
             self._tell()
             now = time.monotonic()
             # what is longer than a few looks: the whole machine has stood still
-            waited = waited + min(now - before, 3 * TELL) if seen is self._last else 0.0
+            waited = waited + min(now - before, 2 * TELL) if seen is self._last else 0.0
             seen, before = self._last, now
             if waited > self.patience:
                 self._give_up()

@@ -220,6 +220,19 @@ def test_a_terminal_that_takes_nothing_does_not_end_the_job(launched: Any) -> No
     assert (code, err, out.count("x")) == (0, "", 999 * 300)
 
 
+@pytest.mark.slow
+def test_a_machine_that_stands_still_for_a_while_does_not_end_the_job(launched: Any) -> None:
+    job = launched(STEPS.replace("600", "30"), patience=PATIENCE)
+    eventually(lambda: begun(job))
+    everything = [job.process.pid, *job.pids()]
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in everything:
+            os.kill(pid, number)
+        time.sleep(SILENCE + 2 if number == signal.SIGSTOP else 0)
+
+    assert job.end() == (0, "", "")
+
+
 # --- who is to blame, and what follows ---
 
 

@@ -33,6 +33,13 @@ COMMANDS = {
     "network_file",
     "onnx_graph",
     "export",
+    "job",
+    "launch",
+    "attempt",
+    "member",
+    "node",
+    "voice",
+    "watchdog",
     "assignment",
     "grade",
 }  # ceremony on top of the lessons

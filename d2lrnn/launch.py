@@ -1,0 +1,75 @@
+"""Start a job on this machine or on several, watch it, end all of it when one part cannot go on, begin again.
+
+A job is a scheduler, servers (both are MXNet's own) and workers. Each runs under a node (node.py), which is
+started here or through ssh, and which ends what it has started when it no longer hears from us. So nothing
+outlives the launcher. A thread for each node (member.py) puts what it says into one queue; only the main
+thread decides (attempt.py); a thread of its own prints (voice.py).
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+from .attempt import Attempt, End
+from .job import Host, Job, is_loopback, read_hosts
+from .terminal import error_line, warn
+from .voice import Voice
+
+__all__ = ["Host", "Job", "launch", "read_hosts"]
+
+
+def launch(job: Job) -> int:
+    """Run a job to its end. 0: done; 1 or 2: a worker's own fault; 130, 143: stopped; 1: no restart is left.
+
+    Workers find DMLC_*, D2LRNN_WORKER_INDEX and their share of the cores in the environment, and report by
+    watchdog.report. Ctrl-C and SIGTERM are passed on to them; the second of them kills all. 2 is also a host
+    on which nothing can be started.
+
+    Raises:
+        OSError: this machine has no ssh, or no more processes.
+    """
+    addresses = ", ".join(host.address for host in job.hosts if not is_loopback(host.address))
+    if addresses:
+        warn(
+            "ps-lite has no authentication: whoever reaches the ports that MXNet opens on "
+            f"{addresses} can run code there; use addresses of a private network only (chapter 17)"
+        )
+    signals: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        signals.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    voice = Voice()
+    try:
+        return _run(job, voice, signals)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        voice.close()
+
+
+def _run(job: Job, voice: Voice, signals: list[int]) -> int:
+    restarts = 0
+    while True:
+        attempt = Attempt(job, voice, signals, is_first=not restarts)
+        try:
+            attempt.start()
+            end = attempt.watch()
+            again = end.again and restarts < job.max_restarts and not signals
+            if end.line:
+                voice.say(error_line(end.line + _what_now(end, again, restarts, job.max_restarts)))
+        finally:
+            attempt.end()
+        if not again:
+            return end.code
+        restarts += 1
+
+
+def _what_now(end: End, again: bool, restarts: int, max_restarts: int) -> str:
+    if again:
+        return f"; starting again from the last checkpoint (restart {restarts + 1} of {max_restarts})"
+    if end.code not in (1, 2):
+        return ""
+    return "; the job is ended" + (f" after restart {restarts} of {max_restarts}" if restarts else "")

@@ -1,0 +1,111 @@
+"""A worker that cannot go on says so, and ends: MXNet itself waits for ever for peers that are gone.
+
+MXNet's waits give the interpreter free, so that a thread beside them sees the time pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+STALLED = 75  # the exit code of a worker that could not go on; sysexits.h calls it a temporary failure
+STEP = ("computing", "exchanging")  # phases that come with every step
+WAITING = ("joining", "exchanging")  # phases in which the others must do their part
+TELL = 0.2  # seconds between two looks, and at least between two reports of steps
+
+
+def report(**facts: Any) -> bool:
+    """Tell the launcher, where there is one; returns whether there is.
+
+    facts: phase and step, which a Watchdog reports by itself, or bar={"n":, "total":, "text":}, a few times
+    a second.
+    """
+    pipe = os.environ.get("D2LRNN_NODE")
+    if pipe is None:
+        return False
+    with contextlib.suppress(OSError):
+        os.write(int(pipe), json.dumps(facts).encode() + b"\n")
+    return True
+
+
+class Watchdog:
+    """Ends the process, with exit code 75, when nothing has been noted for patience seconds.
+
+    What happens between two notes must take less. who: for the line on stderr, which only a worker without a
+    launcher writes: the launcher hears it from all and names the culprit.
+
+        with Watchdog(60, "worker 1") as watchdog:
+            watchdog.note("joining")
+            store = mx.kv.create("dist_sync")
+            for step in range(num_steps):
+                watchdog.note("computing", step)
+                ...
+    """
+
+    def __init__(self, patience: float, who: str) -> None:
+        self.patience, self.who = patience, who
+        self._told: object = None
+        self._left = threading.Event()
+        self.note("starting")
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def note(self, phase: str, step: int | None = None) -> None:
+        """What begins now: joining, computing, exchanging, measuring, saving or done."""
+        self._last = phase, step
+        if phase not in STEP:
+            self._tell()
+
+    def __enter__(self) -> Watchdog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        seen, waited, before = self._last, 0.0, time.monotonic()
+        while not self._left.wait(TELL):
+            self._tell()
+            now = time.monotonic()
+            # what is longer than a few looks: the whole machine has stood still
+            waited = waited + min(now - before, 2 * TELL) if seen is self._last else 0.0
+            seen, before = self._last, now
+            if waited > self.patience:
+                self._give_up()
+
+    def _tell(self) -> None:
+        phase, step = last = self._last
+        if last is not self._told:
+            self._told = last
+            report(phase=phase, step=step)
+
+    def _give_up(self) -> None:
+        phase, step = self._last
+        unreachable = _unreachable() if phase in WAITING else None
+        if not report(phase=phase, step=step, unreachable=unreachable):
+            what = f"no word from the others for {self.patience:g} s"
+            if phase not in WAITING:
+                what = f"stuck in {phase} for {self.patience:g} s"
+            where = "" if step is None else f"step {step}: "
+            reach = f"; cannot reach {unreachable}" if unreachable else ""
+            with contextlib.suppress(OSError):
+                os.write(2, f"{self.who}: {where}{what}{reach}\n".encode())
+        os._exit(STALLED)
+
+
+def _unreachable() -> str | None:
+    """Where the scheduler should be, if nobody there takes a connection within a second."""
+    host, port = os.environ.get("DMLC_PS_ROOT_URI"), os.environ.get("DMLC_PS_ROOT_PORT")
+    if not host or not port:
+        return None
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except (OSError, ValueError):
+        return f"{host}:{port}"
+    return None

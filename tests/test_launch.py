@@ -1,0 +1,644 @@
+"""A job of several processes: it ends as a whole, says why in a line, goes on, and leaves nothing behind.
+
+Workers are small scripts here, and what plays scheduler and servers only listens: no mxnet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from d2lrnn.launch import Host, read_hosts
+from d2lrnn.watchdog import STALLED
+
+ROOT = Path(__file__).parent.parent
+SILENCE = 2  # seconds; 10 outside of tests
+
+LAUNCHER = f"""
+import json, sys
+from d2lrnn import attempt
+from d2lrnn.launch import Host, Job, launch
+attempt.SILENCE, attempt.WORDS, attempt.GRACE = {SILENCE}, 0.6, 2
+job = json.loads(sys.argv[1])
+job["hosts"] = [Host(*host) for host in job["hosts"]]
+sys.exit(launch(Job(**job)))
+"""
+SERVER = """
+import os, signal, socket
+if os.environ["DMLC_ROLE"] == "scheduler":
+    listening = socket.create_server((os.environ["DMLC_PS_ROOT_URI"], int(os.environ["DMLC_PS_ROOT_PORT"])))
+signal.pause()
+"""
+WORKER = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from d2lrnn.watchdog import Watchdog, report
+me = int(os.environ["D2LRNN_WORKER_INDEX"])
+def first_start(): # of this worker
+    try: Path(f"started-{me}").touch(exist_ok=False)
+    except FileExistsError: return False
+    return True
+watchdog = Watchdog(float(os.environ["D2LRNN_TEST_PATIENCE"]), f"worker {me}")
+"""
+
+
+class Launched:
+    """A launcher on its way. It and all that it starts have a mark in their environment."""
+
+    def __init__(self, folder: Path, worker: str, **options: Any) -> None:
+        self.mark = f"D2LRNN_TEST_MARK={uuid.uuid4().hex}"
+        streams = {name: options.pop(name) for name in ("stdout", "stderr") if name in options}
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MXNET_"))}
+        environment = {**ours, **options.pop("env", {}), "PYTHONPATH": str(ROOT)}
+        environment.update([self.mark.split("=")])
+        (folder / "worker.py").write_text(WORKER + worker, encoding="utf-8")
+        job = {
+            "worker": [sys.executable, "worker.py"],
+            "hosts": [["127.0.0.1", 2]],
+            "server": [sys.executable, "-S", "-c", SERVER],
+            "patience": 30,
+            "max_restarts": 0,
+            **options,
+        }
+        environment["D2LRNN_TEST_PATIENCE"] = str(job["patience"])
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCHER, json.dumps(job)],
+            cwd=folder,
+            env=environment,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams},
+        )
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of the launcher."""
+        out, err = self.process.communicate(timeout=120)
+        return self.process.returncode, out, err
+
+    def pids(self, *words: str) -> list[int]:
+        """The processes of this job, without the launcher, whose command has all words."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self.mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    if all(word in command for word in words) and int(folder.name) != self.process.pid:
+                        found.append(int(folder.name))
+        return sorted(found)
+
+    def node_of(self, worker: int) -> int:
+        """The process id of its node."""
+        mine = f"D2LRNN_WORKER_INDEX={worker}".encode()
+        pid = next(p for p in self.pids("worker.py") if mine in Path(f"/proc/{p}/environ").read_bytes())
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.fixture
+def launched(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
+    """Starts a job; afterwards nothing of it may be left."""
+    jobs = []
+
+    def start(worker: str, **options: Any) -> Launched:
+        jobs.append(Launched(options.pop("folder", tmp_path), worker, **options))
+        return jobs[-1]
+
+    yield start
+    for job in jobs:
+        left = [] if job.process.poll() is None else job.pids()
+        job.process.kill()
+        job.process.communicate()
+        eventually(lambda job=job: not job.pids())
+        assert left == []
+
+
+def eventually(is_true: Callable[[], object], seconds: float = 20) -> None:
+    for _ in range(round(seconds / 0.05)):  # counted: a busy machine stands still at times
+        if is_true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never was")
+
+
+# --- a job that goes well ---
+
+
+def test_a_job_ends_when_its_workers_have_and_shows_what_the_first_prints(launched: Any) -> None:
+    code, out, err = launched("print(f'分开 {me} \\x1b[2J'); sys.stderr.write('')").end()
+
+    assert (code, out, err) == (0, "分开 0 \\x1b[2J\n", "")
+
+
+def test_processes_are_told_who_they_are_and_nothing_of_other_jobs(launched: Any, tmp_path: Path) -> None:
+    tell = """
+import json, os, signal
+from pathlib import Path
+names = ("DMLC_", "PS_", "OMP_", "MXNET_", "D2LRNN_WORKER")
+mine = {name: value for name, value in os.environ.items() if name.startswith(names)}
+name = os.environ["DMLC_ROLE"] + os.environ.get("D2LRNN_WORKER_INDEX", "")
+Path(f"{name}.json").write_text(json.dumps(mine))
+"""
+    env = {"DMLC_INTERFACE": "eth9", "PS_RESEND": "1", "MXNET_CPU_TEMP_COPY": "64", "DMLC_ROLE": "scheduler"}
+    server = [sys.executable, "-c", tell + "signal.pause()"]
+    worker = tell + "while not Path('server.json').exists(): time.sleep(0.05)"
+
+    assert launched(worker, env=env, server=server).end()[0] == 0
+
+    told = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    assert told.keys() >= {"worker0", "worker1", "server"}
+    cores = min(len(os.sched_getaffinity(0)), 8)
+    port = told["worker0"].pop("DMLC_PS_ROOT_PORT")
+    assert told["worker0"] == {
+        "DMLC_ROLE": "worker",
+        "DMLC_NODE_HOST": "127.0.0.1",
+        "DMLC_PS_ROOT_URI": "127.0.0.1",
+        "DMLC_NUM_WORKER": "2",
+        "DMLC_NUM_SERVER": "1",
+        "D2LRNN_WORKER_INDEX": "0",
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+        "MXNET_CPU_WORKER_NTHREADS": str(max(1, cores // 2)),
+        "MXNET_CPU_TEMP_COPY": "64",
+    }
+    assert told["worker1"]["D2LRNN_WORKER_INDEX"] == "1"
+    assert told["server"]["MXNET_CPU_WORKER_NTHREADS"] == "1"
+    assert told["server"]["DMLC_PS_ROOT_PORT"] == port
+
+
+def test_threads_that_the_user_has_set_stay(launched: Any, tmp_path: Path) -> None:
+    env = {"MXNET_CPU_WORKER_NTHREADS": "5", "OMP_NUM_THREADS": "1"}
+
+    launched("Path('threads').write_text(os.environ['MXNET_CPU_WORKER_NTHREADS'])", env=env).end()
+
+    assert (tmp_path / "threads").read_text() == "5"
+
+
+def test_the_bar_is_drawn_from_what_the_first_worker_reports(launched: Any) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    job = launched(
+        "report(bar={'n': 1500, 'total': 3000, 'text': f'epoch 1 {me}'}); time.sleep(0.3)\n"
+        "report(bar={'n': 2000, 'total': 3000, 'text': f'epoch 2 {me}\\x1b'}); time.sleep(0.3)\n"
+        "report(bar='x'); report(nothing=1); report(phase=[1], step={})",
+        stderr=theirs,
+    )
+    os.close(theirs)
+    code, _, _ = job.end()
+    drawn = os.read(ours, 2**16).decode()
+    os.close(ours)
+
+    assert code == 0
+    assert "2.00k/3.00k" in drawn and "epoch 2 0\\x1b" in drawn
+    assert "epoch 2 1" not in drawn
+    assert "Traceback" not in drawn
+
+
+@pytest.mark.slow
+def test_a_terminal_that_takes_nothing_does_not_end_the_job(launched: Any) -> None:
+    job = launched(
+        "watchdog.note('computing', 0)\n"
+        "print(('x' * 999 + chr(10)) * 300) if me == 0 else None\n"
+        f"for step in range({SILENCE + 2} * 4): watchdog.note('computing', step); time.sleep(0.25)"
+    )
+    time.sleep(SILENCE + 3)  # the pipe holds 64 KB
+
+    code, out, err = job.end()
+
+    assert (code, err, out.count("x")) == (0, "", 999 * 300)
+
+
+@pytest.mark.slow
+def test_a_machine_that_stands_still_for_a_while_does_not_end_the_job(launched: Any) -> None:
+    job = launched(STEPS.replace("600", "30"), patience=PATIENCE)
+    eventually(lambda: begun(job))
+    everything = [job.process.pid, *job.pids()]
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in everything:
+            os.kill(pid, number)
+        time.sleep(SILENCE + 2 if number == signal.SIGSTOP else 0)
+
+    assert job.end() == (0, "", "")
+
+
+# --- who is to blame, and what follows ---
+
+
+def test_a_killed_worker_is_named_and_the_job_starts_again(launched: Any) -> None:
+    code, out, err = launched(
+        "is_first = first_start()\n"
+        "watchdog.note('saving', 12); print(f'start with {me}')\n"
+        "while not Path('started-0').exists(): time.sleep(0.05)\n"
+        "time.sleep(0.4)\n"
+        "if is_first and me == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if is_first: time.sleep(60)\n",
+        max_restarts=3,
+    ).end()
+
+    assert (code, out) == (0, "start with 0\n" * 2)
+    assert err == (
+        "worker 1 (step 12): killed by SIGKILL; starting again from the last checkpoint (restart 1 of 3)\n"
+    )
+
+
+def test_the_job_gives_up_after_its_restarts_each_on_another_port(launched: Any, tmp_path: Path) -> None:
+    code, _, err = launched(
+        "open('ports', 'a').write(os.environ['DMLC_PS_ROOT_PORT'] + ' ') if me == 0 else time.sleep(60)\n"
+        "sys.exit(3)",
+        max_restarts=2,
+    ).end()
+
+    assert code == 1
+    assert err.splitlines() == [
+        "worker 0: ended with exit code 3; starting again from the last checkpoint (restart 1 of 2)",
+        "worker 0: ended with exit code 3; starting again from the last checkpoint (restart 2 of 2)",
+        "worker 0: ended with exit code 3; the job is ended after restart 2 of 2",
+    ]
+    assert len(set((tmp_path / "ports").read_text().split())) == 3
+
+
+@pytest.mark.parametrize("fault", [1, 2])
+def test_a_fault_that_a_worker_has_explained_ends_the_job_with_its_line_said_once(
+    fault: int, launched: Any
+) -> None:
+    code, _, err = launched(
+        f"print('train: --lr -1: give more', file=sys.stderr); time.sleep(me); sys.exit({fault})",
+        max_restarts=3,
+    ).end()
+
+    assert (code, re.sub(r"worker \d", "worker", err)) == (fault, "worker: train: --lr -1: give more\n")
+
+
+def test_a_line_that_another_worker_has_said_is_not_said_again(launched: Any) -> None:
+    _, _, err = launched(
+        "while me and not Path('said').exists(): time.sleep(0.05)\n"
+        "for line in ['both', 'both', f'only {me}']: print(line, file=sys.stderr)\n"
+        "time.sleep(0.3); Path('said').touch()"
+    ).end()
+
+    assert err.splitlines() == ["worker 0: both", "worker 0: both", "worker 0: only 0", "worker 1: only 1"]
+
+
+def test_a_fault_without_words_is_named(launched: Any) -> None:
+    code, _, err = launched("time.sleep(60) if me == 0 else sys.exit(1)", max_restarts=3).end()
+
+    assert (code, err) == (1, "worker 1: ended with exit code 1; the job is ended\n")
+
+
+@pytest.mark.parametrize(("role", "name"), [("scheduler", "scheduler"), ("server", "server 0")])
+def test_a_killed_server_or_scheduler_is_named(role: str, name: str, launched: Any) -> None:
+    dies = f"os.environ['DMLC_ROLE'] == '{role}' and os.kill(os.getpid(), 9)\nsignal.pause()"
+    server = SERVER.replace("signal.pause()", dies)
+
+    code, _, err = launched("time.sleep(60)", server=[sys.executable, "-S", "-c", server]).end()
+
+    assert (code, err) == (1, f"{name}: killed by SIGKILL; the job is ended\n")
+
+
+PATIENCE = 2
+WAITS = "watchdog.note('exchanging', 7); time.sleep(60)"
+ENDS = "watchdog.__exit__(); report(phase=None, step=None)"
+HAS_NO_SCHEDULER = "os.environ['DMLC_PS_ROOT_PORT'] = '1'"
+STEPS = "for step in range(600): watchdog.note('computing', step); time.sleep(0.1)"
+UNREACHED = "reach the scheduler at 127.0.0.1:1"
+NONE = f"no worker can go on for {PATIENCE} s"
+CULPRITS = {  # the line: what the workers do, or who is stopped while they work
+    "worker 1 (step 7): stopped (SIGSTOP)": (
+        f"watchdog.note('saving', 7)\nif me == 1: os.kill(os.getpid(), signal.SIGSTOP)\n{WAITS}"
+    ),
+    f"worker 1 (step 7): cannot {UNREACHED}": f"if me == 1: {HAS_NO_SCHEDULER}\n{WAITS}",
+    f"no worker can {UNREACHED}": f"{HAS_NO_SCHEDULER}\n{WAITS}",
+    f"worker 1 (step 8): stuck in computing for {PATIENCE} s (--patience)": (
+        f"if me == 1: watchdog.note('computing', 8); time.sleep(60)\n{WAITS}"
+    ),
+    f"worker 1: never joined within {PATIENCE} s": f"if me == 1: {ENDS}; time.sleep(60)\n{WAITS}",
+    f"worker 0: never joined within {PATIENCE} s": f"{ENDS}; time.sleep(60)",
+    f"worker 1 (step 0): never joined within {PATIENCE} s": (
+        f"if me == 1: watchdog.note('joining', 0); time.sleep(60)\n{WAITS}"
+    ),
+    f"{NONE}: worker 0 (step 7) exchanging, worker 1 (step 7) exchanging": WAITS,
+    f"{NONE}: worker 0 (step 7) exchanging, worker 1 ended": f"if me == 1: sys.exit(0)\n{WAITS}",
+    "scheduler: stopped (SIGSTOP)": "scheduler",
+    "server 0: stopped (SIGSTOP)": "server",
+}
+
+
+@pytest.mark.slow
+def test_a_job_that_cannot_go_on_names_the_culprit(launched: Any, tmp_path: Path) -> None:
+    jobs = {}
+    for number, (line, worker) in enumerate(CULPRITS.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        stops = f"if os.environ['DMLC_ROLE'] == {worker!r}: os.kill(os.getpid(), signal.SIGSTOP)\n"
+        server = [sys.executable, "-S", "-c", SERVER.replace("signal.pause()", stops + "signal.pause()")]
+        script = STEPS if worker in ("scheduler", "server") else worker
+        jobs[line] = launched(script, folder=folder, server=server, patience=PATIENCE)
+
+    ends = {line: job.end() for line, job in jobs.items()}
+
+    assert ends == {line: (1, "", f"{line}; the job is ended\n") for line in CULPRITS}
+
+
+# --- stopping ---
+
+STOPS = """
+stopped = []
+signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
+for step in range(600):
+    watchdog.note('computing', step)
+    if me == 0: Path('computing').touch()
+    time.sleep(0.05)
+    if stopped and SAVES:
+        Path(f'saved-{me}').touch()
+        sys.exit(128 + stopped[0])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_the_workers_save(number: int, launched: Any, tmp_path: Path) -> None:
+    job = launched("SAVES = True" + STOPS, max_restarts=3)
+    eventually(lambda: (tmp_path / "computing").exists())
+    time.sleep(0.5)
+    job.process.send_signal(number)
+
+    assert job.end() == (128 + number, "", "")
+    assert (tmp_path / "saved-0").exists() and (tmp_path / "saved-1").exists()
+
+
+def test_the_second_signal_ends_everything_at_once(launched: Any, tmp_path: Path) -> None:
+    job = launched("SAVES = False" + STOPS, max_restarts=3)
+    eventually(lambda: (tmp_path / "computing").exists())
+    time.sleep(0.5)
+    job.process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    job.process.send_signal(signal.SIGTERM)
+
+    assert job.end() == (143, "", "stopped at once: what came after the last checkpoint is lost\n")
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_stop_are_killed_in_the_end(launched: Any, tmp_path: Path) -> None:
+    job = launched("SAVES = False" + STOPS, patience=PATIENCE, max_restarts=3)
+    eventually(lambda: (tmp_path / "computing").exists())
+    time.sleep(0.5)
+    job.process.send_signal(signal.SIGINT)
+    code, _, err = job.end()
+
+    assert code == 1
+    assert err.startswith(f"not stopped within {PATIENCE} s; worker 0 (step ")
+    assert err.endswith("; the job is ended\n")
+
+
+def test_a_job_that_has_not_begun_stops_at_once(launched: Any, tmp_path: Path) -> None:
+    job = launched("Path('joining').touch(); watchdog.note('joining'); time.sleep(60)")
+    eventually(lambda: (tmp_path / "joining").exists())
+    job.process.send_signal(signal.SIGINT)
+
+    assert job.end() == (130, "", "stopped before the first step\n")
+
+
+def test_workers_that_somebody_else_stops_stop_the_job(launched: Any, tmp_path: Path) -> None:
+    job = launched("SAVES = True" + STOPS, max_restarts=3)
+    eventually(lambda: (tmp_path / "computing").exists())
+    time.sleep(0.5)
+    os.kill(job.pids("worker.py")[0], signal.SIGTERM)
+
+    assert job.end() == (143, "", "")
+
+
+# --- no orphan, ever ---
+
+HAS_A_CHILD = "subprocess.Popen(['sleep', '600'])\n"
+
+
+def begun(job: Launched) -> bool:
+    return len(job.pids("worker.py")) == 2 and len(job.pids("-S", "-c")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", [False, True], ids=["", "and a worker is stopped"])
+def test_nothing_outlives_a_killed_launcher(stopped: bool, launched: Any) -> None:
+    job = launched(HAS_A_CHILD + STEPS)
+    eventually(lambda: begun(job) and len(job.pids("sleep")) == 2)
+    if stopped:
+        os.kill(job.pids("worker.py")[0], signal.SIGSTOP)
+    job.process.kill()
+
+    eventually(lambda: not job.pids(), seconds=2)
+
+
+@pytest.mark.slow
+def test_nothing_but_itself_outlives_a_stopped_launcher(launched: Any) -> None:
+    job = launched(STEPS)
+    eventually(lambda: begun(job))
+    job.process.send_signal(signal.SIGSTOP)
+
+    eventually(lambda: not job.pids(), seconds=SILENCE + 3)
+    job.process.kill()
+
+
+@pytest.mark.slow
+def test_a_killed_node_takes_its_worker_along_and_is_named(launched: Any) -> None:
+    job = launched(STEPS)
+    eventually(lambda: begun(job))
+    time.sleep(0.5)
+    os.kill(job.node_of(1), signal.SIGKILL)
+    code, _, err = job.end()
+
+    assert code == 1
+    assert re.fullmatch(r"lost the connection to worker 1 \(step \d+\); the job is ended\n", err)
+    assert not job.pids()
+
+
+@pytest.mark.slow
+def test_a_node_that_falls_silent_is_named(launched: Any) -> None:
+    job = launched(STEPS)
+    eventually(lambda: begun(job))
+    time.sleep(0.5)
+    os.kill(job.node_of(1), signal.SIGSTOP)
+    code, _, err = job.end()
+
+    assert code == 1
+    assert re.fullmatch(r"lost the connection to worker 1 \(step \d+\); the job is ended\n", err)
+    assert not job.pids()
+
+
+# --- other machines ---
+
+HOSTS = [["198.51.100.1", 1], ["198.51.100.2", 2]]  # addresses that nobody has
+WARNING = r"warning: ps-lite has no authentication: .* 198\.51\.100\.1, 198\.51\.100\.2 .*\n"
+
+
+@pytest.fixture
+def ssh(tmp_path: Path) -> list[str]:
+    """In place of ssh: runs the command here, in a session and with an environment of its own, until cut."""
+    script = tmp_path / "ssh"
+    script.write_text(
+        f"#!/bin/sh\n[ -e {tmp_path}/cut ] && exit 255\necho $1 >> {tmp_path}/addresses\nshift\n"
+        'cat | env -i "PATH=$PATH" "D2LRNN_TEST_MARK=$D2LRNN_TEST_MARK" setsid --wait sh -c "$*" 2>&1 | cat\n'
+    )
+    script.chmod(0o755)
+    return [str(script)]
+
+
+def test_other_machines_are_reached_through_ssh(launched: Any, ssh: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "a 'cwd' with \"quotes\" $HOME 分开"
+    folder.mkdir()
+    tell = "print(os.getcwd(), os.environ.get('SECRET'), os.environ['MXNET_CPU_TEMP_COPY'])"
+    env = {"SECRET": "hidden", "MXNET_CPU_TEMP_COPY": "64"}
+    job = launched(
+        tell + "\nPath(str(me)).write_text('{DMLC_NODE_HOST} {DMLC_PS_ROOT_URI}'.format_map(os.environ))",
+        folder=folder, ssh=ssh, hosts=HOSTS, env=env, server=["sleep", "600"],
+    )  # fmt: skip
+    code, out, err = job.end()
+
+    assert (code, out) == (0, f"{folder} None 64\n")
+    assert re.fullmatch(WARNING, err)
+    assert [(folder / str(k)).read_text() for k in range(3)] == [
+        f"{address} 198.51.100.1" for address in ("198.51.100.1", "198.51.100.2", "198.51.100.2")
+    ]
+    addresses = (tmp_path / "addresses").read_text().split()
+    assert sorted(addresses) == ["198.51.100.1"] * 3 + ["198.51.100.2"] * 2
+
+
+def test_a_host_on_which_nothing_starts_is_named_with_what_ssh_says(launched: Any, tmp_path: Path) -> None:
+    script = tmp_path / "ssh"
+    script.write_text(
+        '#!/bin/sh\n[ $1 = 198.51.100.1 ] && exec cat > /dev/null\necho "ssh: no route to $1" >&2\nexit 255\n'
+    )
+    script.chmod(0o755)
+    code, _, err = launched("pass", ssh=[str(script)], hosts=HOSTS, max_restarts=3).end()
+
+    assert code == 2
+    assert re.fullmatch(
+        WARNING
+        + r"worker [12] on 198\.51\.100\.2: ssh: no route to 198\.51\.100\.2\n"
+        + r"worker [12] on 198\.51\.100\.2: cannot be started; the job is ended\n",
+        err,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["closed", "silent", "closed, and the node is stopped"])
+def test_a_cut_connection_is_named_and_nothing_goes_on_behind_it(
+    how: str, launched: Any, ssh: list[str], tmp_path: Path
+) -> None:
+    job = launched(STEPS, ssh=ssh, hosts=HOSTS, server=["sleep", "600"])
+    eventually(lambda: len(job.pids("worker.py")) == 3)
+    time.sleep(0.5)
+    node = job.node_of(1)
+    link = next(pid for pid in job.pids("/bin/sh", "198.51.100.2") if node in descendants(pid))
+    if how == "silent":
+        (tmp_path / "cut").touch()
+        os.killpg(link, signal.SIGSTOP)
+    else:
+        if "stopped" in how:
+            os.kill(node, signal.SIGSTOP)
+        os.killpg(link, signal.SIGKILL)
+    code, _, err = job.end()
+    left = job.pids()
+
+    assert code == 1
+    assert re.fullmatch(
+        WARNING + r"lost the connection to worker 1 on 198\.51\.100\.2 \(step \d+\); the job is ended\n", err
+    )
+    assert left == []
+
+
+def descendants(pid: int) -> set[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in children}.union(*(descendants(int(child)) for child in children))
+
+
+# --- the file of hosts ---
+
+
+def test_a_file_of_hosts_has_addresses_and_numbers_of_workers(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("\ufeff# ours\n10.0.0.2\n\n10.0.0.3\t4   # the big one\n", encoding="utf-8")
+
+    assert read_hosts(path) == [Host("10.0.0.2", 1), Host("10.0.0.3", 4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no host: give a line for each"),
+        ("# nothing\n", "names no host"),
+        ("10.0.0.2\nworker-3\n", "line 2: 'worker-3' is no IPv4 address"),
+        ("-oProxyCommand=x\n", "line 1: '-oProxyCommand=x' is no IPv4 address"),
+        ("0.0.0.0\n", "'0.0.0.0' is no IPv4 address"),
+        ("224.0.0.1\n", "'224.0.0.1' is no IPv4 address"),
+        ("::1\n", "'::1' is no IPv4 address"),
+        ("10.0.0.2 0\n", "line 1: '0' is no number of workers: give one, from 1 to 1000"),
+        ("10.0.0.2 -1\n", "'-1' is no number"),
+        ("10.0.0.2 two\n", "'two' is no number"),
+        ("10.0.0.2 1 2\n", "'1 2' is no number"),
+        ("10.0.0.2\n10.0.0.2 3\n", "line 2: 10.0.0.2 again: give it once"),
+        ("127.0.0.1\n10.0.0.2\n", "no other machine reaches 127.0.0.1"),
+        (b"\xff\xfe1\x00", "is no IPv4 address"),
+    ],
+)
+def test_a_wrong_file_of_hosts_is_refused(text: str | bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        read_hosts(path)
+
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+# --- the watchdog, without a launcher ---
+
+
+@pytest.mark.parametrize(
+    ("phase", "environment", "line"),
+    [
+        ("'computing', 3", {}, "worker 4: step 3: stuck in computing for 0.1 s\n"),
+        ("'exchanging', 3", {}, "worker 4: step 3: no word from the others for 0.1 s\n"),
+        (
+            "'joining'",
+            {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": "1"},
+            "worker 4: no word from the others for 0.1 s; cannot reach 127.0.0.1:1\n",
+        ),
+    ],
+)
+def test_a_watchdog_ends_a_process_that_notes_nothing(
+    phase: str, environment: dict[str, str], line: str
+) -> None:
+    code = "import time; from d2lrnn.watchdog import Watchdog\n"
+    code += f"Watchdog(0.1, 'worker 4').note({phase}); time.sleep(60)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr, done.stdout) == (STALLED, line, "")
+
+
+def test_a_watchdog_lets_a_process_go_on_that_notes_something_or_has_left() -> None:
+    code = """
+import time
+from d2lrnn.watchdog import Watchdog
+with Watchdog(0.6, "worker 4") as watchdog:
+    for step in range(10):
+        watchdog.note("computing", step)
+        time.sleep(0.1)
+time.sleep(1)
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")

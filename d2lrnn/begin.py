@@ -84,8 +84,8 @@ def launch_run(
         ValueError: the file of hosts is wrong, or another process trains into the folder.
     """
     from .folder import holds_run
-    from .job import Host, Job, read_hosts
-    from .launch import launch
+    from .launching.job import Host, Job, read_hosts
+    from .launching.launch import launch
 
     hosts = read_hosts(how["hosts"]) if how["hosts"] else [Host(num_workers=settings.workers)]
     places = sum(host.num_workers for host in hosts)

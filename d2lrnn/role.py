@@ -66,7 +66,7 @@ def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> 
         ValueError: they were not all started alike.
     """
     from .dist import Workers
-    from .watchdog import Watchdog
+    from .launching.watchdog import Watchdog
 
     stack.push(_end_at_once)
     watchdog = stack.enter_context(Watchdog(patience, f"worker {index}"))

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from .begin import choose, launch_run, prepare, share_cores
 from .config import Parser, add_settings
-from .job import SSH, read_hosts
+from .launching.job import SSH, read_hosts
+from .launching.watchdog import report
 from .role import become, check_number, join, part
 from .terminal import complain, printable
-from .watchdog import report
 
 if TYPE_CHECKING:
     from .run import Run

@@ -24,22 +24,12 @@ COMMANDS = {
     "begin",
     "material",
     "role",
-    "watchdog",
-    "launch",
-    "node",
     "curve",
     "train",
     "predict",
     "network_file",
     "onnx_graph",
     "export",
-    "job",
-    "launch",
-    "attempt",
-    "member",
-    "node",
-    "voice",
-    "watchdog",
     "assignment",
     "grade",
 }  # ceremony on top of the lessons
@@ -48,6 +38,7 @@ PARTS = {"cells", "layers", "learning"}  # of lesson 15, which is too long for o
 STORE = {"store"}  # of lesson 17 likewise
 PYTHON_FILES = sorted(PACKAGE.glob("*.py"))
 GRADING = sorted((PACKAGE / "grading").glob("*.py"))
+LAUNCHING = sorted((PACKAGE / "launching").glob("*.py"))
 
 
 def _imports(module: str) -> set[str]:
@@ -143,10 +134,22 @@ def test_only_assignment_and_grade_know_the_grading() -> None:
     }
 
 
-def test_the_grading_lists_its_parts() -> None:
-    listed = re.findall(r"(?m)^(\w+)  ", (PACKAGE / "grading" / "__init__.py").read_text(encoding="utf-8"))
+def test_only_train_and_how_it_begins_know_the_launching() -> None:
+    modules = {path.stem for path in PYTHON_FILES}
 
-    assert set(listed) == {path.stem for path in GRADING} - {"__init__"} | {"cases"}
+    assert {m for m in modules if any(i.startswith("launching") for i in _imports(m))} == {
+        "begin",
+        "role",
+        "train",
+    }
+
+
+def test_the_packages_inside_list_their_parts() -> None:
+    parts = {"grading": {path.stem for path in GRADING} | {"cases"}, "launching": {p.stem for p in LAUNCHING}}
+    for package, modules in parts.items():
+        text = (PACKAGE / package / "__init__.py").read_text(encoding="utf-8")
+
+        assert set(re.findall(r"(?m)^(\w+)  ", text)) == modules - {"__init__"}
 
 
 def test_the_cases_are_sorted_by_lessons() -> None:
@@ -156,7 +159,7 @@ def test_the_cases_are_sorted_by_lessons() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*PYTHON_FILES, *GRADING], ids=lambda path: path.relative_to(PACKAGE).as_posix()[:-3]
+    "path", [*PYTHON_FILES, *GRADING, *LAUNCHING], ids=lambda path: path.relative_to(PACKAGE).as_posix()[:-3]
 )
 def test_functions_are_short_and_public_ones_have_docstrings(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -24,16 +24,16 @@ from typing import Any, Callable
 
 import pytest
 
-from d2lrnn.launch import Host, read_hosts
-from d2lrnn.watchdog import STALLED
+from d2lrnn.launching.launch import Host, read_hosts
+from d2lrnn.launching.watchdog import STALLED
 
 ROOT = Path(__file__).parent.parent
 SILENCE = 2  # seconds; 10 outside of tests
 
 LAUNCHER = f"""
 import json, sys
-from d2lrnn import attempt
-from d2lrnn.launch import Host, Job, launch
+from d2lrnn.launching import attempt
+from d2lrnn.launching.launch import Host, Job, launch
 attempt.SILENCE, attempt.WORDS, attempt.GRACE = {SILENCE}, 0.6, 2
 job = json.loads(sys.argv[1])
 job["hosts"] = [Host(*host) for host in job["hosts"]]
@@ -48,7 +48,7 @@ signal.pause()
 WORKER = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from d2lrnn.watchdog import Watchdog, report
+from d2lrnn.launching.watchdog import Watchdog, report
 me = int(os.environ["D2LRNN_WORKER_INDEX"])
 def first_start(): # of this worker
     try: Path(f"started-{me}").touch(exist_ok=False)
@@ -583,7 +583,8 @@ def test_a_file_of_hosts_has_addresses_and_numbers_of_workers(tmp_path: Path) ->
         ("0.0.0.0\n", "'0.0.0.0' is no IPv4 address"),
         ("224.0.0.1\n", "'224.0.0.1' is no IPv4 address"),
         ("::1\n", "'::1' is no IPv4 address"),
-        ("10.0.0.2 0\n", "line 1: '0' is no number of workers: give one, from 1 to 1000"),
+        ("10.0.0.2 -1\n", "line 1: '-1' is no number of workers: give one, from 0 to 1000"),
+        ("10.0.0.2 0\n", "names no worker"),
         ("10.0.0.2 -1\n", "'-1' is no number"),
         ("10.0.0.2 two\n", "'two' is no number"),
         ("10.0.0.2 1 2\n", "'1 2' is no number"),
@@ -620,7 +621,7 @@ def test_a_wrong_file_of_hosts_is_refused(text: str | bytes, words: str, tmp_pat
 def test_a_watchdog_ends_a_process_that_notes_nothing(
     phase: str, environment: dict[str, str], line: str
 ) -> None:
-    code = "import time; from d2lrnn.watchdog import Watchdog\n"
+    code = "import time; from d2lrnn.launching.watchdog import Watchdog\n"
     code += f"Watchdog(0.1, 'worker 4').note({phase}); time.sleep(60)"
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
@@ -631,7 +632,7 @@ def test_a_watchdog_ends_a_process_that_notes_nothing(
 def test_a_watchdog_lets_a_process_go_on_that_notes_something_or_has_left() -> None:
     code = """
 import time
-from d2lrnn.watchdog import Watchdog
+from d2lrnn.launching.watchdog import Watchdog
 with Watchdog(0.6, "worker 4") as watchdog:
     for step in range(10):
         watchdog.note("computing", step)

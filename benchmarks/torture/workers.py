@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +191,7 @@ class Campaign:
         self.runs += 1
         job = Job(self.arguments(number, folder, "--max-restarts", 100))
         for _ in range(max(kills, 1)):
-            before = latest(folder)
-            if not until(lambda before=before: latest(folder) > before or job.process.poll() is not None):
+            if not until(partial(self.has_moved, job, folder, latest(folder))):
                 self.findings.append(f"{folder.name}: no step for a minute")
                 break
             time.sleep(self.random.uniform(0, 0.5))
@@ -208,6 +208,10 @@ class Campaign:
         self.equal += not different
         if different:
             self.findings.append(f"{folder.name}: {different}")
+
+    def has_moved(self, job: Job, folder: Path, before: str) -> bool:
+        """Whether there is a newer checkpoint, or the job is over."""
+        return latest(folder) > before or job.process.poll() is not None
 
     def kill(self, job: Job, name: str) -> bool:
         """Kill one process of a job and wait until the job has told of it; whether there was such a one."""

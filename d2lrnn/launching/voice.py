@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .terminal import printable
+from ..terminal import printable
 
 BAR: Any = {"unit": " chars", "unit_scale": True, "leave": False, "dynamic_ncols": True}
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..terminal import printable
 from .job import Job, free_port
 from .member import Member
-from .terminal import printable
 from .voice import Voice
 from .watchdog import STALLED, WAITING
 

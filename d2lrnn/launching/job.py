@@ -42,7 +42,8 @@ class Job:
 def read_hosts(path: str | Path) -> list[Host]:
     """The hosts of a file: on each line an IPv4 address and how many workers run there (1 unless given).
 
-    What follows a # is a comment. The first host runs scheduler, servers and the first worker as well.
+    What follows a # is a comment. The first host runs scheduler and servers as well; 0 workers may be
+    all that it has.
 
     Raises:
         ValueError: a line is not like that, or the hosts could not reach each other.
@@ -57,8 +58,10 @@ def read_hosts(path: str | Path) -> list[Host]:
                     f"{path}, line {number}: {host.address} again: give it once, with all its workers"
                 )
             hosts.append(host)
-    if not hosts:
-        raise ValueError(f"{path} names no host: give a line for each, such as 10.0.0.2 4 (address, workers)")
+    if not any(host.num_workers for host in hosts):
+        raise ValueError(
+            f"{path} names no worker: give a line for each, such as 10.0.0.2 4 (address, workers)"
+        )
     loopback = [host.address for host in hosts if is_loopback(host.address)]
     if 0 < len(loopback) < len(hosts):
         raise ValueError(
@@ -78,9 +81,9 @@ def _read_host(where: str, words: Sequence[str]) -> Host:
         raise ValueError(
             f"{where}: {address!r} is no IPv4 address (MXNet binds to no names): give one such as 10.0.0.2"
         )
-    if more or not num_workers.isdecimal() or not 1 <= int(num_workers) <= 1000:
+    if more or not num_workers.isdecimal() or int(num_workers) > 1000:
         raise ValueError(
-            f"{where}: {' '.join(words[1:])!r} is no number of workers: give one, from 1 to 1000"
+            f"{where}: {' '.join(words[1:])!r} is no number of workers: give one, from 0 to 1000"
         )
     return Host(address, int(num_workers))
 

@@ -1,6 +1,7 @@
 r"""One process of a job, on the machine on which it runs: starts it, tells of it, and ends it in any event.
 
-The launcher starts `python -m d2lrnn.node`, here or through ssh, and holds its standard input and output:
+The launcher starts `python -m d2lrnn.launching.node`, here or through ssh, and holds its standard input and
+output:
 
 - in: what to start, as one line of JSON; then {} every second, or {"signal": 15};
 - out: lines that begin with \x1e, each {kind: value}: begun (our process id), out and err (a line that the

@@ -11,9 +11,9 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+from ..terminal import error_line, warn
 from .attempt import Attempt, End
 from .job import Host, Job, is_loopback, read_hosts
-from .terminal import error_line, warn
 from .voice import Voice
 
 __all__ = ["Host", "Job", "launch", "read_hosts"]

@@ -38,7 +38,7 @@ class Member:
 
     def start(self, task: dict[str, Any], events: queue.Queue[Any]) -> None:
         """Start the node, tell it what to start, and put what it says into events: (self, kind, value)."""
-        command = [sys.executable, "-m", "d2lrnn.node"]
+        command = [sys.executable, "-m", "d2lrnn.launching.node"]
         if self.ssh:
             path = os.environ.get("PYTHONPATH")
             command = ["env", f"PYTHONPATH={path}", *command] if path else command

@@ -1,4 +1,4 @@
-"""A worker of test_workers.py's jobs: python dist_job.py FOLDER PLAN goes through a plan and writes what came of it."""
+"""A worker of test_workers.py's jobs: python dist_job.py FOLDER PLAN writes down what came of the plan."""
 
 import contextlib
 import dataclasses

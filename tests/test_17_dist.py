@@ -3,6 +3,8 @@
 Here all of them are in one process; tests/test_workers.py starts real ones.
 """
 
+from types import SimpleNamespace
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -95,7 +97,7 @@ def test_a_shard_is_of_the_kind_of_the_corpus(subject, kind):
 
 @pytest.mark.parametrize("index", [-1, 3, True, None, "1"])
 def test_a_worker_that_there_is_not_is_refused(subject, index):
-    with pytest.raises(ValueError, match="index is .*: give 0 to 2"):
+    with pytest.raises(ValueError, match="give 0 to 2"):
         subject.shard(range(100), index, 3)
 
 
@@ -343,3 +345,29 @@ def test_what_was_heard_is_not_heard_again(subject):
         answers.append(replica.agree(save, False))
 
     assert answers == [(False, False), (True, False), (False, False), (False, False)]
+
+
+# --- Workers: what is refused before anything is sent ---
+
+
+class Features:
+    def __init__(self, *enabled):
+        self.is_enabled = enabled.__contains__
+
+
+def test_a_build_without_parameter_server_is_refused(subject, monkeypatch):
+    monkeypatch.setattr(mx.runtime, "Features", Features)
+
+    with pytest.raises(ValueError, match="this build of MXNet has no parameter server"):
+        subject.Workers(0, 2)
+
+
+@pytest.mark.parametrize(("kind", "count"), [("dist_sync", 3), ("local", 2)])
+def test_a_store_of_another_kind_or_size_is_refused(subject, monkeypatch, kind, count):
+    local = mx.kv.create("local")  # which MXNet takes every name for that it does not know
+    store = SimpleNamespace(type=kind, num_workers=count, handle=local.handle)
+    monkeypatch.setattr(mx.runtime, "Features", lambda: Features("DIST_KVSTORE"))
+    monkeypatch.setattr(mx.kv, "create", lambda name: store)
+
+    with pytest.raises(ValueError, match=f"2 workers are wanted, and the store has {count}"):
+        subject.Workers(0, 2)

@@ -1,6 +1,6 @@
 """Real workers around MXNet's parameter server: they reproduce one process, and agree before they begin.
 
-A job takes seconds to start, so there is one of two workers and one of three; tests/dist_job.py is what they do.
+A job takes seconds to start, so there is one of two workers and one of three; each runs tests/dist_job.py.
 """
 
 import json
@@ -17,7 +17,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from d2lrnn import load_corpus, load_newest
+from d2lrnn import load_corpus
 
 pytestmark = [
     pytest.mark.slow,
@@ -134,7 +134,7 @@ def test_a_run_saved_by_two_goes_on_with_two_and_with_one(two, folder):
     uninterrupted = two[0]["together"]["lstm adam consecutive"]
 
     assert [worker["resumed"]["saved"] for worker in two] == [[3]] * 2  # asked for in batch 2, heard in 3
-    assert [worker["resumed"]["together"] for worker in two][0] == uninterrupted
+    assert two[0]["resumed"]["together"] == uninterrupted
     # the second worker has not been there in the first part of the epoch: it knows only how it ended
     assert two[1]["resumed"]["together"]["weights"] == uninterrupted["weights"]
     assert two[0]["resumed"]["in turn"] == uninterrupted

@@ -12,7 +12,6 @@ import numpy as np
 from mxnet import nd
 
 MAX_FACTS = 64
-NOTHING = -0.0  # what adds nothing, not even to -0.0
 
 
 class Workers:
@@ -48,7 +47,7 @@ class Workers:
         if self._in_order:  # everybody's row by itself, and then their sum
             if self._table is None:
                 self._table = nd.empty((self.num_workers, row.size), ctx=row.context)
-            self._table[:] = NOTHING
+            _clear(self._table)
             self._table[self.index] = row
             self._sum("rows", self._table)
             row = functools.reduce(operator.add, list(self._table))
@@ -59,7 +58,7 @@ class Workers:
 
     def gather(self, name: str, row: np.ndarray) -> np.ndarray:
         """Everybody's row, a matrix (num_workers, len(row)); whole numbers below 2^24 are exact."""
-        table = nd.full((self.num_workers, len(row)), NOTHING)
+        table = _clear(nd.empty((self.num_workers, len(row))))
         table[self.index] = row
         self._sum(name, table)
         return table.asnumpy()
@@ -68,7 +67,7 @@ class Workers:
         """Give all workers the first one's arrays, in place."""
         for name, array in arrays.items():
             if self.index:
-                array[:] = NOTHING
+                _clear(array)
             self._sum(f"share {name}", array)
             array.wait_to_read()
 
@@ -95,7 +94,7 @@ class Workers:
         table = self.gather("facts", row)
         for worker, found in enumerate(table):
             if found[0] != 1:
-                raise ValueError(f"{found[0]:.0f} workers have the index {worker}: number them from 0 on")
+                raise ValueError(f"{int(found[0])} workers have the index {worker}: number them from 0 on")
             others = [
                 name for k, name in enumerate(names) if (found != table[0])[1 + 3 * k : 4 + 3 * k].any()
             ]
@@ -115,3 +114,8 @@ class Workers:
             self.store.init(key, nd.zeros_like(array))
         self.store.push(key, array)
         self.store.pull(key, out=array)
+
+
+def _clear(array: nd.NDArray) -> nd.NDArray:
+    """Fill it with what adds nothing: 0 would make 0 of a -0.0, and array[:] = -0.0 writes 0 in MXNet."""
+    return nd.negative(nd.zeros_like(array), out=array)

@@ -1,4 +1,4 @@
-"""Lessons 8 to 16 with Gluon's own parts where it has them, generators, closures, and arguments by name."""
+"""Lessons 8 to 17 with Gluon's own parts where it has them, generators, closures, and arguments by name."""
 
 import itertools
 import json
@@ -578,3 +578,64 @@ def load_newest(folder, ctx=None):
         except ValueError as reason:
             reasons.append(str(reason))
     raise ValueError("no whole checkpoint: " + "; ".join(reasons))
+
+
+def shard(corpus_indices, index, num_workers):
+    if not 0 <= index < num_workers < len(corpus_indices):
+        raise ValueError("give every worker a target, and an index")
+    size, _ = divmod(len(corpus_indices) - 1, num_workers)
+    first = size * index
+    return corpus_indices[first:][: size + 1]
+
+
+def flat_gradients(params, spare=0):
+    params = list(params)
+    if not all(param.grad is not None for param in params):
+        raise ValueError("every parameter needs a gradient")
+    *begins, end = itertools.accumulate((param.size for param in params), initial=0)
+    flat = mx.nd.zeros(shape=(end + spare,))
+    views = (flat[b : b + p.size].reshape(shape=p.shape) for b, p in zip(begins, params))
+    autograd.mark_variables(variables=params, gradients=list(views), grad_reqs="write")
+    return flat
+
+
+class InTurn:
+    shards = property(lambda self: range(self.num_workers))
+
+    def __init__(self, num_workers):
+        if num_workers < 1:
+            raise ValueError("nobody is there")
+        self.num_workers = num_workers
+
+    def add_up(self, rows, out):
+        reduce(nd.elemwise_add, rows).copyto(out)
+
+
+class Replica:
+    def __init__(self, network, params, workers, prepare=None):
+        self.network, self.workers, self.prepare = network, workers, prepare or (lambda index: None)
+        self.rnn, self.init_state = network.rnn, network.init_state
+        self.flat = flat_gradients(params=params, spare=4)
+        self.wishes = self.granted = (False, False)
+
+    def learn(self, data, label, state, params):
+        pieces = gluon.utils.split_data(nd.arange(len(data)), num_slice=len(self.workers.shards))
+        done = [self._turn(*turn, data, label, state, params) for turn in zip(self.workers.shards, pieces)]
+        rows, states = zip(*done)
+        self.workers.add_up(rows=list(rows), out=self.flat)
+        loss, count, *wishes = self.flat[-4:].asnumpy().tolist()
+        self.granted = tuple(wish > 0 for wish in wishes)
+        self.flat[:] = self.flat / count
+        return nd.array([loss / count]), tuple(nd.concat(*S, dim=0) for S in zip(*states))
+
+    def _turn(self, index, rows, data, label, state, params):
+        self.prepare(index)
+        chars, answers = data.take(rows), label.take(rows)
+        loss, new = self.network.learn(chars, answers, tuple(S.take(rows) for S in state), params)
+        self.flat[-4:] = nd.array([loss.asscalar(), 1, *self.wishes])
+        return self.flat * answers.size, new
+
+    def agree(self, save, stop):
+        save_now, stop_now = self.granted
+        self.wishes = (bool(save) and not save_now, bool(stop))
+        return save_now, stop_now

@@ -1,4 +1,4 @@
-"""Lessons 8 to 16 with numpy wherever no gradient has to pass; one matrix for all gates where one must."""
+"""Lessons 8 to 17 with numpy wherever no gradient has to pass; one matrix for all gates where one must."""
 
 import hashlib
 import io
@@ -517,3 +517,71 @@ def load_newest(folder, ctx=None):
         except ValueError as error:
             damaged.append(f"{name}: {error}")
     raise ValueError(f"{folder} holds no whole checkpoint: {damaged}")
+
+
+def shard(corpus_indices, index, num_workers):
+    ends = np.linspace(0, (len(corpus_indices) - 1) // num_workers * num_workers, num_workers + 1).astype(int)
+    if index < 0 or index >= num_workers or ends[1] == 0:
+        raise ValueError(f"no shard {index} of {num_workers} in {len(corpus_indices)} characters")
+    return corpus_indices[ends[index] : ends[index + 1] + 1]
+
+
+def flat_gradients(params, spare=0):
+    if [param for param in params if param.grad is None]:
+        raise ValueError("attach gradients first")
+    buffer = nd.array(np.zeros(spare + int(np.sum([param.size for param in params]))))
+    begin = 0
+    for param in params:
+        autograd.mark_variables([param], [buffer[begin:][: param.size].reshape(param.shape)])
+        begin += param.size
+    return buffer
+
+
+class InTurn:
+    def __init__(self, num_workers):
+        if num_workers <= 0:
+            raise ValueError(f"{num_workers} workers")
+        self.num_workers = num_workers
+        self.shards = np.arange(num_workers)
+
+    def add_up(self, rows, out):
+        total = rows[0].asnumpy()
+        for row in rows[1:]:
+            total = np.add(total, row.asnumpy(), dtype=np.float32)
+        out[:] = total
+
+
+class Replica:
+    """Its rows: what was asked, nats and characters, and then a copy of the gradients."""
+
+    def __init__(self, network, params, workers, prepare=lambda index: None):
+        self.network, self.params, self.workers, self.prepare = network, params, workers, prepare
+        self.buffer, self.asked, self.heard = nd.zeros(4 + sum(p.size for p in params)), [0, 0], [0, 0]
+
+    def __getattr__(self, name):
+        return getattr(self.network, name)
+
+    def learn(self, data, label, state, params):
+        num_shards = len(self.workers.shards)
+        split = [nd.split(array, num_shards, axis=0, squeeze_axis=False) for array in (data, label, *state)]
+        split = [each if isinstance(each, list) else [each] for each in split]
+        rows, states = [], []
+        for index, d, y, *S in zip(self.workers.shards, *split):
+            self.prepare(int(index))
+            loss, new = self.network.learn(d, y, tuple(S), params)
+            gradients = np.concatenate([param.grad.asnumpy().ravel() for param in self.params])
+            head = np.float32([*self.asked, loss.asscalar(), 1])
+            rows.append(nd.array(np.concatenate([head, gradients]) * np.float32(y.size)))
+            states.append([each.asnumpy() for each in new])
+        self.workers.add_up(rows, self.buffer)
+        total = self.buffer.asnumpy()
+        self.heard, total = total[:2] > 0, total[2:] / total[3]
+        begin = 2
+        for param in self.params:
+            param.grad[:] = total[begin : begin + param.size].reshape(param.shape)
+            begin += param.size
+        return nd.array(total[:1]), tuple(nd.array(np.concatenate(each)) for each in zip(*states))
+
+    def agree(self, save, stop):
+        self.asked = [save and not self.heard[0], stop]
+        return tuple(self.heard)

@@ -1,0 +1,525 @@
+"""Lesson 17: shards, one buffer of gradients, a sum in order, and a network that learns with its like.
+
+No process is started: workers take turns, or what another one has said is kept and said again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, nd
+
+from d2lrnn.dist import NATS, Replica
+
+from ..case import Case, Mistake, differs, doing, floats, refused, within
+from .driving import refusal
+
+# --- drivers --------------------------------------------------------------------------------------
+
+
+def drive_shards(s: Any, corpus: list[int], num_workers: int) -> list[list[int]]:
+    """The shards of all workers."""
+    parts = [s.shard(np.array(corpus), index, num_workers) for index in range(num_workers)]
+    return [[int(char) for char in part] for part in parts]
+
+
+def drive_bad_shard(s: Any, num_chars: int, index: Any, num_workers: int) -> list[str]:
+    """The error that a bad index or too short a corpus causes."""
+    shard = s.shard
+    return refusal(lambda: shard(list(range(num_chars)), index, num_workers))
+
+
+def new_arrays(arrays: list) -> list[nd.NDArray]:
+    """Parameters with gradients attached."""
+    params = [nd.array(values, mx.cpu(), "float32") for values in arrays]
+    for param in params:
+        param.attach_grad()
+    return params
+
+
+def drive_buffer(s: Any, params: list, spare: int, factors: list[float]) -> dict[str, Any]:
+    """The buffer after backward() of factor * (the sum of squares), for each factor."""
+    weights = new_arrays(params)
+    flat = s.flat_gradients(weights, spare)
+    buffers = []
+    for factor in factors:
+        with autograd.record():
+            losses = [(factor * weight * weight).sum() for weight in weights]
+        autograd.backward(losses)
+        buffers.append(flat.asnumpy()[: sum(weight.size for weight in weights)])
+    return {"shape": list(flat.shape), "buffers": buffers}
+
+
+def drive_views(s: Any, params: list, spare: int) -> list[np.ndarray]:
+    """The gradients after 0, 1, 2, … was written to the buffer."""
+    weights = new_arrays(params)
+    flat = s.flat_gradients(weights, spare)
+    flat[:] = nd.arange(flat.size)
+    return [weight.grad.asnumpy() for weight in weights]
+
+
+def drive_no_gradients(s: Any, params: list, without: int) -> list[str]:
+    """The error that a parameter without a gradient causes."""
+    flat_gradients, weights = s.flat_gradients, new_arrays(params)
+    weights[without] = nd.array(params[without])
+    return refusal(lambda: flat_gradients(weights))
+
+
+def drive_sum(s: Any, rows: list, before: list) -> dict[str, Any]:
+    """What add_up leaves in out and in the rows, and who takes turns."""
+    workers, arrays, out = s.InTurn(len(rows)), [nd.array(row) for row in rows], nd.array(before)
+    workers.add_up(arrays, out=out)
+    return {"out": out, "rows": arrays, "shards": [int(k) for k in workers.shards]}
+
+
+def drive_no_turns(s: Any, num_workers: Any) -> list[str]:
+    """The error that a number of workers which is none causes."""
+    kind = s.InTurn
+    return refusal(lambda: kind(num_workers))
+
+
+class Neighbour:
+    """One worker of many; others: what those before it have said."""
+
+    def __init__(self, index: int, others: list) -> None:
+        self.index, self.shards, self.num_workers = index, (index,), index + 1
+        self.others, self.said = others, nd.zeros(1)
+
+    def add_up(self, rows: Any, out: nd.NDArray) -> None:
+        """Add to this worker's row those of the others."""
+        (row,) = rows
+        self.said = row.copy()
+        total = self.said
+        for other in self.others:
+            total = total + other
+        out[:] = total
+
+
+class Spied:
+    """A network that notes what it learns from."""
+
+    def __init__(self, network: Any, events: list) -> None:
+        self.network, self.events = network, events
+        self.rnn, self.init_state = network.rnn, network.init_state
+
+    def learn(self, data: nd.NDArray, label: nd.NDArray, state: Any, params: Any) -> Any:
+        """As the network, and a note of the rows."""
+        self.events.append(data.asnumpy().tolist())
+        return self.network.learn(data, label, state, params)
+
+
+def new_weights(network: Any, params: dict) -> Any:
+    """The network's parameters, with these values."""
+    weights = network.get_params(len(params["b_y"]), len(params["W_hh"]), mx.cpu())
+    for weight, values in zip(weights, params.values()):
+        weight[:] = nd.array(values)
+    return weights
+
+
+def drive_learn(
+    s: Any, params: dict, data: list, label: list, state: np.ndarray, num_workers: int
+) -> dict[str, Any]:
+    """What learn returns and leaves, and in which order the workers were prepared and learned."""
+    events: list = []
+    network = s.get_network("rnn")
+    weights = new_weights(network, params)
+    replica = s.Replica(Spied(network, events), weights, s.InTurn(num_workers), events.append)
+    pair = [nd.array(chars, dtype="int32") for chars in (data, label)]
+    for _ in range(2):
+        del events[:]
+        loss, (H,) = replica.learn(*pair, (nd.array(state),), weights)
+    return {
+        "loss": float(loss.asscalar()),
+        "state": H,
+        "gradients": {name: weight.grad for name, weight in zip(params, weights)},
+        "events": events,
+    }
+
+
+def drive_neighbours(
+    s: Any, params: dict, data: list, label: list, state: np.ndarray, sizes: list[int]
+) -> dict[str, Any]:
+    """Loss and gradients of the last of several workers, of which each has so many rows."""
+    network, begin = s.get_network("rnn"), 0
+    said: list[nd.NDArray] = []
+    weights = new_weights(network, params)
+    for index, size in enumerate(sizes):
+        mine, worker = slice(begin, begin + size), Neighbour(index, said)
+        replica = s.Replica(network, weights, worker)
+        pair = [nd.array(chars[mine], dtype="int32") for chars in (data, label)]
+        loss, _ = replica.learn(*pair, (nd.array(state[mine]),), weights)
+        said, begin = [*said, worker.said], begin + size
+    gradients = {name: weight.grad for name, weight in zip(params, weights)}
+    return {"loss": float(loss.asscalar()), "gradients": gradients}
+
+
+def drive_agree(s: Any, params: dict, data: list, asked: list) -> list[list[bool]]:
+    """What the last worker hears after every batch; asked[step][worker]: what it asks for then."""
+    network = s.get_network("rnn")
+    weights, chars = new_weights(network, params), nd.array(data, dtype="int32")
+    H = nd.zeros((len(data), len(params["W_hh"])))
+    workers = [Neighbour(index, []) for index in range(len(asked[0]))]
+    replicas = [s.Replica(network, weights, worker) for worker in workers]
+    heard = []
+    for questions in asked:
+        workers[-1].others = said = []
+        for worker, replica, question in zip(workers, replicas, questions):
+            replica.learn(chars, chars, (H,), weights)
+            said.append(worker.said)
+            answer = replica.agree(*question)
+        heard.append([bool(each) for each in answer])
+    return heard
+
+
+# --- what mistakes answer -------------------------------------------------------------------------
+
+
+def _shards(corpus: Any, index: int, num_workers: int, mistake: str) -> Any:
+    size = (len(corpus) - 1) // num_workers
+    if mistake == "no label":
+        return corpus[index * size : (index + 1) * size]
+    if mistake == "left over":
+        return corpus[index * size : len(corpus) if index == num_workers - 1 else (index + 1) * size + 1]
+    return corpus[index::num_workers][: size + 1]
+
+
+def _wrong_shards(mistake: str) -> Callable[[dict], Any]:
+    return doing(drive_shards, shard=partial(_shards, mistake=mistake))
+
+
+def _wrong_replica(mistake: str, drive: Callable = drive_learn) -> Callable[[dict], Any]:
+    class Wrong(Replica):
+        """Learns with one mistake."""
+
+        def learn(self, data: Any, label: Any, state: Any, params: Any) -> Any:
+            rows, states, size = [], [], len(data) // len(self.workers.shards)
+            for k, index in enumerate(self.workers.shards):
+                mine = slice(k * size, (k + 1) * size)
+                if not k or mistake != "prepared once":
+                    self.prepare(index)
+                begin = tuple(S[:size] if mistake == "one state" else S[mine] for S in state)
+                loss, new = self.network.learn(data[mine], label[mine], begin, params)
+                self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked]), dim=0)
+                self.flat *= 1 if mistake == "alike" else label[mine].size
+                rows.append(self.flat if mistake == "one buffer" else self.flat.copy())
+                states.append(new)
+            self.workers.add_up(rows, out=self.flat)
+            count = self.flat[NATS + 1].copy()
+            if mistake == "sum":
+                self.flat[NATS:] /= count
+            elif mistake == "means summed":
+                self.flat /= float(label[:size].size)
+            else:
+                self.flat /= count
+            return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
+
+    return doing(drive, Replica=Wrong)
+
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+def _draw_corpus(rng: np.random.Generator) -> dict[str, Any]:
+    num_workers = int(rng.integers(2, 6))
+    num_chars = num_workers * int(rng.integers(3, 9)) + int(rng.integers(2, num_workers + 1))
+    return {"corpus": rng.permutation(num_chars).tolist(), "num_workers": num_workers}
+
+
+def _draw_bad_shard(rng: np.random.Generator) -> dict[str, Any]:
+    num_workers = int(rng.integers(2, 6))
+    index = int(rng.choice([-1, num_workers, num_workers + 1]))
+    return {"num_chars": int(rng.integers(20, 30)), "index": index, "num_workers": num_workers}
+
+
+def _draw_short(rng: np.random.Generator) -> dict[str, Any]:
+    num_workers = int(rng.integers(3, 9))
+    return {"num_chars": int(rng.integers(2, num_workers + 1)), "index": 0, "num_workers": num_workers}
+
+
+def _draw_params(rng: np.random.Generator) -> dict[str, Any]:
+    shapes = [(2, int(rng.integers(3, 6))), (int(rng.integers(2, 5)),), (3, 2)]
+    return {
+        "params": [rng.normal(size=shape).astype(np.float32) for shape in shapes],
+        "spare": int(rng.integers(1, 5)),
+    }
+
+
+def _draw_factors(rng: np.random.Generator) -> dict[str, Any]:
+    return {**_draw_params(rng), "factors": rng.permutation([0.5, 1.0, 3.0]).tolist()}
+
+
+def _draw_without(rng: np.random.Generator) -> dict[str, Any]:
+    return {"params": _draw_params(rng)["params"], "without": int(rng.integers(3))}
+
+
+def _draw_rows(rng: np.random.Generator) -> dict[str, Any]:
+    """Large numbers that cancel, and small ones: which of them get lost depends on the order."""
+    size = int(rng.integers(3, 6))
+    large, rest = rng.uniform(1e8, 2e8, size), rng.normal(size=(int(rng.integers(1, 3)), size))
+    rows = np.stack([large, -large, *rest])
+    rows[:, 0] = rows[[0, 2, 1, *range(3, len(rows))], 0]  # in the first column the small one gets lost
+    return {"rows": rows.astype(np.float32), "before": rng.normal(size=size).astype(np.float32)}
+
+
+def _draw_batch(rng: np.random.Generator, num_workers: int = 0) -> dict[str, Any]:
+    vocab_size, hidden_dim, rows, num_steps = rng.integers((3, 2, 1, 2), (6, 5, 3, 5)).tolist()
+    num_workers = num_workers or int(rng.integers(2, 4))
+    shapes = {
+        "W_xh": (vocab_size, hidden_dim),
+        "W_hh": (hidden_dim, hidden_dim),
+        "b_h": (hidden_dim,),
+        "W_hy": (hidden_dim, vocab_size),
+        "b_y": (vocab_size,),
+    }
+    size = num_workers * rows, num_steps
+    return {
+        "params": {name: rng.normal(scale=0.7, size=s).astype(np.float32) for name, s in shapes.items()},
+        "data": rng.integers(vocab_size, size=size).tolist(),
+        "label": rng.integers(vocab_size, size=size).tolist(),
+        "state": rng.normal(size=(num_workers * rows, hidden_dim)).astype(np.float32),
+        "num_workers": num_workers,
+    }
+
+
+def _draw_sizes(rng: np.random.Generator) -> dict[str, Any]:
+    inputs = _draw_batch(rng, 4)
+    num_rows = len(inputs["data"])
+    first = int(rng.integers(1, num_rows // 2))
+    del inputs["num_workers"]
+    return {**inputs, "sizes": [first, num_rows - first]}
+
+
+def _draw_asked(rng: np.random.Generator, last: int = 2) -> dict[str, Any]:
+    """The last worker asks with the first batch; any of them asks for the other thing later."""
+    inputs, what = _draw_batch(rng), int(rng.integers(2))
+    asked = np.zeros((4, last + 1, 2), bool)
+    asked[0, last, what] = asked[rng.integers(1, 3), rng.integers(last + 1), 1 - what] = True
+    return {"params": inputs["params"], "data": inputs["data"], "asked": asked.tolist()}
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _of(*keys: str) -> Callable:
+    """A check of some entries of an answer that is a dict: the others are judged by other cases."""
+
+    def check(answer: Any, expected: Any, inputs: dict) -> str | None:
+        return differs({key: answer[key] for key in keys}, {key: expected[key] for key in keys}, atol=1e-5)
+
+    return check
+
+
+# --- the cases ------------------------------------------------------------------------------------
+
+
+def _case(function: str, name: str, drive: Callable, draw: Callable, **options: Any) -> Case:
+    example = options.pop("example", None) or draw(np.random.default_rng(1))
+    return Case(name, function, 17, drive, draw, example, **options)
+
+
+SHARDS = [
+    _case(
+        "shard",
+        "shards follow each other, are equally long, and share the character at the border",
+        drive_shards,
+        _draw_corpus,
+        example={"corpus": list(range(12)), "num_workers": 3},
+        mistakes=(
+            Mistake(
+                "the last character of each shard has no label: it is the first one of the next shard, which "
+                "belongs to both",
+                twin=_wrong_shards("no label"),
+            ),
+            Mistake(
+                "the last shard is longer: its worker would wait for the others in batches that only it has",
+                twin=_wrong_shards("left over"),
+            ),
+            Mistake(
+                "the shards are interleaved: a network learns from characters that stand next to each other",
+                twin=_wrong_shards("interleaved"),
+            ),
+        ),
+    ),
+    _case(
+        "shard",
+        "a worker that there is not is a ValueError",
+        drive_bad_shard,
+        _draw_bad_shard,
+        example={"num_chars": 20, "index": 3, "num_workers": 3},
+        check=refused("ValueError"),
+        expect=lambda inputs: ["ValueError"],
+    ),
+    _case(
+        "shard",
+        "fewer targets than workers are a ValueError",
+        drive_bad_shard,
+        _draw_short,
+        example={"num_chars": 3, "index": 0, "num_workers": 3},
+        check=refused("ValueError"),
+        expect=lambda inputs: ["ValueError"],
+    ),
+]
+TWO_SMALL = [floats([[1, 2], [3, 4]]), floats([5, 6])]
+BUFFERS = [
+    _case(
+        "flat_gradients",
+        "what backward() writes stands in the buffer, the first parameter's gradient first",
+        drive_buffer,
+        _draw_factors,
+        example={"params": TWO_SMALL, "spare": 1, "factors": [0.5, 1.0]},
+        mistakes=(
+            Mistake(
+                "the buffer holds a copy of gradients as they were: they have to be parts of it, so that "
+                "backward() writes into it",
+                shows=lambda answer, expected, inputs: not answer["buffers"][1].any(),
+            ),
+        ),
+    ),
+    _case(
+        "flat_gradients",
+        "what is written to the buffer is in the gradients",
+        drive_views,
+        _draw_params,
+        example={"params": TWO_SMALL, "spare": 1},
+        mistakes=(
+            Mistake(
+                "the buffer holds a copy of gradients as they were: they have to be parts of it",
+                shows=lambda answer, expected, inputs: not any(gradient.any() for gradient in answer),
+            ),
+        ),
+    ),
+    _case(
+        "flat_gradients",
+        "a parameter without a gradient is a ValueError",
+        drive_no_gradients,
+        _draw_without,
+        example={"params": TWO_SMALL, "without": 1},
+        check=refused("ValueError"),
+        expect=lambda inputs: ["ValueError"],
+    ),
+]
+TURNS = [
+    _case(
+        "InTurn",
+        "the rows are added one after the other, in float32, and written to out",
+        drive_sum,
+        _draw_rows,
+        example={"rows": floats([[1e8, 1e8], [1, -1e8], [-1e8, 1]]), "before": floats([7, 7])},
+        check=within(atol=0, rtol=0),
+        mistakes=(
+            Mistake(
+                "the sum is right only in another order or precision: begin with the first two rows, and "
+                "stay in float32, as the parameter server does",
+                shows=lambda answer, expected, inputs: any(
+                    differs(answer["out"], right.astype(np.float32), rtol=1e-6, atol=0) is None
+                    for right in (
+                        inputs["rows"].astype(np.float64).sum(axis=0),
+                        np.add.reduce(inputs["rows"][::-1], axis=0),
+                    )
+                ),
+            ),
+            Mistake(
+                "out still counts: what stood in it before is to be forgotten",
+                shows=lambda answer, expected, inputs: (
+                    differs(answer["out"], np.add.reduce([inputs["before"], *inputs["rows"]], axis=0)) is None
+                ),
+            ),
+            Mistake(
+                "out is as it was: the sum has to be written into it",
+                shows=lambda answer, expected, inputs: np.array_equal(answer["out"], inputs["before"]),
+            ),
+        ),
+    ),
+    _case(
+        "InTurn",
+        "a number of workers below 1 is a ValueError",
+        drive_no_turns,
+        lambda rng: {"num_workers": -int(rng.integers(1000))},
+        example={"num_workers": 0},
+        check=refused("ValueError"),
+        expect=lambda inputs: ["ValueError"],
+    ),
+]
+REPLICAS = [
+    _case(
+        "Replica",
+        "loss, state and gradients are those of one batch with the rows of all workers",
+        drive_learn,
+        _draw_batch,
+        check=_of("loss", "state", "gradients"),
+        mistakes=(
+            Mistake(
+                "the gradients are a sum: a mean over the characters of all workers is expected, as for loss",
+                twin=_wrong_replica("sum"),
+            ),
+            Mistake(
+                "the means of the workers are added up: the mean over all characters is smaller",
+                twin=_wrong_replica("means summed"),
+            ),
+            Mistake(
+                "only the last worker counts: the next one writes over what stands in the buffer, so keep it "
+                "before",
+                twin=_wrong_replica("one buffer"),
+            ),
+            Mistake(
+                "all workers start from the state of the first: each has rows of its own there, too",
+                twin=_wrong_replica("one state"),
+            ),
+        ),
+    ),
+    _case(
+        "Replica",
+        "each worker is prepared, and learns right after that",
+        drive_learn,
+        _draw_batch,
+        check=_of("events"),
+        mistakes=(
+            Mistake(
+                "only the first worker is prepared: each has to be, before it learns",
+                twin=_wrong_replica("prepared once"),
+            ),
+        ),
+    ),
+    _case(
+        "Replica",
+        "a worker that has read more characters counts more",
+        drive_neighbours,
+        _draw_sizes,
+        check=within(atol=1e-5),
+        mistakes=(
+            Mistake(
+                "the mean is one over workers, and not over characters: whoever has read more counts more",
+                twin=_wrong_replica("alike", drive_neighbours),
+            ),
+        ),
+    ),
+    _case(
+        "Replica",
+        "what one worker asks for all hear with the next batch, once",
+        drive_agree,
+        _draw_asked,
+        example=_draw_asked(np.random.default_rng(1), 1),
+        mistakes=(
+            Mistake(
+                "to save and to stop have changed places",
+                shows=lambda answer, expected, inputs: answer == [each[::-1] for each in expected],
+            ),
+            Mistake(
+                "who asks acts at once, and the others do not know: only with the next batch all hear it",
+                shows=lambda answer, expected, inputs: bool(
+                    (np.array(answer) >= np.array(inputs["asked"])[:, -1]).all()
+                ),
+            ),
+            Mistake(
+                "nobody hears what was asked: it has to go with the next batch",
+                shows=lambda answer, expected, inputs: not np.any(answer),
+            ),
+        ),
+    ),
+]
+
+CASES = [*SHARDS, *BUFFERS, *TURNS, *REPLICAS]

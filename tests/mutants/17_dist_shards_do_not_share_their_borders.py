@@ -1,0 +1,12 @@
+"""A shard ends where the next begins: its last character has no label, and that target is in no shard."""
+
+from d2lrnn import *
+
+
+def shard(corpus_indices, index, num_workers):
+    if index not in range(num_workers):
+        raise ValueError(f"index is {index!r}: give 0 to {num_workers - 1}")
+    size = (len(corpus_indices) - 1) // num_workers
+    if size < 1:
+        raise ValueError(f"{len(corpus_indices)} characters for {num_workers} workers: give more")
+    return corpus_indices[index * size : (index + 1) * size]

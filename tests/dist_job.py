@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mxnet import nd
 
-from d2lrnn import member
+from d2lrnn import role
 from d2lrnn.config import Settings
 from d2lrnn.dist import Workers
 from d2lrnn.resume import resume_run
@@ -74,9 +74,9 @@ def new_run(name: str, settings: Settings, index: "int | None") -> Run:
 
 
 def join(run: Run, workers: OneAfterTheOther) -> Run:
-    """As member.join, without its watchdog."""
-    workers.compare(member._fingerprint(run))
-    member._share_progress(run, workers)
+    """As role.join, without its watchdog."""
+    workers.compare(role._fingerprint(run))
+    role._share_progress(run, workers)
     run.train_with(workers)
     return run
 

@@ -576,8 +576,8 @@ def test_a_file_of_hosts_has_addresses_and_numbers_of_workers(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "names no host: give a line for each"),
-        ("# nothing\n", "names no host"),
+        ("", "names no worker: give a line for each"),
+        ("# nothing\n", "names no worker"),
         ("10.0.0.2\nworker-3\n", "line 2: 'worker-3' is no IPv4 address"),
         ("-oProxyCommand=x\n", "line 1: '-oProxyCommand=x' is no IPv4 address"),
         ("0.0.0.0\n", "'0.0.0.0' is no IPv4 address"),

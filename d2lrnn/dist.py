@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,10 @@ class InTurn:
         """Write the sum of the rows, one a worker, the first two first, to out."""
         out[:] = functools.reduce(operator.add, rows)
 
+    def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Everybody's row, a matrix: as it is here, with all in one process."""
+        return rows
+
 
 class Replica:
     """A network that learns together with its like: train_batch and train_batches take it for a network.
@@ -94,19 +98,35 @@ class Replica:
 
         data, label and state hold the rows of the workers of this process, one worker's below the other's.
         """
-        rows, states, size = [], list[State](), len(data) // len(self.workers.shards)
-        for k, index in enumerate(self.workers.shards):
-            mine = slice(k * size, (k + 1) * size)
+        rows, states = [], list[State]()
+        for index, part in zip(self.workers.shards, self._parts(data, label, state)):
             self.prepare(index)
-            loss, new = self.network.learn(data[mine], label[mine], tuple(S[mine] for S in state), params)
+            loss, new = self.network.learn(*part, params)
             self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked], ctx=loss.context), dim=0)
-            self.flat *= label[mine].size
+            self.flat *= part[0].size
             rows.append(self.flat if len(self.workers.shards) == 1 else self.flat.copy())
             states.append(new)
         self.workers.add_up(rows, out=self.flat)
         self.sent()
         self.flat /= self.flat[CHARS].copy()  # a view would change on the way
         return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
+
+    def measure(
+        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
+    ) -> float:
+        """As network.measure, the mean over the characters of all workers."""
+        mine = [
+            (self.network.measure(*part, params), part[0].size) for part in self._parts(data, label, state)
+        ]
+        nats, sizes = self.workers.gather("measured", np.array(mine, np.float32)).T
+        return float(np.average(nats, weights=sizes))
+
+    def _parts(self, data: nd.NDArray, label: nd.NDArray, state: State) -> Iterator[tuple]:
+        """The rows of each worker of this process."""
+        size = len(data) // len(self.workers.shards)
+        for begin in range(0, len(data), size):
+            mine = slice(begin, begin + size)
+            yield data[mine], label[mine], tuple(S[mine] for S in state)
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
         """What anybody asked for with the last batch, the same for all; save and stop go with the next."""

@@ -23,6 +23,7 @@ from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
 from .layers import Arrays, Layer, State, writer
 from .learning import learn
+from .loss import cross_entropy
 from .lstm import LSTMParams, get_lstm_params, init_lstm_state
 from .rnn import RNNParams, get_params, init_rnn_state
 
@@ -122,6 +123,11 @@ class Network(NamedTuple):
         drop = functools.partial(dropout, p=self.dropout) if self.dropout else None
         with autograd.train_mode():
             return learn(self._layers(params), self._each_layers(state), params[-2:], (data, label), drop)
+
+    def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays) -> float:
+        """The loss that learn gives, from logits: also where a probability is too small for float32."""
+        (logits,), _ = self.rnn(data.T, state, params)
+        return float(cross_entropy(logits, label.T.reshape(-1)).asscalar())
 
     def writer(self, params: Arrays) -> Callable:
         """What generate_batch takes as rnn, with reads_indices=True: these params, in one call a character.

@@ -17,7 +17,6 @@ from mxnet import autograd, nd
 from .checks import check_gradients, check_indices, check_loss, check_positive
 from .clipping import grad_clipping
 from .layers import Arrays, Layer, State, backward, forward, graph, join, parts, run, times
-from .loss import cross_entropy
 from .optim import Optimizer, adam
 from .sampling import Batch
 
@@ -46,8 +45,7 @@ def train_batch(
     if low < 0 or high >= params[-1].size:
         check_indices(nd.stack(*batch), params[-1].size)
     if nats == math.inf:  # a probability was too small for float32, its logarithm is not
-        (logits,), _ = network.rnn(data.T, state, params)
-        nats = cross_entropy(logits, label.T.reshape(-1)).asscalar()
+        nats = network.measure(data, label, state, params)
     check_loss(nats)
     square, scale = math.fsum(squares), 1.0
     if SMALL < square < LARGE:

@@ -311,7 +311,7 @@ class Run:
         arrays = self.arrays()
         if isinstance(self.workers, Workers):
             for name in [name for name in arrays if name.startswith("state_")]:
-                rows = self.workers.gather(name, arrays[name].asnumpy().reshape(-1))
+                rows = self.workers.gather(name, arrays[name].asnumpy().reshape(1, -1))
                 arrays[name] = mx.nd.array(rows.reshape(-1, self.settings.hidden_dim))
         if not self.is_first:
             return

@@ -56,10 +56,10 @@ class Workers:
         if row is not out:
             row.copyto(out)
 
-    def gather(self, name: str, row: np.ndarray) -> np.ndarray:
-        """Everybody's row, a matrix (num_workers, len(row)); whole numbers below 2^24 are exact."""
-        table = _clear(nd.empty((self.num_workers, len(row))))
-        table[self.index] = row
+    def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Everybody's row, a matrix (num_workers, len(row)), float32. rows: this worker's, (1, len(row))."""
+        table = _clear(nd.empty((self.num_workers, rows.shape[1])))
+        table[self.index : self.index + 1] = rows
         self._sum(name, table)
         return table.asnumpy()
 
@@ -91,7 +91,7 @@ class Workers:
         for k, name in enumerate(names):  # 48 bits of each: float32 holds 16 at a time
             digest = hashlib.sha256(f"{name}={facts[name]}".encode()).digest()
             row[1 + 3 * k : 4 + 3 * k] = np.frombuffer(digest[:6], np.uint16)
-        table = self.gather("facts", row)
+        table = self.gather("facts", row[None])
         for worker, found in enumerate(table):
             if found[0] != 1:
                 raise ValueError(f"{int(found[0])} workers have the index {worker}: number them from 0 on")

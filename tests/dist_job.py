@@ -10,6 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 
+import numpy as np
 from mxnet import nd
 
 from d2lrnn import role
@@ -105,7 +106,7 @@ def two(workers: OneAfterTheOther) -> dict[str, object]:
         "told": [
             workers.tell(text.encode()).decode() for text in (f"分开 {INDEX}", "不" * (3 + INDEX), f"{INDEX}")
         ],
-        "gathered": workers.gather("row", [INDEX - 0.0, -0.0, 2**24 - 1 - INDEX, 1e-45]).tolist(),
+        "gathered": workers.gather("row", np.array([[INDEX - 0.0, -0.0, 2**24 - 1 - INDEX, 1e-45]])).tolist(),
         "hurried": hurried(workers.next_run()),
         "refused": {name: refused(workers, given) for name, given in OTHERS.items()},
         "indices": indices(workers.next_run()),

@@ -57,6 +57,9 @@ class Neighbours:
         self.said = row.copy()
         out[:] = sum(self.others, self.said)
 
+    def gather(self, name, rows):
+        return np.vstack([rows, *self.others])
+
 
 # --- shard ---
 
@@ -268,6 +271,21 @@ def test_a_loss_that_was_returned_stays_as_it_is(subject):
     replica.learn(label, data, state, params)
 
     assert loss.asscalar() == before
+
+
+def test_a_loss_beyond_float32_is_measured_as_the_mean_of_all_shards(subject):
+    network, params = new_params()
+    data, label, (H,) = new_batch(2 * ROWS)
+    params.W_hy[:] *= 200  # some probabilities are 0 in float32
+    alone, _ = train_batch(network, params, (H,), (data, label), Optimizer("sgd", params, 1e-9), 1e9)
+    in_turn = subject.Replica(network, params, subject.InTurn(2))
+    others = [[network.measure(data[ROWS:], label[ROWS:], (H[ROWS:],), params), data[ROWS:].size]]
+    one = subject.Replica(network, params, Neighbours(0, others))
+
+    assert network.learn(data, label, (H,), params)[0].asscalar() == np.inf
+    nats, _ = train_batch(in_turn, params, (H,), (data, label), Optimizer("sgd", params, 1e-9), 1e9)
+    assert nats == pytest.approx(alone, rel=1e-4)
+    assert one.measure(data[:ROWS], label[:ROWS], (H[:ROWS],), params) == pytest.approx(alone, rel=1e-4)
 
 
 def test_nan_in_one_shard_ends_the_training_and_leaves_the_parameters(subject):

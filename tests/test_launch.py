@@ -221,9 +221,7 @@ def test_a_terminal_that_takes_nothing_does_not_end_the_job(launched: Any) -> No
 
 
 @pytest.mark.slow
-def test_a_machine_that_stands_still_for_a_while_does_not_end_the_job(
-    launched: Any, tmp_path: Path
-) -> None:
+def test_a_machine_that_stands_still_for_a_while_does_not_end_the_job(launched: Any, tmp_path: Path) -> None:
     job = launched(
         "watchdog.note('computing', 0); Path(f'computing-{me}').touch(); began = time.process_time()\n"
         "while time.process_time() < began + 1: pass",

@@ -103,10 +103,16 @@ def launch_run(
             shutil.rmtree(where, ignore_errors=True)
 
 
-def share_cores(num_workers: int) -> None:
-    """Cut each batch into as many parts as one of so many workers would: they decide the last digits."""
+def share_cores(stack: contextlib.ExitStack, num_workers: int) -> None:
+    """While the stack is open, cut each batch into as many parts as one of so many workers would.
+
+    They decide the last digits.
+    """
     name = "MXNET_CPU_WORKER_NTHREADS"
-    os.environ[name] = str(max(1, int(os.environ[name]) // num_workers))
+    threads = os.environ[name]
+    if num_workers > 1 and threads.isdecimal():
+        stack.callback(os.environ.__setitem__, name, threads)
+        os.environ[name] = str(max(1, int(threads) // num_workers))
 
 
 def _new(settings: Settings) -> Path:

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if index is not None:
                 check_number(settings.workers)
             else:
-                share_cores(settings.workers)
+                share_cores(stack, settings.workers)
             run = prepare(stack, folder, settings, given, index)
             if index is not None:
                 join(stack, run, index, how["patience"])
@@ -95,6 +95,8 @@ def _train_and_tell(run: Run, autosave: float) -> int:
 def _fault(run: Run, error: Exception) -> str:
     """One line: what went wrong and where, what is left, and what to try."""
     reason = str(error).strip().splitlines()[0]
+    if not run.is_first:
+        return reason
     kept = f"{run.last} is kept" if run.last and run.last.exists() else "no checkpoint is left"
     remedy = f"go on with {PROG} --resume {run.folder}"
     if isinstance(error, FloatingPointError):

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load_mxnet() -> None:
-    """Load MXNet with the engine without threads: each character waits for the one before it.
+    """Load MXNet with the engine without threads, for characters that wait for each other one by one.
 
     That engine says on stderr that it is there, which nobody has asked.
     """
@@ -57,7 +57,14 @@ def _load_mxnet() -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    _load_mxnet()
+    temperature = arguments.temperature
+    is_one = arguments.num_samples == 1
+    if temperature is None:  # greedy, unless the choice was narrowed or several are wanted: there is a choice
+        temperature = 0.0 if arguments.top_k is arguments.top_p is None and is_one else 1.0
+    if temperature or (
+        is_one and len(arguments.prefix or ()) == 1
+    ):  # else each core has a share of the texts
+        _load_mxnet()
     from .decoding import generate_batch
     from .network_file import load_network, write_network
 
@@ -66,14 +73,11 @@ def _predict(arguments: argparse.Namespace) -> None:
         write_network(Path(arguments.export), settings, vocab, params)
         print(printable(f"{arguments.export} holds the network of {source}"))
         return
-    temperature = arguments.temperature
-    if temperature is None:  # greedy, unless the choice was narrowed or several are wanted: there is a choice
-        is_greedy = arguments.top_k is arguments.top_p is None and arguments.num_samples == 1
-        temperature = 0.0 if is_greedy else 1.0
+    writer = network.writer(params)
     texts = generate_batch(
         arguments.prefix or settings.prefix,
         arguments.length,
-        network.writer(params),
+        writer.read,
         params,
         network.init_state,
         settings.hidden_dim,
@@ -84,6 +88,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         top_p=arguments.top_p,
         seed=arguments.seed,
         reads_indices=True,
+        go_on=writer.go_on,
     )
     print(printable("\n".join(texts)))
 

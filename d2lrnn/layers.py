@@ -36,10 +36,10 @@ class Layer(NamedTuple):
 
     def read(self, below: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
         """Indices or a (num_steps * batch_size, …) matrix become such a matrix of H, and the new state."""
-        batch_size, W_h, H = len(state[0]), [W.T for W in self.W_h], []
+        batch_size, H = len(state[0]), []
         for begin, end in parts(len(below) // batch_size):
             A = self.project(below[begin * batch_size : end * batch_size])
-            part, *new = run(forward, self.steps, [*A, *W_h, *state], end - begin, 1 + len(state))
+            part, *new = run(forward, self.steps, [*A, *self.W_h, *state], end - begin, 1 + len(state))
             H.append(part)
             state = tuple(new)
         return nd.concat(*H, dim=0), state
@@ -77,10 +77,10 @@ def parts(num_steps: int) -> list[tuple[int, int]]:
 
 
 def forward(F: Any, steps: Steps, inputs: Arrays, num_steps: int, hidden_dim: int) -> list[Any]:
-    """From A of each gate, W_h^T of each gate and the state: H of all steps, the new state, fed, slopes."""
+    """From A of each gate, W_h of each gate and the state: H of all steps, the new state, fed, slopes."""
     num_gates = len(steps.fed)
     A, W, state = inputs[:num_gates], inputs[num_gates : 2 * num_gates], inputs[2 * num_gates :]
-    taken = []
+    W, taken = [F.transpose(each) for each in W], []
     for A_t in zip(*[_split(F, each, num_steps) for each in A]):
         state, fed, kept = steps.step(F, A_t, state, times(F, W, hidden_dim))
         taken.append((state[:1], fed, kept))
@@ -100,7 +100,11 @@ def backward(F: Any, steps: Steps, inputs: Arrays, num_steps: int, hidden_dim: i
 
 
 def run(
-    program: Callable, steps: Steps, arrays: Arrays, num_steps: int, num_outputs: int | None = None
+    program: Callable,
+    steps: Steps,
+    arrays: Arrays,
+    num_steps: int,
+    num_outputs: int | None = None,
 ) -> list[nd.NDArray]:
     """The first outputs of forward or backward for arrays, of which the last is (batch_size, hidden_dim)."""
     return _compile(program, steps, len(arrays), num_steps, arrays[-1].shape[1], num_outputs)(*arrays)
@@ -118,15 +122,27 @@ def _compile(
     def some_outputs(F: Any, inputs: Arrays) -> list[Any]:
         return program(F, steps, inputs, num_steps, hidden_dim)[:num_outputs]
 
-    return graph(some_outputs, num_inputs)
+    W_h = range(num_inputs - steps.num_states - len(steps.fed), num_inputs - steps.num_states)
+    return graph(some_outputs, num_inputs, W_h)
 
 
-def graph(program: Callable[[Any, Arrays], list[Any]], num_inputs: int) -> Callable[..., list[nd.NDArray]]:
-    """One operator that does what program does, without Python, and keeps its memory from call to call."""
+def graph(
+    program: Callable[[Any, Arrays], list[Any]], num_inputs: int, weights: range = range(0)
+) -> Callable[..., list[nd.NDArray]]:
+    """One operator that does what program does, without Python, and keeps its memory from call to call.
+
+    weights: which inputs are the same arrays each time, whatever is in them. Operations on nothing but those
+    and each other's results are handed to the engine as one; other inputs it has to look up.
+    """
     names = [f"input{i}" for i in range(num_inputs)]
     symbol = mx.sym.Group(program(mx.sym, [mx.sym.var(name) for name in names]))
     order = [names.index(name) for name in symbol.list_inputs()]
-    flags = {"data_indices": list(range(len(order))), "static_alloc": True, "static_shape": True}
+    flags = {
+        "data_indices": [k for k, i in enumerate(order) if i not in weights],
+        "param_indices": [k for k, i in enumerate(order) if i in weights],
+        "static_alloc": True,
+        "static_shape": True,
+    }
     operator = nd.CachedOp(symbol, list(flags.items()))
     return lambda *arrays: operator(*[arrays[i] for i in order])
 

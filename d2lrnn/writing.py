@@ -103,4 +103,4 @@ def _compile(
             chosen.append(X)
         return [F.stack(*chosen), X, *state]
 
-    return graph(write, 1 + num_weights + num_layers * steps.num_states)
+    return graph(write, 1 + num_weights + num_layers * steps.num_states, range(1, 1 + num_weights))

@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import nd
 
-from .cells import Steps
+from .cells import Steps, add
 
 State = tuple[nd.NDArray, ...]
 Arrays = Sequence[Any]
@@ -94,7 +94,7 @@ def backward(F: Any, steps: Steps, inputs: Arrays, num_steps: int, hidden_dim: i
     dH_and_slopes, W = rest[: -len(steps.fed)], rest[-len(steps.fed) :]
     dA: list[Arrays] = []
     for dH, *slopes in reversed(list(zip(*[_split(F, each, num_steps) for each in dH_and_slopes]))):
-        dA_t, dstate = steps.back(F, [dstate[0] + dH, *dstate[1:]], slopes, times(F, W, hidden_dim))
+        dA_t, dstate = steps.back(F, [add(F, dstate[0], dH), *dstate[1:]], slopes, times(F, W, hidden_dim))
         dA.insert(0, dA_t)
     return [*join(F, dA), *dstate]
 

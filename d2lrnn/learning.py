@@ -83,13 +83,14 @@ def learn(
 ) -> tuple[nd.NDArray, State]:
     """The loss and the new state; in every param.grad its gradient. drop: what dropout makes of an array."""
     (data, label), (W_hy, b_y) = batch, output
-    rows, label = data.T, nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
+    rows = data.T
     passes, spans, H = [_Pass(*each) for each in zip(layers, state)], parts(len(rows)), []
     for begin, end in spans:
         below = rows[begin:end].reshape(-1)
         for each in passes:
             below = each.forward(below, end - begin, drop)
         H.append(below)
+    label = nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
     W, scores = W_hy.T, []
     for h, (begin, end) in reversed(list(zip(H, spans))):  # the last part comes back while others go on
         likelihood, above, dW, db = _output(h, label[begin:end].reshape(-1), W, b_y)

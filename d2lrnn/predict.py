@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load_mxnet() -> None:
-    """Load MXNet with the engine without threads, for characters that wait for each other one by one.
+    """Load MXNet with the engine without threads, for drawing: each character waits for the one before it.
 
     That engine says on stderr that it is there, which nobody has asked.
     """
@@ -58,12 +58,10 @@ def _load_mxnet() -> None:
 
 def _predict(arguments: argparse.Namespace) -> None:
     temperature = arguments.temperature
-    is_one = arguments.num_samples == 1
     if temperature is None:  # greedy, unless the choice was narrowed or several are wanted: there is a choice
-        temperature = 0.0 if arguments.top_k is arguments.top_p is None and is_one else 1.0
-    if temperature or (
-        is_one and len(arguments.prefix or ()) == 1
-    ):  # else each core has a share of the texts
+        is_greedy = arguments.top_k is arguments.top_p is None and arguments.num_samples == 1
+        temperature = 0.0 if is_greedy else 1.0
+    if temperature:
         _load_mxnet()
     from .decoding import generate_batch
     from .network_file import load_network, write_network

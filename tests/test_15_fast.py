@@ -234,6 +234,31 @@ def test_gradients_by_hand_are_those_of_autograd(subject, cell, num_layers, size
 
 
 @cells
+def test_networks_of_the_same_sizes_take_turns_and_each_has_its_own_weights(subject, cell):
+    network, vocab = new_network(subject, cell, 2), d2lrnn.Vocab("abcdefg")
+    (data, label), state = new_pair(3, 4, 7), network.init_state(3, 4, CPU)
+    pair = [filled(network.get_params(7, 4, CPU)), filled(network.get_params(7, 4, CPU))]
+    for param in pair[1]:
+        param *= -0.5
+
+    def loss_gradients_and_text(params):
+        loss, _ = network.learn(data, label, state, params)
+        text = written(network, params, ["ab", "c"], 30, vocab, network.writer(params).go_on)
+        return [loss.asscalar(), *[param.grad.asnumpy().copy() for param in params]], text
+
+    first = [loss_gradients_and_text(params) for params in pair]
+    again = [loss_gradients_and_text(params) for params in pair]
+
+    for (found, text), (expected, same_text), params in zip(again, first, pair):
+        right = learn(network.rnn, get_rows(data, 7), label, state, params)
+        for this, other, autograd_s in zip(found, expected, [right[0], *right[-len(params) :]]):
+            np.testing.assert_array_equal(this, other)
+            np.testing.assert_allclose(this, autograd_s.asnumpy().reshape(this.shape), rtol=1e-4, atol=1e-6)
+        assert text == same_text == written(network, params, ["ab", "c"], 30, vocab)
+    assert first[0][1] != first[1][1]
+
+
+@cells
 @pytest.mark.usefixtures("parts")
 def test_dropout_is_the_same_on_the_way_back(subject, cell):
     network = new_network(subject, cell, 2, dropout=0.5)

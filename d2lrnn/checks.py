@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import numbers
 import os
@@ -18,6 +19,7 @@ MAX_INT32 = 2**31 - 1
 MAX_FLOAT = sys.float_info.max  # an int may be larger, and infinite as a float
 
 
+@functools.lru_cache(maxsize=1)
 def memory() -> int:
     """The bytes of memory that this process can have: the machine's, or what its control group allows."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [2**63]

@@ -52,9 +52,8 @@ def generate(
 ) -> str:
     """prefix and exactly num_chars more characters, each drawn from softmax(logits / temperature).
 
-    temperature: below 1 bolder, above 1 wilder, 0 greedy. top_k: draw from the k likeliest only. top_p: draw
-    from the smallest set that holds this share of the probability (Holtzman et al. 2020). seed: the same text
-    again.
+    temperature: below 1 bolder, above 1 wilder, 0 greedy. top_k: only from the k likeliest. top_p: only from
+    the smallest set with this share of the probability (Holtzman et al. 2020). seed: the same text again.
 
     Raises:
         ValueError: prefix as in predict_rnn; temperature below 0, top_k below 1, top_p not in (0, 1].
@@ -80,12 +79,14 @@ def generate_batch(
     top_p: float | None = None,
     seed: int | None = None,
     reads_indices: bool = False,
+    go_on: Callable | None = None,
 ) -> list[str]:
     """num_samples texts of every prefix, one row of a batch each: what generate writes one after the other.
 
-    Sample k of a prefix is what generate writes with seed + k, whatever else is in the batch. (With other
-    rows beside it a sum is rounded otherwise: where two characters are equally likely to the sixth digit, the
-    other may be taken.) reads_indices: rnn takes indices (1, batch_size) int32 in place of one-hot matrices.
+    Sample k of a prefix is what generate writes with seed + k, whatever else is in the batch. (Beside other
+    rows a sum is rounded otherwise: of characters equally likely to the sixth digit another may be taken.)
+    reads_indices: rnn takes indices (1, batch_size) int32 in place of one-hot matrices. go_on: writes on by
+    itself, greedily, when the prefixes have been read (see Writer of lesson 15).
 
     Raises:
         ValueError: as in generate; num_samples below 1; more texts than the memory holds.
@@ -107,11 +108,11 @@ def generate_batch(
     lengths = np.repeat([len(text) for text in texts], num_samples).tolist()
     for i, length in enumerate(lengths):
         chars[:length, i] = texts[i // num_samples]
-    ctx = ctx or params[0].context
-    state = init_state(batch_size, hidden_dim, ctx)
-    X = nd.zeros((1, batch_size), ctx=ctx, dtype="int32")
-    for t in range(longest - 1):
-        X._sync_copyfrom(chars[t : t + 1])  # X[:] = chars[t] takes four times as long
+    state = init_state(batch_size, hidden_dim, ctx or params[0].context)
+    X = nd.zeros((1, batch_size), ctx=ctx or params[0].context, dtype="int32")
+    alone = num_chars if go_on and temperature == 0 else 0  # so many it writes by itself
+    for t in range(longest - alone - 1):
+        X._sync_copyfrom(chars[t : t + 1])  # a quarter of the time of X[:] = chars[t]
         (Y,), state = rnn(X if reads_indices else [nd.one_hot(X[0], len(vocab))], state, params)
         # those whose prefix has been read and that are not yet long enough: what they choose, they read next
         rows = [i for i, length in enumerate(lengths) if length <= t + 1 < length + num_chars]
@@ -120,6 +121,8 @@ def generate_batch(
             if not np.isfinite(logits).all():
                 raise FloatingPointError("the output is not finite: the parameters hold NaN or infinity")
             chars[t + 1, rows] = choose(logits, rows)
+    if go_on and alone:
+        chars[-alone:] = go_on(chars[-alone - 1], state, alone)
     return [vocab.decode(chars[: length + num_chars, i]) for i, length in enumerate(lengths)]
 
 
@@ -127,8 +130,7 @@ def encode_prefix(prefix: str, num_chars: int, vocab: Vocab) -> list[int]:
     """The indices of a prefix that can be continued by num_chars characters.
 
     Raises:
-        ValueError: the prefix is empty, the vocabulary does not know it, num_chars is no number from 0 up, or
-            the text would be longer than MAX_CHARS.
+        ValueError: the prefix is empty or unknown, num_chars no number from 0 up, the text too long.
     """
     if not prefix:
         raise ValueError("the prefix is empty: give at least one character to start from")
@@ -151,11 +153,11 @@ def _chooser(
         check_size(top_k=top_k)
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p!r}: give a share of the probability, above 0 and at most 1")
+    if temperature == 0:
+        return lambda logits, rows: logits.argmax(axis=1)
     rngs = [np.random.default_rng(None if seed is None else check_seed(seed)) for seed in seeds]
 
     def draw(logits: np.ndarray, rows: list[int]) -> np.ndarray:
-        if temperature == 0:
-            return logits.argmax(axis=1)
         up_to = np.cumsum(_probabilities(logits, temperature, top_k, top_p), axis=1)
         drawn = np.array([[rngs[i].random()] for i in rows])
         return (up_to / up_to[:, -1:] <= drawn).sum(axis=1)  # those before the one that the lot falls on
@@ -163,9 +165,7 @@ def _chooser(
     return draw
 
 
-def _probabilities(
-    logits: np.ndarray, temperature: float, top_k: int | None, top_p: float | None
-) -> np.ndarray:
+def _probabilities(logits: Any, temperature: float, top_k: int | None, top_p: float | None) -> np.ndarray:
     logits = logits.astype(np.float64)
     with np.errstate(over="ignore"):  # towards -inf, and exp(-inf) is 0
         weights = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)

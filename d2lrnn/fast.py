@@ -21,11 +21,12 @@ from .cells import GRU, LSTM, RNN, Steps
 from .checks import check_indices, check_size
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
-from .layers import Arrays, Layer, State, writer
+from .layers import Arrays, Layer, State
 from .learning import learn
 from .loss import cross_entropy
 from .lstm import LSTMParams, get_lstm_params, init_lstm_state
 from .rnn import RNNParams, get_params, init_rnn_state
+from .writing import Writer
 
 
 def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
@@ -129,12 +130,12 @@ class Network(NamedTuple):
         (logits,), _ = self.rnn(data.T, state, params)
         return float(cross_entropy(logits, label.T.reshape(-1)).asscalar())
 
-    def writer(self, params: Arrays) -> Callable:
-        """What generate_batch takes as rnn, with reads_indices=True: these params, in one call a character.
+    def writer(self, params: Arrays) -> Writer:
+        """What writes with these params: read and go_on are made for generate_batch.
 
         It keeps copies of params: make a new one when they have changed.
         """
-        return writer(self._layers(params), *params[-2:])
+        return Writer(self._layers(params), *params[-2:])
 
     def _layers(self, params: Arrays) -> list[Layer]:
         size = 3 * self.cell.num_gates

@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import nd
 
-from .cells import Steps
+from .cells import Steps, add
 
 State = tuple[nd.NDArray, ...]
 Arrays = Sequence[Any]
@@ -31,54 +31,21 @@ class Layer(NamedTuple):
         """What comes to each gate from below: indices pick rows of W_x, a matrix is multiplied."""
         hidden_dim = self.b[0].size
         if below.dtype == np.int32:
-            return _project(nd, below, self.W_x, self.b, hidden_dim, len(self.W_x[0]))
-        return _project(nd, below, [W.T for W in self.W_x], self.b, hidden_dim)
+            return project(nd, below, self.W_x, self.b, hidden_dim, len(self.W_x[0]))
+        return project(nd, below, [W.T for W in self.W_x], self.b, hidden_dim)
 
     def read(self, below: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
         """Indices or a (num_steps * batch_size, …) matrix become such a matrix of H, and the new state."""
-        batch_size, W_h, H = len(state[0]), [W.T for W in self.W_h], []
+        batch_size, H = len(state[0]), []
         for begin, end in parts(len(below) // batch_size):
             A = self.project(below[begin * batch_size : end * batch_size])
-            part, *new = run(forward, self.steps, [*A, *W_h, *state], end - begin, 1 + len(state))
+            part, *new = run(forward, self.steps, [*A, *self.W_h, *state], end - begin, 1 + len(state))
             H.append(part)
             state = tuple(new)
         return nd.concat(*H, dim=0), state
 
 
-def writer(layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> Callable:
-    """One step of all layers and the output as one graph, the weights turned once: for writing text.
-
-    It is called as rnn is, with indices (1, batch_size), and keeps the weights as they are now.
-    """
-    steps, (hidden_dim, vocab_size), num_gates = layers[0].steps, W_hy.shape, len(layers[0].b)
-    weights: list[nd.NDArray] = []
-    for k, layer in enumerate(layers):
-        W_x = [W.T for W in layer.W_x] if k else [W.copy() for W in layer.W_x]
-        weights += [*W_x, *[W.T for W in layer.W_h], *[b.copy() for b in layer.b]]
-    weights += [W_hy.T, b_y.copy()]
-
-    def step(F: Any, inputs: Arrays) -> list[Any]:
-        (indices, *arrays), state = inputs[: 1 + len(weights)], inputs[1 + len(weights) :]
-        groups = iter([arrays[k : k + num_gates] for k in range(0, len(arrays), num_gates)])
-        below, new_state = F.reshape(indices, shape=(-1,)), list[Any]()
-        for k in range(len(layers)):
-            W_x, W_h, b = next(groups), next(groups), next(groups)
-            A = _project(F, below, W_x, b, hidden_dim, 0 if k else vocab_size)
-            before = state[k * steps.num_states : (k + 1) * steps.num_states]
-            after, *_ = steps.step(F, A, before, times(F, W_h, hidden_dim))
-            below, new_state = after[0], [*new_state, *after]
-        return [F.FullyConnected(below, *arrays[-2:], num_hidden=vocab_size), *new_state]
-
-    operator = graph(step, 1 + len(weights) + len(layers) * steps.num_states)
-
-    def write(inputs: nd.NDArray, state: State, params: Arrays) -> tuple[list[nd.NDArray], State]:
-        logits, *new_state = operator(inputs, *weights, *state)
-        return [logits], tuple(new_state)
-
-    return write
-
-
-def _project(F: Any, below: Any, W_x: Arrays, b: Arrays, hidden_dim: int, vocab_size: int = 0) -> list[Any]:
+def project(F: Any, below: Any, W_x: Arrays, b: Arrays, hidden_dim: int, vocab_size: int = 0) -> list[Any]:
     """A of each gate. vocab_size: of W_x whose rows below picks; 0 if below is multiplied by W_x^T."""
     if vocab_size:
         rows = [F.Embedding(below, W, vocab_size, hidden_dim) for W in W_x]
@@ -86,11 +53,22 @@ def _project(F: Any, below: Any, W_x: Arrays, b: Arrays, hidden_dim: int, vocab_
     return [F.FullyConnected(below, *each, num_hidden=hidden_dim) for each in zip(W_x, b)]
 
 
+def num_workers() -> int:
+    """How many operations MXNet's engine runs side by side."""
+    workers = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
+    return int(workers) if workers.isdecimal() else 1
+
+
+def shares(batch_size: int) -> list[tuple[int, int]]:
+    """(begin, end) of the rows of each core, where there are enough."""
+    num_shares = max(1, min(batch_size, num_workers()))
+    ends = [batch_size * k // num_shares for k in range(num_shares + 1)]
+    return list(zip(ends, ends[1:]))
+
+
 def parts(num_steps: int) -> list[tuple[int, int]]:
     """(begin, end) of each part of a batch: one for each core, or more where their graphs would be long."""
-    workers = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
-    num_workers = int(workers) if workers.isdecimal() else 1
-    num_parts = min(num_steps, max(num_workers, math.ceil(num_steps / MAX_STEPS)))
+    num_parts = min(num_steps, max(num_workers(), math.ceil(num_steps / MAX_STEPS)))
     ends = [num_steps * k // num_parts for k in range(num_parts + 1)]
     return list(zip(ends, ends[1:]))
 
@@ -99,10 +77,10 @@ def parts(num_steps: int) -> list[tuple[int, int]]:
 
 
 def forward(F: Any, steps: Steps, inputs: Arrays, num_steps: int, hidden_dim: int) -> list[Any]:
-    """From A of each gate, W_h^T of each gate and the state: H of all steps, the new state, fed, slopes."""
+    """From A of each gate, W_h of each gate and the state: H of all steps, the new state, fed, slopes."""
     num_gates = len(steps.fed)
     A, W, state = inputs[:num_gates], inputs[num_gates : 2 * num_gates], inputs[2 * num_gates :]
-    taken = []
+    W, taken = [F.transpose(each) for each in W], []
     for A_t in zip(*[_split(F, each, num_steps) for each in A]):
         state, fed, kept = steps.step(F, A_t, state, times(F, W, hidden_dim))
         taken.append((state[:1], fed, kept))
@@ -116,13 +94,17 @@ def backward(F: Any, steps: Steps, inputs: Arrays, num_steps: int, hidden_dim: i
     dH_and_slopes, W = rest[: -len(steps.fed)], rest[-len(steps.fed) :]
     dA: list[Arrays] = []
     for dH, *slopes in reversed(list(zip(*[_split(F, each, num_steps) for each in dH_and_slopes]))):
-        dA_t, dstate = steps.back(F, [dstate[0] + dH, *dstate[1:]], slopes, times(F, W, hidden_dim))
+        dA_t, dstate = steps.back(F, [add(F, dstate[0], dH), *dstate[1:]], slopes, times(F, W, hidden_dim))
         dA.insert(0, dA_t)
     return [*join(F, dA), *dstate]
 
 
 def run(
-    program: Callable, steps: Steps, arrays: Arrays, num_steps: int, num_outputs: int | None = None
+    program: Callable,
+    steps: Steps,
+    arrays: Arrays,
+    num_steps: int,
+    num_outputs: int | None = None,
 ) -> list[nd.NDArray]:
     """The first outputs of forward or backward for arrays, of which the last is (batch_size, hidden_dim)."""
     return _compile(program, steps, len(arrays), num_steps, arrays[-1].shape[1], num_outputs)(*arrays)
@@ -140,15 +122,27 @@ def _compile(
     def some_outputs(F: Any, inputs: Arrays) -> list[Any]:
         return program(F, steps, inputs, num_steps, hidden_dim)[:num_outputs]
 
-    return graph(some_outputs, num_inputs)
+    W_h = range(num_inputs - steps.num_states - len(steps.fed), num_inputs - steps.num_states)
+    return graph(some_outputs, num_inputs, W_h)
 
 
-def graph(program: Callable[[Any, Arrays], list[Any]], num_inputs: int) -> Callable[..., list[nd.NDArray]]:
-    """One operator that does what program does, without Python, and keeps its memory from call to call."""
+def graph(
+    program: Callable[[Any, Arrays], list[Any]], num_inputs: int, weights: range = range(0)
+) -> Callable[..., list[nd.NDArray]]:
+    """One operator that does what program does, without Python, and keeps its memory from call to call.
+
+    weights: which inputs are the same arrays each time, whatever is in them. Operations on nothing but those
+    and each other's results are handed to the engine as one; other inputs it has to look up.
+    """
     names = [f"input{i}" for i in range(num_inputs)]
     symbol = mx.sym.Group(program(mx.sym, [mx.sym.var(name) for name in names]))
     order = [names.index(name) for name in symbol.list_inputs()]
-    flags = {"data_indices": list(range(len(order))), "static_alloc": True, "static_shape": True}
+    flags = {
+        "data_indices": [k for k, i in enumerate(order) if i not in weights],
+        "param_indices": [k for k, i in enumerate(order) if i in weights],
+        "static_alloc": True,
+        "static_shape": True,
+    }
     operator = nd.CachedOp(symbol, list(flags.items()))
     return lambda *arrays: operator(*[arrays[i] for i in order])
 

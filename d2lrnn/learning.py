@@ -81,13 +81,14 @@ def learn(
 ) -> tuple[nd.NDArray, State]:
     """The loss and the new state; in every param.grad its gradient. drop: what dropout makes of an array."""
     (data, label), (W_hy, b_y) = batch, output
-    rows, label = data.T, nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
+    rows = data.T
     passes, spans, H = [_Pass(*each) for each in zip(layers, state)], parts(len(rows)), []
     for begin, end in spans:
         below = rows[begin:end].reshape(-1)
         for each in passes:
             below = each.forward(below, end - begin, drop)
         H.append(below)
+    label = nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
     W, scores = W_hy.T, []
     for h, (begin, end) in reversed(list(zip(H, spans))):  # the last part comes back while others go on
         likelihood, above, dW, db = _output(h, label[begin:end].reshape(-1), W, b_y)
@@ -107,14 +108,14 @@ class _Pass:
     """One layer on its way through a batch and back: part after part, then the last part first."""
 
     def __init__(self, layer: Layer, state: State) -> None:
-        self.layer, self.state, self.W_hT = layer, state, [W.T for W in layer.W_h]
+        self.layer, self.state = layer, state
         self.dstate: Arrays = [nd.zeros_like(S) for S in state]
         self.read: list[tuple] = []  # of each part on its way: below, fed, slopes, mask
         self.back: list[tuple] = []  # of each part that is back: below, dA and, for each gate, dW_h and db
 
     def forward(self, below: nd.NDArray, num_steps: int, drop: Callable | None) -> nd.NDArray:
         """Read a part, indices or a matrix with num_steps * batch_size rows; return its matrix of H."""
-        steps, arrays = self.layer.steps, [*self.layer.project(below), *self.W_hT, *self.state]
+        steps, arrays = self.layer.steps, [*self.layer.project(below), *self.layer.W_h, *self.state]
         H, *rest = run(forward, steps, arrays, num_steps)
         width, num_fed = len(self.state), max(steps.fed) + 1
         self.state, fed, slopes = tuple(rest[:width]), rest[width : width + num_fed], rest[width + num_fed :]

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load_mxnet() -> None:
-    """Load MXNet with the engine without threads: each character waits for the one before it.
+    """Load MXNet with the engine without threads, for drawing: each character waits for the one before it.
 
     That engine says on stderr that it is there, which nobody has asked.
     """
@@ -57,7 +57,12 @@ def _load_mxnet() -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    _load_mxnet()
+    temperature = arguments.temperature
+    if temperature is None:  # greedy, unless the choice was narrowed or several are wanted: there is a choice
+        is_greedy = arguments.top_k is arguments.top_p is None and arguments.num_samples == 1
+        temperature = 0.0 if is_greedy else 1.0
+    if temperature:
+        _load_mxnet()
     from .decoding import generate_batch
     from .network_file import load_network, write_network
 
@@ -66,14 +71,11 @@ def _predict(arguments: argparse.Namespace) -> None:
         write_network(Path(arguments.export), settings, vocab, params)
         print(printable(f"{arguments.export} holds the network of {source}"))
         return
-    temperature = arguments.temperature
-    if temperature is None:  # greedy, unless the choice was narrowed or several are wanted: there is a choice
-        is_greedy = arguments.top_k is arguments.top_p is None and arguments.num_samples == 1
-        temperature = 0.0 if is_greedy else 1.0
+    writer = network.writer(params)
     texts = generate_batch(
         arguments.prefix or settings.prefix,
         arguments.length,
-        network.writer(params),
+        writer.read,
         params,
         network.init_state,
         settings.hidden_dim,
@@ -84,6 +86,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         top_p=arguments.top_p,
         seed=arguments.seed,
         reads_indices=True,
+        go_on=writer.go_on,
     )
     print(printable("\n".join(texts)))
 

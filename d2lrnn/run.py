@@ -181,10 +181,11 @@ class Run:
 
     def samples(self) -> list[str]:
         """A continuation of every prefix, appended to samples.txt."""
+        writer = self.network.writer(self.params)
         texts = generate_batch(
             self.prefixes,
             self.settings.pred_len,
-            self.network.writer(self.params),
+            writer.read,
             self.params,
             self.network.init_state,
             self.settings.hidden_dim,
@@ -192,6 +193,7 @@ class Run:
             self.ctx,
             temperature=0,
             reads_indices=True,
+            go_on=writer.go_on,
         )
         _append(self.folder / SAMPLES, "\n".join([f"epoch {self.epoch}", *texts]) + "\n\n")
         return texts

@@ -34,7 +34,7 @@ COMMANDS = {
     "grade",
 }  # ceremony on top of the lessons
 GROUND = {"checks", "corpora"}  # what lessons stand on: refusals, and files
-PARTS = {"cells", "layers", "learning"}  # of lesson 15, which is too long for one file
+PARTS = {"cells", "layers", "learning", "writing"}  # of lesson 15, which is too long for one file
 STORE = {"store"}  # of lesson 17 likewise
 PYTHON_FILES = sorted(PACKAGE.glob("*.py"))
 GRADING = sorted((PACKAGE / "grading").glob("*.py"))

@@ -9,6 +9,7 @@ from mxnet import autograd, nd
 
 import d2lrnn
 from d2lrnn import cross_entropy, get_inputs, get_rows, learning, train_and_predict_rnn
+from d2lrnn.decoding import generate_batch
 
 CPU = mx.cpu()
 BOOK = {
@@ -233,6 +234,31 @@ def test_gradients_by_hand_are_those_of_autograd(subject, cell, num_layers, size
 
 
 @cells
+def test_networks_of_the_same_sizes_take_turns_and_each_has_its_own_weights(subject, cell):
+    network, vocab = new_network(subject, cell, 2), d2lrnn.Vocab("abcdefg")
+    (data, label), state = new_pair(3, 4, 7), network.init_state(3, 4, CPU)
+    pair = [filled(network.get_params(7, 4, CPU)), filled(network.get_params(7, 4, CPU))]
+    for param in pair[1]:
+        param *= -0.5
+
+    def loss_gradients_and_text(params):
+        loss, _ = network.learn(data, label, state, params)
+        text = written(network, params, ["ab", "c"], 30, vocab, network.writer(params).go_on)
+        return [loss.asscalar(), *[param.grad.asnumpy().copy() for param in params]], text
+
+    first = [loss_gradients_and_text(params) for params in pair]
+    again = [loss_gradients_and_text(params) for params in pair]
+
+    for (found, text), (expected, same_text), params in zip(again, first, pair):
+        right = learn(network.rnn, get_rows(data, 7), label, state, params)
+        for this, other, autograd_s in zip(found, expected, [right[0], *right[-len(params) :]]):
+            np.testing.assert_array_equal(this, other)
+            np.testing.assert_allclose(this, autograd_s.asnumpy().reshape(this.shape), rtol=1e-4, atol=1e-6)
+        assert text == same_text == written(network, params, ["ab", "c"], 30, vocab)
+    assert first[0][1] != first[1][1]
+
+
+@cells
 @pytest.mark.usefixtures("parts")
 def test_dropout_is_the_same_on_the_way_back(subject, cell):
     network = new_network(subject, cell, 2, dropout=0.5)
@@ -263,12 +289,67 @@ def test_a_writer_reads_character_by_character_what_the_network_reads_at_once(su
     params, (data, _) = filled(network.get_params(7, 4, CPU)), new_pair(3, 5, 7)
     rows, state = get_rows(data, 7), filled(network.init_state(3, 4, CPU))
     (expected,), last = network.rnn(rows, state, params)
-    write, logits = network.writer(params), []
+    writer, logits = network.writer(params), []
     for t in range(5):
-        (Y,), state = write(rows[t : t + 1], state, None)
+        (Y,), state = writer.read(rows[t : t + 1], state, None)
         logits.append(Y)
 
     assert_alike([nd.concat(*logits, dim=0), *state], [expected, *last])
+
+
+def written(network, params, prefixes, num_chars, vocab, go_on=None):
+    """What generate_batch writes greedily, with or without a writer that goes on by itself."""
+    rnn = network.writer(params).read if go_on is None else network.rnn
+    return generate_batch(
+        prefixes, num_chars, rnn, params, network.init_state, params[1].shape[0], vocab,
+        temperature=0, reads_indices=True, go_on=go_on,
+    )  # fmt: skip
+
+
+@cells
+@pytest.mark.usefixtures("parts")
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("num_chars", [1, 19, 20, 47])
+def test_a_writer_that_goes_on_writes_what_one_writes_that_is_led(subject, cell, num_layers, num_chars):
+    network, vocab = new_network(subject, cell, num_layers), d2lrnn.Vocab("abcdefghij")
+    params = filled(network.get_params(10, 8, CPU))
+    prefixes = ["a", "bcdefghija", "jj", "f", "hij"]
+
+    texts = written(network, params, prefixes, num_chars, vocab, network.writer(params).go_on)
+
+    assert texts == written(network, params, prefixes, num_chars, vocab)
+    assert [len(text) - len(prefix) for text, prefix in zip(texts, prefixes)] == [num_chars] * 5
+    assert len(set("".join(texts))) > 3
+
+
+def test_of_equally_likely_characters_a_writer_takes_the_first(subject):
+    network, vocab = new_network(subject, "rnn", 1), d2lrnn.Vocab("abcdef")
+    params = network.get_params(6, 4, CPU)
+    params.W_hy[:] = 0
+    params.b_y[:] = nd.array([0, 1, 2, 2, 2, 1])
+
+    assert written(network, params, ["a", "f"], 3, vocab, network.writer(params).go_on) == ["accc", "fccc"]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 2e30])
+@pytest.mark.parametrize("which", ["W_xh", "W_hh", "b_h", "W_hh_2", "W_hy", "b_y"])
+def test_weights_that_are_not_finite_write_nothing(subject, which, bad):
+    network = new_network(subject, "rnn", 2)
+    params = network.get_params(6, 4, CPU)
+    getattr(params, which)[-1:] = bad
+
+    with pytest.raises(FloatingPointError, match="output is not finite"):
+        network.writer(params)
+
+
+def test_a_network_of_the_largest_weights_writes_finite_outputs(subject):
+    network = new_network(subject, "lstm", 1)
+    params = network.get_params(6, 4, CPU)
+    for param in params:
+        param[:] = 0.49e30  # with its bias a row is below the bound
+    (logits,), _ = network.writer(params).read(nd.zeros((1, 2), dtype="int32"), network.init_state(2, 4))
+
+    assert np.isfinite(logits.asnumpy()).all()
 
 
 def train(network, params, optimizer, theta, batches, train_batch):

@@ -76,9 +76,9 @@ class Ours:
         if not self.written:  # made once, as predict does for all its texts
             vocab = d2lrnn.Vocab("".join(chr(0x4E00 + i) for i in range(self.task.vocab_size)))
             self.written = [self.network.writer(self.params), vocab]
-        write, vocab = self.written
-        network = write, self.params, self.network.init_state, self.task.hidden_dim
-        options: Any = {"temperature": 0, "reads_indices": True}
+        writer, vocab = self.written
+        network = writer.read, self.params, self.network.init_state, self.task.hidden_dim
+        options: Any = {"temperature": 0, "reads_indices": True, "go_on": writer.go_on}
         texts = generate_batch(list(vocab.decode(first)), num_chars, *network, vocab, **options)
         return [vocab.encode(text[1:]) for text in texts]
 

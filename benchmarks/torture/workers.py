@@ -26,7 +26,7 @@ from d2lrnn.folder import CHECKPOINTS
 from .figures import Figure, Findings
 from .small_runs import differences, of_run, small_corpus
 
-RUN = "--batch-size 2 --num-steps 4 --hidden-dim 16 --epochs 250 --pred-period 1000 --pred-len 2"
+RUN = "--batch-size 2 --num-steps 4 --hidden-dim 16 --epochs 80 --pred-period 1000 --pred-len 2"
 SETTINGS = (
     "--cell rnn --optimizer adam --sampler consecutive",
     "--cell lstm --optimizer sgd --sampler random --dropout 0.2",
@@ -84,7 +84,7 @@ class Job:
                 )
         return found
 
-    def wait(self, seconds: float = 180) -> int:
+    def wait(self, seconds: float = 600) -> int:
         """Its exit code, once it has ended and all it wrote is read; a job that hangs is killed."""
         try:
             code = self.process.wait(seconds)
@@ -94,7 +94,7 @@ class Job:
         self._reader.join(5)
         return code
 
-    def said(self, what: str, after: float, seconds: float = 60) -> tuple[float, str] | None:
+    def said(self, what: str, after: float, seconds: float = 90) -> tuple[float, str] | None:
         """The first line with what in it, and how long after the moment `after` it came."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:

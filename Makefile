@@ -6,7 +6,7 @@ PEERS := .venv-peers/bin
 LOCKS := jax torch
 EXTRAS := --extra cpu --extra book --extra test --extra dev
 
-.PHONY: setup train test check chapters notebook book bench published torture lock lock-peers clean
+.PHONY: setup train test check chapters notebook book bench published torture scaling lock lock-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -52,6 +52,9 @@ bench: setup .venv-peers/.locked  ## how fast it is beside PyTorch, JAX, … (an
 
 published: setup  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
 	$(BIN)/python benchmarks/published.py
+
+scaling: setup  ## what several workers cost and bring, measured and modelled (minutes; Linux on x86-64 only)
+	$(BIN)/python -m benchmarks.scaling
 
 torture: setup  ## accidents of every kind, by the thousand (about an hour; into benchmarks/torture.md)
 	$(BIN)/python -m benchmarks.torture $(ARGS)

@@ -1,0 +1,325 @@
+"""What several workers cost and what they bring: measured on this machine, and modelled for more of them.
+
+    python -m benchmarks.scaling           some minutes; writes benchmarks/scaling.md
+
+Linux on x86-64 only: elsewhere MXNet has no parameter server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import d2lrnn  # before mxnet: it decides how many threads that gets
+
+from .links import Place, machines
+
+WRITTEN = Path(__file__).with_suffix(".md")
+ROOT = WRITTEN.parent.parent
+HIDDEN_DIM, BATCH_SIZE, NUM_STEPS = 256, 32, 35  # what `python -m d2lrnn.train` takes
+VOCAB_SIZES = (64, 850, 2800, 11_600)  # 0.4, 2, 6 and 24 MB of gradients
+ROUNDS, WARM_UP, BAR = 31, 4, 1.5
+WORKERS, TURNS = (1, 2, 4), 3
+GBIT = 1e9 / 8  # bytes
+LINKS = (0.5, 1, 10)  # Gbit/s, measured
+SPEEDS = (1, 10, 25, 100)  # Gbit/s, modelled
+CASES = ((8, 1), (8, 8), (64, 1), (64, 64))  # workers, servers
+
+
+class Exchange(NamedTuple):
+    """What the exchange of so many bytes costs, all in milliseconds, median of the rounds."""
+
+    num_bytes: int
+    bare: float
+    step: float
+    without: float
+    exchange: float  # median of what a step takes longer than one without exchange
+
+
+class Model(NamedTuple):
+    """Seconds of computing a step, bytes of the buffer, and of an exchange the seconds fixed and a byte."""
+
+    compute: float
+    num_bytes: int
+    fixed: float
+    per_byte: float
+
+    def exchange(self, num_workers: int, num_servers: int, bandwidth: float) -> float:
+        """Seconds: a server's link carries its share of all buffers in, and after that out."""
+        share = num_workers / num_servers * self.num_bytes
+        return self.fixed + share * (2 / bandwidth + self.per_byte)
+
+    def efficiency(self, num_workers: int, num_servers: int, bandwidth: float) -> float:
+        """The share of a step that is computing."""
+        return self.compute / (self.compute + self.exchange(num_workers, num_servers, bandwidth))
+
+    def needed(self, num_workers: int, num_servers: int, efficiency: float) -> str:
+        """The bandwidth from which on it is reached, in words."""
+        share = num_workers / num_servers * self.num_bytes
+        room = self.compute / efficiency - self.compute - self.fixed - share * self.per_byte
+        return f"{2 * share / room / GBIT:.2g} Gbit/s" if room > 0 else "none is enough"
+
+
+def main() -> int:
+    """Measure, model, and write both down."""
+    exchanges = [_measure_exchange(vocab_size) for vocab_size in VOCAB_SIZES]
+    text = _report(exchanges, _measure_links(), _measure_rates())
+    WRITTEN.write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+# --- the exchange of one step ---
+
+
+def _measure_exchange(vocab_size: int, places: Sequence[Place] = (Place(),) * 3) -> Exchange:
+    """Two workers, one core each, and a server, which has the first place."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    job = {"DMLC_PS_ROOT_URI": places[0].address, "DMLC_PS_ROOT_PORT": port}
+    job |= {"DMLC_NUM_WORKER": "2", "DMLC_NUM_SERVER": "1", "MXNET_CPU_WORKER_NTHREADS": "1"}
+
+    def start(role: str, place: Place, index: str = "") -> subprocess.Popen[str]:
+        own = {"DMLC_ROLE": role, "DMLC_NODE_HOST": place.address, "D2LRNN_WORKER_INDEX": index}
+        code = f"from benchmarks.scaling import work; work({vocab_size})" if index else "import mxnet"
+        command, env = [*place.prefix, sys.executable, "-c", code], {**os.environ, **job, **own}
+        return subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    members = [start(role, places[0]) for role in ("scheduler", "server")]
+    members += [start("worker", places[2], "1"), start("worker", places[1], "0")]
+    try:
+        printed, _ = members[-1].communicate(timeout=300)
+    finally:
+        for member in members:
+            member.kill()
+            member.communicate()
+    return Exchange(*json.loads(printed))
+
+
+def _measure_links() -> dict[float, Exchange]:
+    """Of links of so many Gbit/s: the exchange of the lyrics' network. Empty where that is not permitted."""
+    found = {}
+    for gbit in LINKS:
+        try:
+            with machines(3, gbit) as places:
+                found[gbit] = _measure_exchange(_vocab_size(), places)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"no links are slowed: {error}", file=sys.stderr)
+    return found
+
+
+def work(vocab_size: int) -> None:
+    """Be one of the two workers: three ways to spend a step, by turns; the first prints an Exchange.
+
+    All begin together, and a step takes as long as its slower worker. Batches are small, 8 x 5, so that the
+    exchange, which does not depend on them, is not lost in the noise of computing.
+    """
+    import mxnet as mx
+    import numpy as np
+
+    from d2lrnn.learning import train_batch
+    from d2lrnn.run import keep_memory
+
+    keep_memory()
+    workers = d2lrnn.Workers(int(os.environ["D2LRNN_WORKER_INDEX"]), 2)
+    mx.random.seed(0)
+    network, ctx = d2lrnn.get_network("rnn"), mx.cpu()
+    params = network.get_params(vocab_size, HIDDEN_DIM, ctx, scale=0.1)
+    optimizer, state = d2lrnn.Optimizer("adam", params, 1e-4), network.init_state(8, HIDDEN_DIM, ctx)
+    batch = next(d2lrnn.data_iter_random(np.arange(64) % vocab_size, 8, 5, ctx, rng=workers.index))
+    replica = d2lrnn.Replica(network, params, workers)
+    bare = mx.nd.zeros_like(replica.flat)
+    workers.store.init("bare", bare)
+
+    def push_and_pull() -> None:
+        workers.store.push("bare", bare)
+        workers.store.pull("bare", out=bare)
+
+    ways: Sequence[Callable[[], object]] = (
+        push_and_pull,
+        lambda: train_batch(replica, params, state, batch, optimizer, 1.0),
+        lambda: train_batch(network, params, state, batch, optimizer, 1.0),
+    )
+    times = np.zeros((ROUNDS, len(ways)))
+    for turn in range(-WARM_UP, ROUNDS):
+        for way in np.roll(range(len(ways)), turn):
+            workers.gather("begin", np.zeros((1, 1)))
+            clock = time.perf_counter()
+            ways[way]()
+            mx.nd.waitall()
+            times[turn, way] = time.perf_counter() - clock  # those of the warm-up are overwritten
+    slower = workers.gather("times", 1000 * times.reshape(1, -1)).max(axis=0).reshape(times.shape)
+    if workers.index == 0:
+        found = [*np.median(slower, axis=0), np.median(slower[:, 1] - slower[:, 2])]
+        print(json.dumps([4 * replica.flat.size, *map(float, found)]), flush=True)
+    workers.wait_at_exit(True)
+
+
+# --- whole runs ---
+
+
+def _measure_rates() -> dict[int, float]:
+    """Characters a second of so many workers on this machine: medians of epochs in runs that take turns."""
+    threads = "MXNET_CPU_WORKER_NTHREADS"  # all cores are ours: a job divides them
+    environment = {name: value for name, value in os.environ.items() if name != threads}
+    rates: dict[int, list[float]] = {num_workers: [] for num_workers in WORKERS}
+    for _ in range(TURNS):
+        for num_workers in WORKERS:
+            with tempfile.TemporaryDirectory() as folder:
+                flags = f"--workers {num_workers} --epochs {2 * num_workers} --heldout 0 --pred-len 1"
+                command = [sys.executable, "-m", "d2lrnn.train", *flags.split(), "--out", folder]
+                subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+                lines = Path(folder, "metrics.jsonl").read_text().splitlines()
+            rates[num_workers] += [json.loads(line)["chars_per_second"] for line in lines[1:]]
+    return {num_workers: statistics.median(found) for num_workers, found in rates.items()}
+
+
+# --- the report ---
+
+
+def _vocab_size() -> int:
+    return len(d2lrnn.Vocab(d2lrnn.load_corpus("lyrics")))
+
+
+def _fit(exchanges: Sequence[Exchange], rate: float) -> Model:
+    """The model of the lyrics' network. fixed and per_byte: of two workers, with least relative errors."""
+    import numpy as np
+
+    sizes, seconds = np.array([(one.num_bytes, one.exchange / 1000) for one in exchanges]).T
+    per_byte, fixed = np.polyfit(2 * sizes, seconds, 1, w=1 / seconds)
+    num_numbers = (2 * _vocab_size() + HIDDEN_DIM + 1) * HIDDEN_DIM + _vocab_size() + 4
+    return Model(BATCH_SIZE * NUM_STEPS / rate, 4 * num_numbers, max(0.0, float(fixed)), float(per_byte))
+
+
+def _report(exchanges: Sequence[Exchange], links: dict[float, Exchange], rates: dict[int, float]) -> str:
+    model = _fit(exchanges, rates[1])
+    constants = (
+        f"C = {1000 * model.compute:.1f} ms of computing a step (one worker, all cores), "
+        f"B = {model.num_bytes / 1e6:.1f} MB, a = {1000 * model.fixed:.2f} ms and "
+        f"c = {1e9 * model.per_byte:.2f} ms/MB"
+    )
+    return TEXT.format(
+        exchanges=_table(_exchange_rows(exchanges)),
+        links=_table(_rows_of_links(links, model)),
+        here=_table(_rows_of_this_machine(rates, model)),
+        more=_table(_rows_of_more(model)),
+        needed=_table(_rows_of_needed(model)),
+        constants=constants,
+        machine=f"{_processor()}, {os.cpu_count()} cores, {platform.system()}; mxnet "
+        f"{metadata.version('mxnet')}, d2lrnn {d2lrnn.__version__}; load {os.getloadavg()[0]:.1f} at the end",
+    )
+
+
+def _exchange_rows(exchanges: Sequence[Exchange]) -> Iterable[tuple[str, ...]]:
+    yield "buffer", "bare push and pull", "step", "step without exchange", "exchange", "× bare", f"≤ {BAR}"
+    for one in exchanges:
+        ratio = one.exchange / one.bare
+        times = (f"{ms:.1f} ms" for ms in one[1:])
+        yield f"{one.num_bytes / 1e6:.1f} MB", *times, f"{ratio:.2f}", "yes" if ratio <= BAR else "no"
+
+
+def _rows_of_links(links: dict[float, Exchange], model: Model) -> Iterable[tuple[str, ...]]:
+    yield "each link", "buffer", "bare push and pull, measured", "exchange, measured", "modelled"
+    for gbit, one in links.items():
+        modelled = 1000 * model.exchange(2, 1, GBIT * gbit)
+        times = (f"{ms:.0f} ms" for ms in (one.bare, one.exchange, modelled))
+        yield f"{gbit} Gbit/s", f"{one.num_bytes / 1e6:.1f} MB", *times
+
+
+def _rows_of_this_machine(rates: dict[int, float], model: Model) -> Iterable[tuple[str, ...]]:
+    yield "workers", "measured", "modelled", "measured speed-up", "modelled speed-up"
+    for num_workers, rate in rates.items():
+        busy = num_workers * model.compute  # the cores are shared
+        exchange = model.exchange(num_workers, 1, float("inf")) if num_workers > 1 else 0.0
+        modelled = num_workers * BATCH_SIZE * NUM_STEPS / (busy + exchange)
+        speed_ups = f"{rate / rates[1]:.2f}", f"{modelled / rates[1]:.2f}"
+        yield f"{num_workers}", f"{rate:,.0f} characters/s", f"{modelled:,.0f} characters/s", *speed_ups
+
+
+def _rows_of_more(model: Model) -> Iterable[tuple[str, ...]]:
+    yield "workers", "servers", *(f"{speed} Gbit/s" for speed in SPEEDS)
+    for case in CASES:
+        found = [model.efficiency(*case, GBIT * speed) for speed in SPEEDS]
+        rate = case[0] * BATCH_SIZE * NUM_STEPS / model.compute
+        cells = (f"{one * rate:,.0f} ({case[0] * one:.1f} ×, {one:.0%})" for one in found)
+        yield f"{case[0]}", f"{case[1]}", *cells
+
+
+def _rows_of_needed(model: Model) -> Iterable[tuple[str, ...]]:
+    yield "workers", "servers", "speed-up > 1 from", "efficiency ≥ 50 % from"
+    for case in CASES:
+        yield f"{case[0]}", f"{case[1]}", model.needed(*case, 1 / case[0]), model.needed(*case, 0.5)
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    head, *body = (f"| {' | '.join(row)} |\n" for row in rows)
+    return "".join([head, "|" + "--:|" * (head.count("|") - 1) + "\n", *body])
+
+
+def _processor() -> str:
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return names[0].partition(": ")[2] if names else platform.machine()
+
+
+TEXT = """# What several workers cost and bring
+
+Written by `make scaling`; chapter 17 derives the model. Times are medians.
+
+## Measured: the exchange of a step
+
+{exchanges}
+Two workers and a server on this machine, joined by its loopback, one core for each worker. Networks with
+256 hidden units, whose vocabularies are as large as makes the buffer. Three things take turns: `push`
+and `pull` of one buffer of zeros and nothing else; a step of `train_batch` with a `Replica`; the same
+step without. All begin together, and each takes as long as its slower worker. The exchange is the median
+difference of the second and the third. It holds what the bare one does, and what a `Replica` adds to it:
+weighting by characters before, dividing after, the four numbers behind the gradients, and waiting for
+the slower worker. Batches have 8 × 5 characters, for the exchange does not depend on them.
+
+## Measured, and modelled beside it: slow links
+
+{links}
+The same with the network of the lyrics. The server and each worker have a network namespace of their
+own, around a switch, and `tc` lets each link carry no more than this, either way. The model knows the
+first table only. (Where namespaces are not permitted, this table is empty.)
+
+## Measured, and modelled beside it: this machine
+
+{here}
+`python -m d2lrnn.train --workers N` with its default settings on the lyrics: a batch of 32 × 35
+characters for each worker, one server. Modelled: N times the computing of one worker, which has all
+cores, and the exchange. Where the cores are shared there is nothing to be won, only the exchange to pay.
+
+## Modelled: a machine for each worker
+
+Characters a second, in brackets the speed-up over one machine and the efficiency. **Nothing in these two
+tables is measured.**
+
+{more}
+{needed}
+The model: {constants}.
+The last two are fitted to the first table. An exchange takes E = a + N/M · B · (2/w + c) for N workers,
+M servers and links of bandwidth w; the efficiency is C / (C + E), the speed-up N times that. It assumes
+that every machine is like this one; that each server has a link of its own and an equal part of the
+buffer; that all gradients go in before the sum comes out; that nobody computes meanwhile; that the
+switch carries all links at full speed; and that copying and adding is as slow as here, where workers and
+server share the cores.
+
+{machine}.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,7 +19,7 @@ from .checks import check_gradients, check_size
 from .store import Workers
 
 State = tuple[nd.NDArray, ...]
-NATS, CHARS, SAVE, STOP = range(-4, 0)  # what stands in the buffer behind the gradients
+NATS = -4  # in the buffer, behind the gradients: loss, characters, who wants to save, who to stop
 
 
 def shard(corpus_indices: Any, index: int, num_workers: int) -> Any:
@@ -89,7 +89,7 @@ class Replica:
     ) -> None:
         self.network, self.workers, self.prepare, self.sent = network, workers, prepare, sent
         self.rnn, self.init_state = network.rnn, network.init_state
-        self.flat, self.asked = flat_gradients(params, spare=4), (False, False)
+        self.flat, self.asked, self.heard = flat_gradients(params, spare=4), (False, False), (False, False)
 
     def learn(
         self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
@@ -108,7 +108,9 @@ class Replica:
             states.append(new)
         self.workers.add_up(rows, out=self.flat)
         self.sent()
-        self.flat /= self.flat[CHARS].copy()  # a view would change on the way
+        _, chars, save, stop = self.flat[NATS:].asnumpy().tolist()  # here it waits for the others
+        self.flat /= chars
+        self.heard = save > 0, stop > 0
         return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
 
     def measure(
@@ -130,6 +132,5 @@ class Replica:
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
         """What anybody asked for with the last batch, the same for all; save and stop go with the next."""
-        answer = self.flat[SAVE:].asnumpy() > 0
-        self.asked = save and not answer[0], stop
-        return bool(answer[0]), bool(answer[1])
+        self.asked = save and not self.heard[0], stop
+        return self.heard

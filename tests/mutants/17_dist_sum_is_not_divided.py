@@ -4,7 +4,7 @@ from mxnet import nd
 
 from d2lrnn import *
 from d2lrnn import Replica as Right
-from d2lrnn.dist import CHARS, NATS
+from d2lrnn.dist import NATS
 
 
 class Replica(Right):
@@ -19,5 +19,7 @@ class Replica(Right):
             rows.append(self.flat.copy())
             states.append(new)
         self.workers.add_up(rows, out=self.flat)
-        self.flat[NATS:] /= self.flat[CHARS].copy()
+        _, chars, save, stop = self.flat[NATS:].asnumpy().tolist()
+        self.heard = save > 0, stop > 0
+        self.flat[NATS:] /= chars
         return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))

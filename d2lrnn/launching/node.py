@@ -32,6 +32,7 @@ LAST_WORDS = 1  # second that a line of the process may take to reach us after i
 MAX_LINE = 2**16  # bytes; a longer line is told in pieces
 # Not taken from the shell here: what of it the job is meant to have, the launcher sends.
 NOT_OURS = ("DMLC_", "PS_", "D2LRNN_", "MXNET_", "OMP_")
+THREADS = "MXNET_CPU_WORKER_NTHREADS"
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None)
@@ -110,7 +111,8 @@ def _start(task: dict[str, Any]) -> tuple[subprocess.Popen[bytes], dict[str, IO[
 def _environment(task: dict[str, Any]) -> dict[str, str]:
     """Ours without what belongs to other jobs, with what was sent, and the threads it may have."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
-    cores = min(len(os.sched_getaffinity(0)), 8)  # more threads than that gain nothing (__init__.py)
+    given = task["env"].get(THREADS, "")  # what the user has set is shared like the cores of the machine
+    cores = int(given) if given.isdecimal() else min(len(os.sched_getaffinity(0)), 8)  # as in __init__.py
     threads = max(1, cores // task["sharing"]) if task["sharing"] else 1
     return {
         **environment,
@@ -118,8 +120,8 @@ def _environment(task: dict[str, Any]) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8",
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
-        "MXNET_CPU_WORKER_NTHREADS": str(threads),
         **task["env"],
+        THREADS: str(threads),
     }
 
 

@@ -172,15 +172,13 @@ def work(vocab_size: int) -> None:
 
 def _measure_rates() -> dict[int, float]:
     """Characters a second of so many workers on this machine: medians of epochs in runs that take turns."""
-    threads = "MXNET_CPU_WORKER_NTHREADS"  # all cores are ours: a job divides them
-    environment = {name: value for name, value in os.environ.items() if name != threads}
     rates: dict[int, list[float]] = {num_workers: [] for num_workers in WORKERS}
     for _ in range(TURNS):
         for num_workers in WORKERS:
             with tempfile.TemporaryDirectory() as folder:
                 flags = f"--workers {num_workers} --epochs {2 * num_workers} --heldout 0 --pred-len 1"
                 command = [sys.executable, "-m", "d2lrnn.train", *flags.split(), "--out", folder]
-                subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
                 lines = Path(folder, "metrics.jsonl").read_text().splitlines()
             rates[num_workers] += [json.loads(line)["chars_per_second"] for line in lines[1:]]
     return {num_workers: statistics.median(found) for num_workers, found in rates.items()}

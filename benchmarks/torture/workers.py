@@ -220,7 +220,7 @@ class Campaign:
             return False
         begin = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        self.killed[name.rpartition(" ")[0] or name] += 1
+        self.killed[name.rstrip(" 01")] += 1
         if name != "launcher":
             said = job.said(name.removeprefix("node of "), begin, 30)
             if said:
@@ -268,7 +268,7 @@ class Campaign:
         cluster |= {"DMLC_NUM_WORKER": "2", "DMLC_NODE_HOST": "127.0.0.1"}
         jobs = [Job([], **cluster, DMLC_ROLE=role) for role in ("scheduler", "server")]
         for index, more in enumerate(([], ["--hidden-dim", 17])):
-            flags = self.arguments(0, self.folder / "other", *more, "--patience", PATIENCE)
+            flags = self.arguments(0, self.folder / f"other-{index}", *more)
             jobs.append(Job(flags, **cluster, DMLC_ROLE="worker", D2LRNN_WORKER_INDEX=str(index)))
         codes = [job.wait(60) for job in jobs[2:]]
         for job in jobs:

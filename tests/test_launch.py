@@ -30,11 +30,17 @@ from d2lrnn.launching.watchdog import STALLED
 ROOT = Path(__file__).parent.parent
 SILENCE = 2  # seconds; 10 outside of tests
 
-LAUNCHER = f"""
+LAUNCHER = """
 import json, sys
 from d2lrnn.launching import attempt
 from d2lrnn.launching.launch import Host, Job, launch
-attempt.SILENCE, attempt.WORDS, attempt.GRACE = {SILENCE}, 0.6, 2
+attempt.SILENCE, attempt.GRACE, attempt.WORDS = *map(float, sys.argv[2:]), 0.6
+hear = attempt.Attempt._hear
+def hear_and_write_down(self, member, kind, value):
+    hear(self, member, kind, value)
+    if kind in ("out", "err", "report"):
+        with open("heard", "a", encoding="utf-8") as heard: print(member.name, kind, value, file=heard)
+attempt.Attempt._hear = hear_and_write_down
 job = json.loads(sys.argv[1])
 job["hosts"] = [Host(*host) for host in job["hosts"]]
 sys.exit(launch(Job(**job)))
@@ -54,6 +60,8 @@ def first_start(): # of this worker
     try: Path(f"started-{me}").touch(exist_ok=False)
     except FileExistsError: return False
     return True
+def wait_for(name, text=""):
+    while not (Path(name).exists() and text in Path(name).read_text("utf-8")): time.sleep(0.05)
 watchdog = Watchdog(float(os.environ["D2LRNN_TEST_PATIENCE"]), f"worker {me}")
 """
 
@@ -63,6 +71,8 @@ class Launched:
 
     def __init__(self, folder: Path, worker: str, **options: Any) -> None:
         self.mark = f"D2LRNN_TEST_MARK={uuid.uuid4().hex}"
+        self.folder = folder
+        pauses = [str(options.pop("silence", SILENCE)), str(options.pop("grace", 2))]
         streams = {name: options.pop(name) for name in ("stdout", "stderr") if name in options}
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MXNET_"))}
         environment = {**ours, **options.pop("env", {}), "PYTHONPATH": str(ROOT)}
@@ -78,7 +88,7 @@ class Launched:
         }
         environment["D2LRNN_TEST_PATIENCE"] = str(job["patience"])
         self.process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER, json.dumps(job)],
+            [sys.executable, "-c", LAUNCHER, json.dumps(job), *pauses],
             cwd=folder,
             env=environment,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams},
@@ -88,6 +98,12 @@ class Launched:
         """Exit code, stdout and stderr of the launcher."""
         out, err = self.process.communicate(timeout=120)
         return self.process.returncode, out, err
+
+    def hears(self, phase: str, num_workers: int = 2) -> None:
+        """Return when the launcher has heard of all workers that they are in a phase."""
+        words = [f'worker {k} report {{"phase": "{phase}"' for k in range(num_workers)]
+        heard = self.folder / "heard"
+        eventually(lambda: heard.exists() and all(word in heard.read_text("utf-8") for word in words))
 
     def pids(self, *words: str) -> list[int]:
         """The processes of this job, without the launcher, whose command has all words."""
@@ -186,34 +202,48 @@ def test_threads_that_the_user_has_set_stay(launched: Any, tmp_path: Path) -> No
     assert (tmp_path / "threads").read_text() == "5"
 
 
-def test_the_bar_is_drawn_from_what_the_first_worker_reports(launched: Any) -> None:
+def test_the_bar_is_drawn_from_what_the_first_worker_reports(launched: Any, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     job = launched(
-        "report(bar={'n': 1500, 'total': 3000, 'text': f'epoch 1 {me}'}); time.sleep(0.3)\n"
-        "report(bar={'n': 2000, 'total': 3000, 'text': f'epoch 2 {me}\\x1b'}); time.sleep(0.3)\n"
+        "report(bar={'n': 1500, 'total': 3000, 'text': f'epoch 1 {me}'}); wait_for('seen-1.50k')\n"
+        "time.sleep(0.2)  # tqdm draws ten times a second\n"
+        "report(bar={'n': 2000, 'total': 3000, 'text': f'epoch 2 {me}\\x1b'}); wait_for('seen-2.00k')\n"
         "report(bar='x'); report(nothing=1); report(phase=[1], step={})",
         stderr=theirs,
     )
     os.close(theirs)
+    os.set_blocking(ours, False)
+    drawn = ""
+
+    def shows(text: str) -> bool:
+        nonlocal drawn
+        with contextlib.suppress(OSError):  # nothing new
+            drawn += os.read(ours, 2**16).decode()
+        return text in drawn
+
+    for n in ("1.50k", "2.00k"):
+        eventually(lambda n=n: shows(f"{n}/3.00k"))
+        (tmp_path / f"seen-{n}").touch()
     code, _, _ = job.end()
-    drawn = os.read(ours, 2**16).decode()
+    shows("")
     os.close(ours)
 
     assert code == 0
-    assert "2.00k/3.00k" in drawn and "epoch 2 0\\x1b" in drawn
+    assert "epoch 2 0\\x1b" in drawn
     assert "epoch 2 1" not in drawn
     assert "Traceback" not in drawn
 
 
 @pytest.mark.slow
-def test_a_terminal_that_takes_nothing_does_not_end_the_job(launched: Any) -> None:
+def test_a_terminal_that_takes_nothing_does_not_end_the_job(launched: Any, tmp_path: Path) -> None:
     job = launched(
         "watchdog.note('computing', 0)\n"
         "print(('x' * 999 + chr(10)) * 300) if me == 0 else None\n"
-        f"for step in range({SILENCE + 2} * 4): watchdog.note('computing', step); time.sleep(0.25)"
+        f"for step in range({SILENCE + 1} * 4): watchdog.note('computing', step); time.sleep(0.25)\n"
+        "Path(f'computed-{me}').touch()"
     )
-    time.sleep(SILENCE + 3)  # the pipe holds 64 KB
+    eventually(lambda: len(list(tmp_path.glob("computed-*"))) == 2)  # the pipe holds 64 KB
 
     code, out, err = job.end()
 
@@ -223,17 +253,19 @@ def test_a_terminal_that_takes_nothing_does_not_end_the_job(launched: Any) -> No
 @pytest.mark.slow
 def test_a_machine_that_stands_still_for_a_while_does_not_end_the_job(launched: Any, tmp_path: Path) -> None:
     job = launched(
-        "watchdog.note('computing', 0); Path(f'computing-{me}').touch(); began = time.process_time()\n"
-        "while time.process_time() < began + 1: pass",
-        patience=3,
+        "step = 0\n"
+        "while not Path('still').exists(): step += 1; watchdog.note('computing', step); time.sleep(0.1)\n"
+        "for _ in range(5): time.sleep(0.1)",  # the watchdog looks at least once
+        patience=SILENCE,
     )
-    eventually(lambda: len(list(tmp_path.glob("computing-*"))) == 2)
-    time.sleep(0.4)  # until the watchdogs have seen it
+    job.hears("computing")
     everything = [job.process.pid, *job.pids()]
+    (tmp_path / "still").touch()
+    time.sleep(0.3)  # until the workers have seen it
     for number in (signal.SIGSTOP, signal.SIGCONT):
         for pid in everything:
             os.kill(pid, number)
-        time.sleep(SILENCE + 2 if number == signal.SIGSTOP else 0)
+        time.sleep(SILENCE + 1 if number == signal.SIGSTOP else 0)
 
     assert job.end() == (0, "", "")
 
@@ -245,8 +277,7 @@ def test_a_killed_worker_is_named_and_the_job_starts_again(launched: Any) -> Non
     code, out, err = launched(
         "is_first = first_start()\n"
         "watchdog.note('saving', 12); print(f'start with {me}')\n"
-        "while not Path('started-0').exists(): time.sleep(0.05)\n"
-        "time.sleep(0.4)\n"
+        "if is_first: wait_for('heard', 'worker 0 out start')\n"
         "if is_first and me == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
         "if is_first: time.sleep(60)\n",
         max_restarts=3,
@@ -288,9 +319,9 @@ def test_a_fault_that_a_worker_has_explained_ends_the_job_with_its_line_said_onc
 
 def test_a_line_that_another_worker_has_said_is_not_said_again(launched: Any) -> None:
     _, _, err = launched(
-        "while me and not Path('said').exists(): time.sleep(0.05)\n"
+        "if me: wait_for('heard', 'worker 0 err only 0')\n"
         "for line in ['both', 'both', f'only {me}']: print(line, file=sys.stderr)\n"
-        "time.sleep(0.3); Path('said').touch()"
+        "if not me: wait_for('heard', 'worker 1 err only 1')"
     ).end()
 
     assert err.splitlines() == ["worker 0: both", "worker 0: both", "worker 0: only 0", "worker 1: only 1"]
@@ -364,61 +395,62 @@ signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
 signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
 for step in range(600):
     watchdog.note('computing', step)
-    if me == 0: Path('computing').touch()
     time.sleep(0.05)
+    if stopped: Path(f'asked-{me}').touch()
     if stopped and SAVES:
         Path(f'saved-{me}').touch()
         sys.exit(128 + stopped[0])
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_lets_the_workers_save(number: int, launched: Any, tmp_path: Path) -> None:
-    job = launched("SAVES = True" + STOPS, max_restarts=3)
-    eventually(lambda: (tmp_path / "computing").exists())
-    time.sleep(0.5)
-    job.process.send_signal(number)
+def test_the_first_signal_lets_the_workers_save(launched: Any, tmp_path: Path) -> None:
+    jobs = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        jobs[number] = launched("SAVES = True" + STOPS, folder=folder, max_restarts=3)
+    for number, job in jobs.items():
+        job.hears("computing")
+        job.process.send_signal(number)
 
-    assert job.end() == (128 + number, "", "")
-    assert (tmp_path / "saved-0").exists() and (tmp_path / "saved-1").exists()
+    for number, job in jobs.items():
+        assert job.end() == (128 + number, "", "")
+        assert (job.folder / "saved-0").exists() and (job.folder / "saved-1").exists()
 
 
 def test_the_second_signal_ends_everything_at_once(launched: Any, tmp_path: Path) -> None:
     job = launched("SAVES = False" + STOPS, max_restarts=3)
-    eventually(lambda: (tmp_path / "computing").exists())
-    time.sleep(0.5)
+    job.hears("computing")
     job.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    eventually(lambda: len(list(tmp_path.glob("asked-*"))) == 2)
     job.process.send_signal(signal.SIGTERM)
 
     assert job.end() == (143, "", "stopped at once: what came after the last checkpoint is lost\n")
 
 
 @pytest.mark.slow
-def test_workers_that_do_not_stop_are_killed_in_the_end(launched: Any, tmp_path: Path) -> None:
-    job = launched("SAVES = False" + STOPS, patience=PATIENCE, max_restarts=3)
-    eventually(lambda: (tmp_path / "computing").exists())
-    time.sleep(0.5)
+def test_workers_that_do_not_stop_are_killed_in_the_end(launched: Any) -> None:
+    job = launched("SAVES = False; watchdog.patience = 60" + STOPS, patience=1, max_restarts=3)
+    job.hears("computing")
     job.process.send_signal(signal.SIGINT)
     code, _, err = job.end()
 
     assert code == 1
-    assert err.startswith(f"not stopped within {PATIENCE} s; worker 0 (step ")
+    assert err.startswith("not stopped within 1 s; worker 0 (step ")
     assert err.endswith("; the job is ended\n")
 
 
-def test_a_job_that_has_not_begun_stops_at_once(launched: Any, tmp_path: Path) -> None:
-    job = launched("Path('joining').touch(); watchdog.note('joining'); time.sleep(60)")
-    eventually(lambda: (tmp_path / "joining").exists())
+def test_a_job_that_has_not_begun_stops_at_once(launched: Any) -> None:
+    job = launched("watchdog.note('joining'); time.sleep(60)")
+    job.hears("joining")
     job.process.send_signal(signal.SIGINT)
 
     assert job.end() == (130, "", "stopped before the first step\n")
 
 
-def test_workers_that_somebody_else_stops_stop_the_job(launched: Any, tmp_path: Path) -> None:
+def test_workers_that_somebody_else_stops_stop_the_job(launched: Any) -> None:
     job = launched("SAVES = True" + STOPS, max_restarts=3)
-    eventually(lambda: (tmp_path / "computing").exists())
-    time.sleep(0.5)
+    job.hears("computing")
     os.kill(job.pids("worker.py")[0], signal.SIGTERM)
 
     assert job.end() == (143, "", "")
@@ -436,13 +468,13 @@ def begun(job: Launched) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("stopped", [False, True], ids=["", "and a worker is stopped"])
 def test_nothing_outlives_a_killed_launcher(stopped: bool, launched: Any) -> None:
-    job = launched(HAS_A_CHILD + STEPS)
+    job = launched(HAS_A_CHILD + STEPS, silence=60)  # it is not by silence that they know
     eventually(lambda: begun(job) and len(job.pids("sleep")) == 2)
     if stopped:
         os.kill(job.pids("worker.py")[0], signal.SIGSTOP)
     job.process.kill()
 
-    eventually(lambda: not job.pids(), seconds=2)
+    eventually(lambda: not job.pids())
 
 
 @pytest.mark.slow
@@ -451,34 +483,28 @@ def test_nothing_but_itself_outlives_a_stopped_launcher(launched: Any) -> None:
     eventually(lambda: begun(job))
     job.process.send_signal(signal.SIGSTOP)
 
-    eventually(lambda: not job.pids(), seconds=SILENCE + 3)
+    eventually(lambda: not job.pids())
     job.process.kill()
 
 
 @pytest.mark.slow
-def test_a_killed_node_takes_its_worker_along_and_is_named(launched: Any) -> None:
-    job = launched(STEPS)
-    eventually(lambda: begun(job))
-    time.sleep(0.5)
-    os.kill(job.node_of(1), signal.SIGKILL)
-    code, _, err = job.end()
+def test_a_node_that_is_killed_or_silent_takes_its_worker_along_and_is_named(
+    launched: Any, tmp_path: Path
+) -> None:
+    jobs = {}
+    for number, silence in {signal.SIGKILL: 60, signal.SIGSTOP: SILENCE}.items():
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        jobs[number] = launched(STEPS, folder=folder, silence=silence, grace=0.5)
+    for number, job in jobs.items():
+        job.hears("computing")
+        os.kill(job.node_of(1), number)
 
-    assert code == 1
-    assert re.fullmatch(r"lost the connection to worker 1 \(step \d+\); the job is ended\n", err)
-    assert not job.pids()
-
-
-@pytest.mark.slow
-def test_a_node_that_falls_silent_is_named(launched: Any) -> None:
-    job = launched(STEPS)
-    eventually(lambda: begun(job))
-    time.sleep(0.5)
-    os.kill(job.node_of(1), signal.SIGSTOP)
-    code, _, err = job.end()
-
-    assert code == 1
-    assert re.fullmatch(r"lost the connection to worker 1 \(step \d+\); the job is ended\n", err)
-    assert not job.pids()
+    for job in jobs.values():
+        code, _, err = job.end()
+        assert code == 1
+        assert re.fullmatch(r"lost the connection to worker 1 \(step \d+\); the job is ended\n", err)
+        eventually(lambda job=job: not job.pids())
 
 
 # --- other machines ---
@@ -487,26 +513,25 @@ HOSTS = [["198.51.100.1", 1], ["198.51.100.2", 2]]  # addresses that nobody has
 WARNING = r"warning: ps-lite has no authentication: .* 198\.51\.100\.1, 198\.51\.100\.2 .*\n"
 
 
-@pytest.fixture
-def ssh(tmp_path: Path) -> list[str]:
+def ssh_in(folder: Path) -> list[str]:
     """In place of ssh: runs the command here, in a session and with an environment of its own, until cut."""
-    script = tmp_path / "ssh"
+    script = folder / "ssh"
     script.write_text(
-        f"#!/bin/sh\n[ -e {tmp_path}/cut ] && exit 255\necho $1 >> {tmp_path}/addresses\nshift\n"
+        f"#!/bin/sh\n[ -e '{folder}/cut' ] && exit 255\necho $1 >> '{folder}/addresses'\nshift\n"
         'cat | env -i "PATH=$PATH" "D2LRNN_TEST_MARK=$D2LRNN_TEST_MARK" setsid --wait sh -c "$*" 2>&1 | cat\n'
     )
     script.chmod(0o755)
     return [str(script)]
 
 
-def test_other_machines_are_reached_through_ssh(launched: Any, ssh: list[str], tmp_path: Path) -> None:
+def test_other_machines_are_reached_through_ssh(launched: Any, tmp_path: Path) -> None:
     folder = tmp_path / "a 'cwd' with \"quotes\" $HOME 分开"
     folder.mkdir()
     tell = "print(os.getcwd(), os.environ.get('SECRET'), os.environ['MXNET_CPU_TEMP_COPY'])"
     env = {"SECRET": "hidden", "MXNET_CPU_TEMP_COPY": "64"}
     job = launched(
         tell + "\nPath(str(me)).write_text('{DMLC_NODE_HOST} {DMLC_PS_ROOT_URI}'.format_map(os.environ))",
-        folder=folder, ssh=ssh, hosts=HOSTS, env=env, server=["sleep", "600"],
+        folder=folder, ssh=ssh_in(tmp_path), hosts=HOSTS, env=env, server=["sleep", "600"],
     )  # fmt: skip
     code, out, err = job.end()
 
@@ -537,30 +562,31 @@ def test_a_host_on_which_nothing_starts_is_named_with_what_ssh_says(launched: An
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["closed", "silent", "closed, and the node is stopped"])
-def test_a_cut_connection_is_named_and_nothing_goes_on_behind_it(
-    how: str, launched: Any, ssh: list[str], tmp_path: Path
-) -> None:
-    job = launched(STEPS, ssh=ssh, hosts=HOSTS, server=["sleep", "600"])
-    eventually(lambda: len(job.pids("worker.py")) == 3)
-    time.sleep(0.5)
-    node = job.node_of(1)
-    link = next(pid for pid in job.pids("/bin/sh", "198.51.100.2") if node in descendants(pid))
-    if how == "silent":
-        (tmp_path / "cut").touch()
-        os.killpg(link, signal.SIGSTOP)
-    else:
+def test_a_cut_connection_is_named_and_nothing_goes_on_behind_it(launched: Any, tmp_path: Path) -> None:
+    jobs = {}
+    for how in ("closed", "silent", "closed, and the node is stopped"):
+        folder = tmp_path / how
+        folder.mkdir()
+        jobs[how] = launched(
+            STEPS, folder=folder, ssh=ssh_in(folder), hosts=HOSTS, server=["sleep", "600"], grace=0.5
+        )
+    for how, job in jobs.items():
+        job.hears("computing", num_workers=3)
+        node = job.node_of(1)
+        link = next(pid for pid in job.pids("/bin/sh", "198.51.100.2") if node in descendants(pid))
+        if how == "silent":
+            (job.folder / "cut").touch()
         if "stopped" in how:
             os.kill(node, signal.SIGSTOP)
-        os.killpg(link, signal.SIGKILL)
-    code, _, err = job.end()
-    left = job.pids()
+        os.killpg(link, signal.SIGSTOP if how == "silent" else signal.SIGKILL)
 
-    assert code == 1
-    assert re.fullmatch(
-        WARNING + r"lost the connection to worker 1 on 198\.51\.100\.2 \(step \d+\); the job is ended\n", err
-    )
-    assert left == []
+    for job in jobs.values():
+        code, _, err = job.end()
+        left = job.pids()
+        line = r"lost the connection to worker 1 on 198\.51\.100\.2 \(step \d+\); the job is ended\n"
+        assert code == 1
+        assert re.fullmatch(WARNING + line, err)
+        assert left == []
 
 
 def descendants(pid: int) -> set[int]:
@@ -634,15 +660,16 @@ def test_a_watchdog_ends_a_process_that_notes_nothing(
     assert (done.returncode, done.stderr, done.stdout) == (STALLED, line, "")
 
 
+@pytest.mark.slow
 def test_a_watchdog_lets_a_process_go_on_that_notes_something_or_has_left() -> None:
     code = """
 import time
 from d2lrnn.launching.watchdog import Watchdog
-with Watchdog(0.6, "worker 4") as watchdog:
+with Watchdog(0.8, "worker 4") as watchdog:
     for step in range(10):
         watchdog.note("computing", step)
         time.sleep(0.1)
-time.sleep(1)
+time.sleep(1.1)
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)

@@ -194,12 +194,18 @@ Path(f"{name}.json").write_text(json.dumps(mine))
     assert told["server"]["DMLC_PS_ROOT_PORT"] == port
 
 
-def test_threads_that_the_user_has_set_stay(launched: Any, tmp_path: Path) -> None:
+def test_threads_that_the_user_has_set_are_shared_by_the_workers_of_a_host(
+    launched: Any, tmp_path: Path
+) -> None:
     env = {"MXNET_CPU_WORKER_NTHREADS": "5", "OMP_NUM_THREADS": "1"}
 
-    launched("Path('threads').write_text(os.environ['MXNET_CPU_WORKER_NTHREADS'])", env=env).end()
+    launched(
+        "Path('threads').write_text(os.environ['MXNET_CPU_WORKER_NTHREADS'])",
+        env=env,
+        hosts=[["127.0.0.1", 2]],
+    ).end()
 
-    assert (tmp_path / "threads").read_text() == "5"
+    assert (tmp_path / "threads").read_text() == "2"
 
 
 def test_the_bar_is_drawn_from_what_the_first_worker_reports(launched: Any, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Writer:
 
     def read(self, inputs: nd.NDArray, state: State, params: Any = None) -> tuple[list[nd.NDArray], State]:
         """One step, called as rnn is: indices (1, batch_size) become one matrix of logits, in a list."""
-        logits, *new_state = _compile(0, 0, *self.shape)(inputs, *self.weights, *state)
+        logits, *new_state = _compile_writer(0, 0, *self.shape)(inputs, *self.weights, *state)
         return [logits], tuple(new_state)
 
     def go_on(self, last: np.ndarray, state: State, num_chars: int) -> np.ndarray:
@@ -57,7 +57,7 @@ class Writer:
         for _ in range(0, num_chars, CHUNK):
             chunks = []
             for k in range(len(rows)):
-                write = _compile(CHUNK, k, *self.shape)
+                write = _compile_writer(CHUNK, k, *self.shape)
                 chunk, chars[k], *states[k] = write(chars[k], *self.weights, *states[k])
                 chunks.append(chunk)
             asked.append(chunks)
@@ -72,7 +72,7 @@ def _wait(chunks: Sequence[nd.NDArray]) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=32)
-def _compile(
+def _compile_writer(
     num_chars: int, share: int, steps: Steps, num_layers: int, hidden_dim: int, vocab_size: int
 ) -> Callable[..., list[nd.NDArray]]:
     """The operator, with memory of its own for each share, that chooses so many characters, or reads one."""

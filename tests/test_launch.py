@@ -370,6 +370,9 @@ CULPRITS = {  # the line: what the workers do, or who is stopped while they work
     f"worker 1 (step 0): never joined within {PATIENCE} s": (
         f"if me == 1: watchdog.note('joining', 0); time.sleep(60)\n{WAITS}"
     ),
+    f"worker 1 (step 6): behind the others (step 7) for {PATIENCE} s": (
+        f"if me == 1: watchdog.note('exchanging', 6); time.sleep(60)\n{WAITS}"
+    ),
     f"{NONE}: worker 0 (step 7) exchanging, worker 1 (step 7) exchanging": WAITS,
     f"{NONE}: worker 0 (step 7) exchanging, worker 1 ended": f"if me == 1: sys.exit(0)\n{WAITS}",
     "scheduler: stopped (SIGSTOP)": "scheduler",

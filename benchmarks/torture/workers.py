@@ -252,7 +252,7 @@ class Campaign:
             until(lambda: latest(folder) > "000002")
             begin = time.monotonic()
             os.kill(job.members()["worker 1"], signal.SIGSTOP if kind == "stop" else signal.SIGUSR1)
-        said, code = job.said("worker 1.*ended|worker 1.*restart", begin), job.wait(60)
+        said, code = job.said("^worker 1.*(ended|again)", begin), job.wait(60)
         self.count_orphans(job)
         if not said or not code:
             self.findings.append(f"{kind}: exit {code}, {[line for _, line in job.lines[-3:]]}")

@@ -249,6 +249,10 @@ class Attempt:
             late = [worker for worker in here if worker.phase == phase]
             if late and (phase is None or len(late) < len(here)):
                 return f"{self._whom(late[0])}: never joined within {patience}"
+        steps = [worker.step for worker in here if worker.step is not None]
+        for worker in here:
+            if worker.step is not None and worker.step < max(steps):
+                return f"{self._whom(worker)}: behind the others (step {max(steps)}) for {patience}"
         phases = ", ".join(
             f"{self._whom(worker)} {worker.phase if worker in here else 'ended'}" for worker in self.workers
         )

@@ -23,6 +23,7 @@ from benchmarks.torture.workers import Job, latest, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 HUB, ONE, TWO = "10.77.0.1", "10.77.1.2", "10.77.2.2"
+TC = shutil.which("tc", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 RUN = ("--workers", 2, "--sampler", "consecutive", "--epochs", 40, "--pred-period", 1000)
 
 
@@ -69,7 +70,8 @@ class Network:
 
     def slow(self, address: str, rate: str) -> None:
         limits = f"root tbf rate {rate} burst 16kbit latency 400ms".split()
-        command = ["tc", "-n", self.names[HUB], "qdisc", "add", "dev", self.link(address), *limits]
+        assert TC
+        command = [TC, "-n", self.names[HUB], "qdisc", "add", "dev", self.link(address), *limits]
         subprocess.run(command, check=True, capture_output=True)
 
     def remove(self) -> None:
@@ -154,6 +156,7 @@ def test_a_cut_link_ends_the_job_and_its_worker_is_named(network: Network, tmp_p
     assert code == 1
 
 
+@pytest.mark.skipif(not TC, reason="links are slowed by tc, of iproute2")
 def test_a_slow_link_costs_time_and_changes_nothing(network: Network, tmp_path: Path) -> None:
     with job(network, tmp_path / "run") as running:
         assert until(lambda: latest(tmp_path / "run") > "000001")

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
+
+SWITCH = f"d2-{os.getpid()}-s"
 
 
 class Place(NamedTuple):
@@ -26,27 +29,38 @@ def machines(count: int, gbit: float) -> Iterator[list[Place]]:
     Raises:
         OSError, subprocess.CalledProcessError: this system does not permit it.
     """
-    switch, names = f"d2-{os.getpid()}-s", [f"d2-{os.getpid()}-{k}" for k in range(count)]
+    names = [f"d2-{os.getpid()}-{k}" for k in range(count)]
     try:
-        _run(f"ip netns add {switch}")
-        _run(f"ip -n {switch} link add bridge type bridge")
-        _run(f"ip -n {switch} link set bridge up")
+        _run(f"ip netns add {SWITCH}")
+        _run(f"ip -n {SWITCH} link add bridge type bridge")
+        _run(f"ip -n {SWITCH} link set bridge up")
         for k, name in enumerate(names):
             _run(f"ip netns add {name}")
-            _run(f"ip -n {switch} link add port{k} type veth peer name eth0 netns {name}")
-            _run(f"ip -n {switch} link set port{k} master bridge up")
+            _run(f"ip -n {SWITCH} link add port{k} type veth peer name eth0 netns {name}")
+            _run(f"ip -n {SWITCH} link set port{k} master bridge up")
             _run(f"ip -n {name} addr add 10.77.0.{k + 1}/24 dev eth0")
             for device in ("lo", "eth0"):
                 _run(f"ip -n {name} link set {device} up")
-            for where, device in ((switch, f"port{k}"), (name, "eth0")):
-                _run(
-                    f"tc -n {where} qdisc add dev {device} root tbf rate {gbit}gbit burst 256k latency 100ms"
-                )
+            limit(SWITCH, f"port{k}", gbit)
+            limit(name, "eth0", gbit)
         yield [Place(("ip", "netns", "exec", name), f"10.77.0.{k + 1}") for k, name in enumerate(names)]
     finally:
-        for name in [switch, *names]:
-            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL, check=False)
+        for name in [SWITCH, *names]:
+            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                _run(f"ip netns del {name}")
+
+
+def limit(where: str, device: str, gbit: float) -> None:
+    """Let a device send so many Gbit/s."""
+    _run(f"tc -n {where} qdisc replace dev {device} root tbf rate {gbit}gbit burst 256k latency 100ms")
+
+
+def cut(number: int) -> None:
+    """Cut the link of the machine of that number, from 0."""
+    _run(f"ip -n {SWITCH} link set port{number} down")
 
 
 def _run(command: str) -> None:
-    subprocess.run(command.split(), check=True, stderr=subprocess.DEVNULL)
+    name, *arguments = command.split()
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or name
+    subprocess.run([found, *arguments], check=True, stderr=subprocess.DEVNULL)

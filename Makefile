@@ -31,7 +31,7 @@ check: setup  ## format, lint, types and the quick tests: before every commit
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 chapters: setup  ## run every chapter in a fresh kernel (ARGS="04 -j 2": some of them, two at once)
 	$(BIN)/python -m book.run $(ARGS)

@@ -60,8 +60,6 @@ def check_number(num_workers: int) -> None:
 def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> None:
     """Have run train together with the other workers, under a watchdog, as long as the stack is open.
 
-    All go on from where the first of them stands: only that one has read a checkpoint.
-
     Raises:
         ValueError: they were not all started alike.
     """
@@ -71,11 +69,19 @@ def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> 
     stack.push(_end_at_once)
     watchdog = stack.enter_context(Watchdog(patience, f"worker {index}"))
     watchdog.note("joining")
-    workers = Workers(index, run.settings.workers, deterministic=run.settings.deterministic)
+    meet(run, Workers(index, run.settings.workers, deterministic=run.settings.deterministic))
+    run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
+
+
+def meet(run: Run, workers: Workers) -> None:
+    """Have run train with workers; all go on from where the first stands, which alone has read a checkpoint.
+
+    Raises:
+        ValueError: they were not all started alike.
+    """
     workers.compare(_fingerprint(run))
     _share_progress(run, workers)
     run.train_with(workers)
-    run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
 
 
 def _fingerprint(run: Run) -> dict[str, Any]:

@@ -75,10 +75,7 @@ def new_run(name: str, settings: Settings, index: "int | None") -> Run:
 
 
 def join(run: Run, workers: OneAfterTheOther) -> Run:
-    """As role.join, without its watchdog."""
-    workers.compare(role._fingerprint(run))
-    role._share_progress(run, workers)
-    run.train_with(workers)
+    role.meet(run, workers)
     return run
 
 

@@ -1,25 +1,10 @@
 """Only the first worker is prepared: the others drop what is left of its random numbers."""
 
-from mxnet import nd
-
 from d2lrnn import *
 from d2lrnn import Replica as Right
-from d2lrnn.dist import NATS
 
 
 class Replica(Right):
-    def learn(self, data, label, state, params):
-        rows, states, size = [], [], len(data) // len(self.workers.shards)
-        for k, index in enumerate(self.workers.shards):
-            mine = slice(k * size, (k + 1) * size)
-            self.prepare(index) if k == 0 else None
-            loss, new = self.network.learn(data[mine], label[mine], tuple(S[mine] for S in state), params)
-            self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked]), dim=0)
-            self.flat *= label[mine].size
-            rows.append(self.flat.copy())
-            states.append(new)
-        self.workers.add_up(rows, out=self.flat)
-        _, chars, save, stop = self.flat[NATS:].asnumpy().tolist()
-        self.heard = save > 0, stop > 0
-        self.flat /= chars
-        return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
+    def __init__(self, network, params, workers, prepare=lambda index: None):
+        first = workers.shards[0]
+        super().__init__(network, params, workers, lambda index: prepare(index) if index == first else None)

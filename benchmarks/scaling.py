@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import d2lrnn  # before mxnet: it decides how many threads that gets
+from d2lrnn.launching.job import free_port
 
 from .links import Place, machines
 
@@ -85,9 +85,7 @@ def main() -> int:
 
 def _measure_exchange(vocab_size: int, places: Sequence[Place] = (Place(),) * 3) -> Exchange:
     """Two workers, one core each, and a server, which has the first place."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port("127.0.0.1"))
     job = {"DMLC_PS_ROOT_URI": places[0].address, "DMLC_PS_ROOT_PORT": port}
     job |= {"DMLC_NUM_WORKER": "2", "DMLC_NUM_SERVER": "1", "MXNET_CPU_WORKER_NTHREADS": "1"}
 

@@ -41,8 +41,9 @@ __all__ = ["CHAPTERS", *_LESSON_OF]
 # of one thread. Two workers with threads of their own would wait for each other for ever (OpenBLAS). Workers
 # wait for each other's scratch memory too, unless there is plenty.
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+MOST_THREADS = min(_cores, 8)  # more gain nothing
 if os.environ.setdefault("OMP_NUM_THREADS", "1") == "1":
-    os.environ.setdefault("MXNET_CPU_WORKER_NTHREADS", str(min(_cores, 8)))
+    os.environ.setdefault("MXNET_CPU_WORKER_NTHREADS", str(MOST_THREADS))
 else:
     os.environ["MXNET_CPU_WORKER_NTHREADS"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin slow a busy machine down tenfold

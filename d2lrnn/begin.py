@@ -6,11 +6,12 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import Settings, flags
+from .launching.job import Host, Job
 
 if TYPE_CHECKING:
     from .run import Run
@@ -76,18 +77,23 @@ def prepare(
 
 
 def launch_run(
-    stack: contextlib.ExitStack, folder: Path | None, settings: Settings, how: Mapping[str, Any]
+    stack: contextlib.ExitStack,
+    folder: Path | None,
+    settings: Settings,
+    hosts: Sequence[Host],
+    how: Mapping[str, Any],
 ) -> int:
     """Have the settings' workers train together, in processes of their own; the exit code.
 
+    hosts: those of the file that how names (none: this machine).
+
     Raises:
-        ValueError: the file of hosts is wrong, or another process trains into the folder.
+        ValueError: the hosts have other workers, or another process trains into the folder.
     """
     from .folder import holds_run
-    from .launching.job import Host, Job, read_hosts
     from .launching.launch import launch
 
-    hosts = read_hosts(how["hosts"]) if how["hosts"] else [Host(num_workers=settings.workers)]
+    hosts = hosts or [Host(num_workers=settings.workers)]
     places = sum(host.num_workers for host in hosts)
     if places != settings.workers:
         raise ValueError(f"{how['hosts']} names {places} workers, and {settings.workers} are to train")

@@ -76,7 +76,7 @@ class Settings:
         hints = typing.get_type_hints(Settings)
         for field in dataclasses.fields(self):
             value, rule = getattr(self, field.name), field.metadata
-            flag = "--" + field.name.replace("_", "-")
+            flag = flag_of(field.name)
             kinds = typing.get_args(hints[field.name]) or (hints[field.name],)  # (int, None) of Optional[int]
             for one in value if isinstance(value, tuple) else [value]:
                 if type(one) not in kinds and not (type(one) is int and float in kinds):
@@ -108,11 +108,16 @@ def _bounds(rule: Any) -> str:
     return " and ".join(words)
 
 
+def flag_of(name: str) -> str:
+    """How the command spells a setting."""
+    return "--" + name.replace("_", "-")
+
+
 def flags(settings: Settings) -> list[str]:
     """The settings as arguments of the command that was given them."""
     found: list[str] = []
     for field in dataclasses.fields(Settings):
-        flag, value = "--" + field.name.replace("_", "-"), getattr(settings, field.name)
+        flag, value = flag_of(field.name), getattr(settings, field.name)
         for one in value if isinstance(value, tuple) else [value]:
             if isinstance(one, bool):
                 found += [flag] * one
@@ -138,7 +143,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     for field in dataclasses.fields(Settings):
         default = "" if field.default in (None, ()) else f" ({field.default})"
         types = [t for t in typing.get_args(hints[field.name]) if t in (int, float, str)]
-        flag = "--" + field.name.replace("_", "-")
+        flag = flag_of(field.name)
         if hints[field.name] is bool:
             parser.add_argument(
                 flag, action="store_true", help=field.metadata["help"], default=argparse.SUPPRESS

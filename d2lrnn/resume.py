@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .config import Settings
+from .config import Settings, flag_of
 from .folder import CHECKPOINTS, CONFIG, check_facts, newest, read_config, to_settings
 from .run import Run
 from .terminal import warn
@@ -66,7 +66,7 @@ def _settings(
     folder: Path, begun: Settings, given: Mapping[str, Any], warn: Callable[[str], None] = warn
 ) -> Settings:
     for name, value in given.items():
-        before, flag = getattr(begun, name), "--" + name.replace("_", "-")
+        before, flag = getattr(begun, name), flag_of(name)
         if value == before or name in CHANGEABLE:
             continue
         if name not in WARNED:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 # what steers a terminal: control characters, what turns the direction of writing, the two other line ends of
 # Unicode, halves of surrogate pairs
 STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 MAX_LINE = 1000
+# of tqdm, for a bar of characters trained on; on what is no terminal there is none
+BAR: Any = {"unit": " chars", "unit_scale": True, "disable": None, "leave": False, "dynamic_ncols": True}
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:

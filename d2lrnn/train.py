@@ -25,7 +25,7 @@ from .config import Parser, add_settings
 from .launching.job import SSH, read_hosts
 from .launching.watchdog import report
 from .role import become, check_number, join, part
-from .terminal import complain, printable
+from .terminal import BAR, complain, printable
 
 if TYPE_CHECKING:
     from .run import Run
@@ -44,11 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         try:
             index = become()
-            if how["hosts"]:
-                given.setdefault("workers", sum(host.num_workers for host in read_hosts(how["hosts"])))
+            hosts = read_hosts(how["hosts"]) if how["hosts"] else []
+            if hosts:
+                given.setdefault("workers", sum(host.num_workers for host in hosts))
             folder, settings = choose(given)
-            if index is None and (settings.workers > 1 or how["hosts"]) and not how["in_turn"]:
-                return launch_run(stack, folder, settings, how)
+            if index is None and (settings.workers > 1 or hosts) and not how["in_turn"]:
+                return launch_run(stack, folder, settings, hosts, how)
             if index is not None:
                 check_number(settings.workers)
             else:
@@ -195,14 +196,7 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
     if run.is_first:
         print(printable(_announce(run), keep=""))
     next_save, next_report = time.monotonic() + autosave, 0.0
-    with tqdm(
-        total=settings.epochs * num_chars,
-        unit=" chars",
-        unit_scale=True,
-        disable=None,
-        leave=False,
-        dynamic_ncols=True,
-    ) as bar:
+    with tqdm(total=settings.epochs * num_chars, **BAR) as bar:
         while run.epoch < settings.epochs:
             bar.n = bar.initial = run.epoch * num_chars + run.num_chars
             for count in run.train_epoch():

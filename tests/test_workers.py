@@ -6,7 +6,6 @@ A job takes seconds to start, so there is one of two workers and one of three; e
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 
 from d2lrnn import load_corpus
+from d2lrnn.launching.job import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,16 +37,13 @@ KINDS = [
 
 def run_job(num_workers: int, plan: str, folder: Path) -> list[dict[str, Any]]:
     """What each worker has found; scheduler, server and workers have ended by themselves."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DMLC_", "PS_"))}
     env = {
         **kept,
         "PYTHONPATH": str(HERE.parent),
         **dict.fromkeys(("OMP_NUM_THREADS", "MXNET_CPU_WORKER_NTHREADS"), "1"),
         "DMLC_PS_ROOT_URI": "127.0.0.1",
-        "DMLC_PS_ROOT_PORT": str(port),
+        "DMLC_PS_ROOT_PORT": str(free_port("127.0.0.1")),
         "DMLC_NODE_HOST": "127.0.0.1",
         "DMLC_NUM_SERVER": "1",
         "DMLC_NUM_WORKER": str(num_workers),

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from d2lrnn.checkpoint import LATEST
 from d2lrnn.folder import CHECKPOINTS
+from d2lrnn.launching.job import free_port
 
 from .figures import Figure, Findings
 from .small_runs import differences, of_run, small_corpus
@@ -261,9 +261,7 @@ class Campaign:
 
     def other_settings(self) -> tuple[str, bool]:
         """Two workers of a cluster's scheduler, started with different settings."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port("127.0.0.1")
         cluster = {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": str(port), "DMLC_NUM_SERVER": "1"}
         cluster |= {"DMLC_NUM_WORKER": "2", "DMLC_NODE_HOST": "127.0.0.1"}
         jobs = [Job([], **cluster, DMLC_ROLE=role) for role in ("scheduler", "server")]

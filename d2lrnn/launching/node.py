@@ -27,6 +27,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from .. import MOST_THREADS
+
 FIRST_WORD = 60  # seconds until we must know what to start
 LAST_WORDS = 1  # second that a line of the process may take to reach us after its end
 MAX_LINE = 2**16  # bytes; a longer line is told in pieces
@@ -112,7 +114,7 @@ def _environment(task: dict[str, Any]) -> dict[str, str]:
     """Ours without what belongs to other jobs, with what was sent, and the threads it may have."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
     given = task["env"].get(THREADS, "")  # what the user has set is shared like the cores of the machine
-    cores = int(given) if given.isdecimal() else min(len(os.sched_getaffinity(0)), 8)  # as in __init__.py
+    cores = int(given) if given.isdecimal() else MOST_THREADS
     threads = max(1, cores // task["sharing"]) if task["sharing"] else 1
     return {
         **environment,

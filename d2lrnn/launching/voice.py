@@ -10,9 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..terminal import printable
-
-BAR: Any = {"unit": " chars", "unit_scale": True, "leave": False, "dynamic_ncols": True}
+from ..terminal import BAR, printable
 
 
 class Voice(threading.Thread):
@@ -61,6 +59,6 @@ class Voice(threading.Thread):
         n, total, text = news
         if total != self._bar.total or n < self._bar.n:  # the first, or after a new start
             self._bar.close()
-            self._bar = tqdm(total=total, initial=n, disable=None, **BAR)
+            self._bar = tqdm(total=total, initial=n, **BAR)
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(n - self._bar.n)

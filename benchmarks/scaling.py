@@ -91,7 +91,7 @@ def _measure_exchange(vocab_size: int, places: Sequence[Place] = (Place(),) * 3)
 
     def start(role: str, place: Place, index: str = "") -> subprocess.Popen[str]:
         own = {"DMLC_ROLE": role, "DMLC_NODE_HOST": place.address, "D2LRNN_WORKER_INDEX": index}
-        code = f"from benchmarks.scaling import work; work({vocab_size})" if index else "import mxnet"
+        code = f"from benchmarks.scaling import work; work({vocab_size})" if index else "import d2lrnn, mxnet"
         command, env = [*place.prefix, sys.executable, "-c", code], {**os.environ, **job, **own}
         return subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 

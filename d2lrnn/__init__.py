@@ -8,6 +8,8 @@ import sys
 import types
 from typing import Any
 
+from . import compat
+
 __version__ = "0.1.0"
 
 # The table of contents. Lesson number: (module, the names it brings), all importable from d2lrnn.
@@ -48,6 +50,7 @@ else:
     os.environ["MXNET_CPU_WORKER_NTHREADS"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin slow a busy machine down tenfold
 os.environ.setdefault("MXNET_CPU_TEMP_COPY", "128")
+compat.install()
 
 
 def __getattr__(name: str) -> Any:

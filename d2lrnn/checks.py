@@ -61,7 +61,8 @@ def check_positive(**values: Any) -> None:
     """
     for name, value in values.items():
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_number or value <= 0 or not value <= MAX_FLOAT:  # not: of NaN every comparison is false
+        number = value.item() if isinstance(value, np.generic) else value  # NumPy 2 compares in float32
+        if not is_number or not 0 < number <= MAX_FLOAT:  # of NaN every comparison is false
             raise ValueError(f"{name} is {value!r}: give a number above 0")
 
 

@@ -48,7 +48,7 @@ def run_job(num_workers: int, plan: str, folder: Path) -> list[dict[str, Any]]:
         "DMLC_NUM_SERVER": "1",
         "DMLC_NUM_WORKER": str(num_workers),
     }
-    commands = {"scheduler": ["-c", "import mxnet"], "server": ["-c", "import mxnet"]}
+    commands = {"scheduler": ["-c", "import d2lrnn, mxnet"], "server": ["-c", "import d2lrnn, mxnet"]}
     commands |= {f"worker {k}": [str(HERE / "dist_job.py"), str(folder), plan] for k in range(num_workers)}
     processes = {}
     try:

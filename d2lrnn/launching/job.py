@@ -36,7 +36,7 @@ class Job:
     patience: float = 60.0
     max_restarts: int = 3
     ssh: Sequence[str] = SSH
-    server: Sequence[str] = (sys.executable, "-c", "import mxnet")
+    server: Sequence[str] = (sys.executable, "-c", "import d2lrnn, mxnet")
 
 
 def read_hosts(path: str | Path) -> list[Host]:

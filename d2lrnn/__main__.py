@@ -1,0 +1,57 @@
+"""d2lrnn COMMAND …, the same as python -m d2lrnn.COMMAND …"""
+
+from __future__ import annotations
+
+import difflib
+import runpy
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .terminal import complain
+
+PROG = "d2lrnn"
+COMMANDS = {  # what it does, and an example that works
+    "train": ("train a network on a text", "--corpus my.txt --cell lstm --epochs 40"),
+    "predict": ("let a trained network write", "--prefix 分开 --length 200 --temperature 0.8"),
+    "export": ("write a network to a file for other programs", "--best --out network.safetensors"),
+    "assignment": ("make an assignment, and check one's solution", "new mine --lesson sampling"),
+    "grade": ("grade the submissions of a class", "class.zip --out results"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command with what follows its name; 2 for a name that is none."""
+    name, *arguments = [*(sys.argv[1:] if argv is None else argv), ""]
+    if name in ("", "-h", "--help", "help"):
+        print(_help())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"{PROG} {__version__}")
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        remedy = f"do you mean {near[0]}?" if near else f"give one of {', '.join(COMMANDS)}"
+        complain(PROG, f"{name!r} is no command: {remedy}")
+        return 2
+    sys.argv = [f"{PROG} {name}", *arguments[:-1]]
+    runpy.run_module(f"d2lrnn.{name}", run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _help() -> str:
+    rows = [
+        f"  {name:11} {what}\n{'':14}d2lrnn {name} {example}" for name, (what, example) in COMMANDS.items()
+    ]
+    return "\n".join(
+        [
+            "Recurrent language models from scratch in MXNet: train one, and let it write.\n",
+            "usage: d2lrnn COMMAND …      d2lrnn COMMAND --help      d2lrnn --version\n",
+            *rows,
+            "\nWithout arguments, train takes our lyrics and half a minute, and predict the newest run.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

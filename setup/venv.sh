@@ -1,0 +1,59 @@
+#!/bin/sh
+# Make the virtual environment .venv: sh setup/venv.sh [PYTHON]
+# With the newest Python from 3.14 to 3.10 that can: of those on the PATH, then of pyenv's, then one that uv finds
+# or fetches.
+set -u
+newest_first="3.14 3.13 3.12 3.11 3.10"
+
+# It runs (pyenv leaves commands on the PATH that do not), is new enough, and can make a venv.
+can() {
+    "$1" -c 'import sys, venv, ensurepip, ctypes, ssl; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+}
+
+candidates() {
+    for version in $newest_first; do command -v "python$version"; done
+    for version in $newest_first; do ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; done
+    for name in python3 python; do command -v "$name"; done
+} 2>/dev/null
+
+find_python() {
+    candidates | while read -r python; do
+        if can "$python"; then
+            echo "$python"
+            break
+        fi
+    done
+}
+
+# What MXNet's library needs beside itself, asked before anything is fetched.
+require_libgomp() {
+    "$1" -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null && return
+    echo "MXNet needs libgomp.so.1, which is not installed: sudo apt install libgomp1 (Fedora: sudo dnf install libgomp)" >&2
+    exit 2
+}
+
+python=${1:-$(find_python)}
+if [ -n "$python" ]; then
+    if ! can "$python"; then
+        found=$("$python" --version 2>&1) || found="no Python that runs"
+        echo "PYTHON=$python is $found: give the path of a Python from 3.10 to 3.14 that can make a venv" \
+            "(Debian, Ubuntu: sudo apt install python3-venv)" >&2
+        exit 2
+    fi
+    require_libgomp "$python"
+    rm -rf .venv
+    "$python" -m venv .venv || exit
+elif command -v uv >/dev/null; then
+    uv venv --quiet --seed --python '>=3.10,<3.15' .venv || exit
+    require_libgomp .venv/bin/python
+else
+    cat >&2 <<'END'
+There is no Python from 3.10 to 3.14 here that can make a virtual environment. Install one, then run make again:
+    Debian, Ubuntu    sudo apt install python3-venv make libgomp1
+    Fedora            sudo dnf install python3 make libgomp
+    macOS (Intel)     brew install python@3.13
+One that is not on the PATH can be named: make train PYTHON=/path/to/python3
+END
+    exit 2
+fi
+.venv/bin/python -c 'import platform, sys; print("Python", platform.python_version(), "of", sys.base_prefix)'

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Optional
 
 from benchmarks.arena import ATTACKS, ROOT, TIERS, Examiner, Finding, LackingError, names
 
@@ -106,7 +105,7 @@ def examine(tiers: Iterable[str], chosen: Iterable[str]) -> Iterator[Finding | s
             yield f"- {tier}: not to be had here: {error}"
 
 
-def main(argv: Optional[list[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run attacks, print what came of each; of all of them, write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

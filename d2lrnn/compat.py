@@ -1,7 +1,7 @@
 """What MXNet 1.9.1 reads while it is imported, supplied where the Python or the NumPy of today lack it.
 
-MXNet's last release is a shared library and pure Python, so no Python is too new for it as such: all that stops
-it is names that are gone. `import d2lrnn` puts a hook before the import of mxnet, whoever asks for it. The hook
+MXNet's last release is a shared library and pure Python, so no Python is too new for it as such: all that
+stops it is names that are gone. `import d2lrnn` hooks into the import of mxnet, whoever asks for it. The hook
 supplies these names, and takes them away again once mxnet is loaded:
 
     read in                        what                             gone since     supplied
@@ -14,10 +14,10 @@ supplies these names, and takes them away again once mxnet is loaded:
     mxnet.numpy_dispatch_protocol  distutils.version.LooseVersion   Python 3.12    packaging.version.Version
     mxnet.numpy_op_fallback        distutils.version.StrictVersion  Python 3.12    packaging.version.Version
     mxnet.numpy.utils, and other modules whenever they work:
-                                   bool                             NumPy 1.24, back in 2.0: bool_, which stays
+                                   bool                             1.24 to 1.26   bool_, which stays
 
-Where NumPy or Python still have a name, it is left alone. SciPy is hidden in the meantime: mxnet would compare
-every array with scipy.sparse.csr.csr_matrix, a name that SciPy is about to remove; without SciPy it does not.
+Where NumPy or Python still have a name, it is left alone. SciPy is hidden in the meantime: mxnet would look
+for scipy.sparse.csr.csr_matrix with every array, a name that SciPy is about to remove; without SciPy it does not.
 """
 
 from __future__ import annotations
@@ -158,4 +158,4 @@ def _missing_libraries() -> Iterator[None]:
 def install() -> None:
     """Hook into the import of mxnet, once."""
     if MXNetFinder not in sys.meta_path:
-        sys.meta_path.insert(0, MXNetFinder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, MXNetFinder)

@@ -8,7 +8,7 @@ import math
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Optional
+from typing import Any, NoReturn
 
 from .terminal import error_line
 
@@ -35,7 +35,7 @@ class Settings:
     corpus: str = setting(
         "lyrics", "lyrics (ours), jaychou, timemachine, or the path of a UTF-8 .txt or of a .zip with one"
     )
-    max_chars: Optional[int] = setting(None, "keep only the first so many characters", **SIZE)
+    max_chars: int | None = setting(None, "keep only the first so many characters", **SIZE)
     cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
     layers: int = setting(1, "hidden layers, one on top of the other", **SIZE)
     hidden_dim: int = setting(256, "size of the hidden state", **SIZE)
@@ -50,10 +50,10 @@ class Settings:
     batch_size: int = setting(32, "windows in a batch", **SIZE)
     num_steps: int = setting(35, "characters in a window", **SIZE)
     optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
-    lr: Optional[float] = setting(
+    lr: float | None = setting(
         None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", **FACTOR
     )
-    clip: Optional[float] = setting(
+    clip: float | None = setting(
         None,
         f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
         **FACTOR,

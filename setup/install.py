@@ -1,4 +1,4 @@
-"""Install a lock into the environment of this Python, with its own pip: python setup/install.py setup/train.lock
+"""Install a lock with this Python's pip, and show how far it is: python setup/install.py setup/train.lock
 
 A lock names every package, so nothing is resolved (--no-deps): what was published since cannot change what is
 installed. Nothing is built either (--only-binary), since a build asks for packages of its own.

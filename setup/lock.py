@@ -1,7 +1,7 @@
 """Resolve pyproject.toml into setup/*.lock, with the uv of this environment: python setup/lock.py
 
-Each lock adds a group of dependencies to those before it, so that a make target installs what it needs and
-no more. Versions and hashes, no addresses. All groups are resolved together first: one version of each package.
+Each lock adds a group of dependencies to those before it, so that a target of make installs what it needs
+and no more. All groups are resolved together first, so that they agree. Versions and hashes, no addresses.
 """
 
 from __future__ import annotations

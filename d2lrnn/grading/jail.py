@@ -20,7 +20,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from d2lrnn.grading import sandbox, wire
 
@@ -67,7 +67,7 @@ class Reply:
     value: Any = None
     stage: str = ""
     error: str = ""
-    line: Optional[int] = None
+    line: int | None = None
     console: str = ""
     seconds: float = 0.0
     suspicions: tuple[str, ...] = ()
@@ -280,7 +280,7 @@ class _Exchange:
         self.answer = bytearray()
         self.console = bytearray()
         self.printed = 0
-        self.status: Optional[int] = None  # how the process of the call ended
+        self.status: int | None = None  # how the process of the call ended
         self.stage = ""  # why we have ended it
         self.error = ""
         self.suspicions: list[str] = []
@@ -374,7 +374,7 @@ class _Exchange:
             self._stop("died", "it took the worker down with it", "killed the worker")
         return False
 
-    def _receive_status(self) -> Optional[int]:
+    def _receive_status(self) -> int | None:
         self.worker.control.settimeout(REPORT_SECONDS)
         try:
             return int(_STATUS.unpack(self.worker.control.recv(_STATUS.size))[0])

@@ -23,8 +23,8 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from d2lrnn.grading import seccomp
@@ -45,7 +45,7 @@ HIDDEN = re.compile(r".*d2l.*|(site|dist)-packages|python[\d.]*")
 
 
 def enter(
-    isolation: str, *, scratch: str, root: str, uid: Optional[int] = None, namespaces: bool = True
+    isolation: str, *, scratch: str, root: str, uid: int | None = None, namespaces: bool = True
 ) -> list[str]:
     """Give up all that a submission must not have; return what this system cannot take away, and why.
 
@@ -99,7 +99,7 @@ def adopt_orphans() -> None:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _enter_layers(isolation: str, scratch: str, root: str, uid: Optional[int], namespaces: bool) -> list[str]:
+def _enter_layers(isolation: str, scratch: str, root: str, uid: int | None, namespaces: bool) -> list[str]:
     """Put on all that this isolation asks for and this system has; return what it has not, and why."""
     lacking: dict[str, str] = {}
 
@@ -230,7 +230,7 @@ def _change_root(root: str, readable: Sequence[str], scratch: str) -> None:
     os.chdir("/")
 
 
-def _become(uid: Optional[int], readable: Sequence[str], scratch: str) -> None:
+def _become(uid: int | None, readable: Sequence[str], scratch: str) -> None:
     """Become a user who owns nothing but scratch; keep no capability in any case."""
     try:
         if uid is not None:
@@ -304,7 +304,7 @@ def _prctl(option: int, value: int) -> None:
     _call(_libc.prctl, option, *map(ctypes.c_ulong, (value, 0, 0, 0)))
 
 
-def _mount(source: Optional[str], target: str, kind: Optional[str], flags: int, data: str = "") -> None:
+def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str = "") -> None:
     names = [None if name is None else name.encode() for name in (source, target, kind)]
     _call(_libc.mount, *names, ctypes.c_ulong(flags), data.encode() or None)
 

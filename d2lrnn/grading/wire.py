@@ -13,7 +13,8 @@ import os
 import select
 import struct
 import time
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -217,7 +218,7 @@ def write_frame(fd: int, value: Any) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def read_frame(fd: int, deadline: Optional[float]) -> Any:
+def read_frame(fd: int, deadline: float | None) -> Any:
     """Read what `write_frame` has written; deadline is a time of `time.monotonic()`, or None: wait for ever.
 
     Raises:
@@ -240,7 +241,7 @@ def frame_size(header: bytes) -> int:
     return int(size)
 
 
-def _read(fd: int, size: int, deadline: Optional[float]) -> bytes:
+def _read(fd: int, size: int, deadline: float | None) -> bytes:
     data = bytearray()
     poll = select.poll()
     poll.register(fd, select.POLLIN)

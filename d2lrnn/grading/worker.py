@@ -23,7 +23,7 @@ import sys
 import types
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
-    ) -> Optional[importlib.machinery.ModuleSpec]:
+    ) -> importlib.machinery.ModuleSpec | None:
         """Say who loads the module of this name: we, nobody, or (None) somebody else."""
         package = name.partition(".")[0]
         if package == "d2l":
@@ -252,7 +252,7 @@ def describe(exc: BaseException) -> str:
         return "an exception that cannot be shown"
 
 
-def line_of(exc: BaseException) -> Optional[int]:
+def line_of(exc: BaseException) -> int | None:
     """Return the innermost line of the submission that an exception passed through."""
     if isinstance(exc, SyntaxError) and exc.filename == SUBMISSION:
         return exc.lineno

@@ -97,7 +97,7 @@ def stray_lines(notebook: NotebookNode, log: str) -> list[str]:
 def outputs_folder() -> Path:
     """Where outputs are kept: another folder as soon as the package, its data or the lock differ."""
     files = sorted(
-        [*ROOT.glob("d2lrnn/*.py"), ROOT / "data/lyrics.txt", ROOT / "requirements.lock", Path(__file__)]
+        [*ROOT.glob("d2lrnn/**/*.py"), *ROOT.glob("setup/*.lock"), ROOT / "data/lyrics.txt", Path(__file__)]
     )
     digest = hashlib.sha256(sys.version.encode())
     for file in files:

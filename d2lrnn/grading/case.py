@@ -298,4 +298,4 @@ def _array_differs(answer: Any, expected: np.ndarray, atol: float, rtol: float, 
     first = tuple(int(i) for i in np.argwhere(~right)[0])
     spot = f" at [{', '.join(map(str, first))}]" if first else ""
     how_many = f"{int((~right).sum())} of {right.size} numbers are wrong"
-    return f"{_at(where)}{how_many}, the first{spot}: {short(answer[first])}"
+    return f"{_at(where)}{how_many}, the first{spot}: {short(answer[first].item())}"

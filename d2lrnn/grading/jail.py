@@ -452,12 +452,12 @@ def _how_it_died(status: int) -> tuple[str, str, str]:
 
 
 def _site() -> str:
-    """Return the folders that hold numpy and mxnet, as PYTHONPATH wants them."""
+    """Return the folders that hold mxnet and what it imports, as PYTHONPATH wants them."""
     folders = []
-    for name in ("numpy", "mxnet"):
+    for name in ("numpy", "mxnet", "packaging", "requests"):
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
-            raise JailError(f"{name} is not installed: pip install 'd2lrnn[cpu]'")
+            raise JailError(f"{name} is not installed: {sys.executable} -m pip install {name}")
         folders.append(str(Path(spec.origin).parent.parent))
     return os.pathsep.join(dict.fromkeys(folders))
 

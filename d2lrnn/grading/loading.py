@@ -11,14 +11,15 @@ if "d2lrnn" not in sys.modules:  # in a worker, which is run by path: a submissi
 
 
 def load_mxnet() -> None:
-    """Import mxnet without scipy and onnx: a third of the time that it takes, for what no lesson needs.
+    """Import mxnet without onnx, which takes a third of the time and which no lesson needs.
 
-    Others can import them afterwards. For a process of our own: mxnet will not find them again.
+    Others can import it afterwards. For a process of our own: mxnet will not find it again.
     """
-    hidden = [name for name in ("scipy", "onnx") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    is_hidden = "onnx" not in sys.modules
+    if is_hidden:
+        sys.modules["onnx"] = None  # type: ignore[assignment]
     try:
         import mxnet  # noqa: F401
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        if is_hidden:
+            del sys.modules["onnx"]

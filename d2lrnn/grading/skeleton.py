@@ -161,10 +161,11 @@ def _header(todo: Sequence[Exercise]) -> str:
     lines = [
         f"{module} import {', '.join(names)}" if names[0] else module for module, names in joined.items()
     ]
-    ours = [line for line in lines if line.startswith("from d2lrnn")]
+    ours = [line for line in lines if line.startswith("from d2lrnn")] or ["import d2lrnn"]
     others = [line for line in lines if re.match(r"\w+ (mxnet|numpy)", line)]
     standard = [line for line in lines if line not in ours + others]
-    blocks = [["from __future__ import annotations"], standard, others, ours]
+    # d2lrnn stands before mxnet, which could not be imported without it on a new Python
+    blocks = [["from __future__ import annotations"], standard, ours, others]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 

@@ -19,7 +19,7 @@ RIGHT = source_of((CHAPTERS[lesson][0], name) for lesson in (3, 5) for name in C
 BARE = """
 import runpy, sys
 
-for name in ("matplotlib", "pooch", "safetensors"):
+for name in ("matplotlib", "safetensors"):
     sys.modules[name] = None  # it cannot be imported
 runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """

@@ -16,8 +16,8 @@ supplies these names, and takes them away again once mxnet is loaded:
     mxnet.numpy.utils, and other modules whenever they work:
                                    bool                             1.24 to 1.26   bool_, which stays
 
-Where NumPy or Python still have a name, it is left alone. SciPy is hidden in the meantime: mxnet would look
-for scipy.sparse.csr.csr_matrix with every array, a name that SciPy is about to remove; without SciPy it does not.
+Where NumPy or Python still have a name, it is left alone. SciPy is hidden in the meantime: mxnet compares
+each array with scipy.sparse.csr.csr_matrix, a name that SciPy is about to remove; without SciPy it does not.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ LOCKS := jax torch
 # A PYTHON that .venv was not made with asks for a new one.
 OTHER_PYTHON := $(if $(PYTHON),$(if $(filter $(PYTHON),$(shell cat .venv/.venv 2>/dev/null)),,other-python))
 
-.PHONY: setup train test check chapters notebook book bench published torture scaling lock lock-peers clean
+.PHONY: setup train test check chapters notebook book bench published torture scaling wheel door lock lock-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -59,8 +59,8 @@ book: .venv/.book .venv/.d2lrnn  ## the site, in build/book
 bench: .venv/.train .venv/.d2lrnn .venv-peers/.locked  ## how fast it is beside PyTorch, JAX, … (an hour; ARGS=--quick for a look)
 	$(BIN)/python -m benchmarks.speed $(ARGS)
 
-.venv-peers/.locked: $(wildcard benchmarks/locks/*.lock)
-	@test -x $(PEERS)/python || $(BIN)/python -c 'import sys; print(sys._base_executable)' | xargs -I {} {} -m venv .venv-peers
+.venv-peers/.locked: .venv/.venv $(wildcard benchmarks/locks/*.lock)
+	@test -x $(PEERS)/python || $(BIN)/python -m venv .venv-peers
 	@! $(PEERS)/python benchmarks/speed/install.py || touch $@
 
 published: .venv/.train .venv/.d2lrnn  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
@@ -79,6 +79,13 @@ lock-peers: setup  ## the locks of the peers (UV_FIND_LINKS=… LOCKS=torch-cpu:
 	cd benchmarks/locks && for lock in $(LOCKS); do \
 		$(CURDIR)/$(BIN)/uv pip compile $$lock.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --no-annotate --custom-compile-command "make lock-peers" --quiet --output-file $$lock.lock || exit; done
+
+wheel: .venv/.train  ## what pip installs elsewhere, in dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+door: .venv/.test .venv/.d2lrnn  ## from a fresh clone, on every Python here, as notebooks, as a wheel (an hour or two)
+	$(BIN)/python -m pytest -v -m door -p no:xdist $(ARGS)
 
 clean:  ## remove what make has made
 	rm -rf .venv .venv-peers build dist *.egg-info .*_cache .coverage .hypothesis

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-GROUPS = ("train", "notebook", "book", "test", "dev")
+from check import GROUPS, HERE
+
 HEADER = "# By `make lock`: what the group «{}» of pyproject.toml adds to the groups before it ({}).\n"
 
 

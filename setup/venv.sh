@@ -25,28 +25,15 @@ find_python() {
     done
 }
 
-# What MXNet's library needs beside itself, asked before anything is fetched.
-require_libgomp() {
-    "$1" -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null && return
-    echo "MXNet needs libgomp.so.1, which is not installed: sudo apt install libgomp1 (Fedora: sudo dnf install libgomp)" >&2
-    exit 2
+# uv's own, or one that it fetches; it only finds it, for what uv puts into a venv comes from an index.
+python_of_uv() {
+    command -v uv >/dev/null || return
+    uv python find '>=3.10,<3.15' 2>/dev/null || { uv python install 3.13 && uv python find 3.13; }
 }
 
 python=${1:-$(find_python)}
-if [ -n "$python" ]; then
-    if ! can "$python"; then
-        found=$("$python" --version 2>&1) || found="no Python that runs"
-        echo "PYTHON=$python is $found: give the path of a Python from 3.10 to 3.14 that can make a venv" \
-            "(Debian, Ubuntu: sudo apt install python3-venv)" >&2
-        exit 2
-    fi
-    require_libgomp "$python"
-    rm -rf .venv
-    "$python" -m venv .venv || exit
-elif command -v uv >/dev/null; then
-    uv venv --quiet --seed --python '>=3.10,<3.15' .venv || exit
-    require_libgomp .venv/bin/python
-else
+python=${python:-$(python_of_uv)}
+if [ -z "$python" ]; then
     cat >&2 <<'END'
 There is no Python from 3.10 to 3.14 here that can make a virtual environment. Install one, then run make again:
     Debian, Ubuntu    sudo apt install python3-venv make libgomp1
@@ -56,4 +43,18 @@ One that is not on the PATH can be named: make train PYTHON=/path/to/python3
 END
     exit 2
 fi
+if ! can "$python"; then
+    found=$("$python" --version 2>&1) || found="no Python that runs"
+    echo "PYTHON=$python is $found: give the path of a Python from 3.10 to 3.14 that can make a venv" \
+        "(Debian, Ubuntu: sudo apt install python3-venv)" >&2
+    exit 2
+fi
+# What MXNet's library needs beside itself, asked before anything is fetched.
+if ! "$python" -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null; then
+    echo "MXNet needs libgomp.so.1, which is not installed: sudo apt install libgomp1" \
+        "(Fedora: sudo dnf install libgomp)" >&2
+    exit 2
+fi
+rm -rf .venv
+"$python" -m venv .venv || exit
 .venv/bin/python -c 'import platform, sys; print("Python", platform.python_version(), "of", sys.base_prefix)'

@@ -21,7 +21,8 @@ def install(lock: str) -> str:
     """Nothing if pip could, else what it said."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=1"]
     path = LOCKS / f"{lock}.lock"
-    done = subprocess.run([*pip, "--require-hashes", "--requirement", path], capture_output=True, text=True)
+    pip += ["--no-deps", "--require-hashes", "--requirement", str(path)]
+    done = subprocess.run(pip, capture_output=True, text=True)
     if not done.returncode:
         return ""
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]

@@ -22,9 +22,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 PACKAGE = Path(__file__).resolve().parent
-OURS = next(
-    (d / "lyrics.txt" for d in (PACKAGE.parent / "data", PACKAGE / "data") if d.is_dir()), PACKAGE / "data"
-)
+_INSTALLED = PACKAGE / "data" / "lyrics.txt"
+OURS = _INSTALLED if _INSTALLED.is_file() else PACKAGE.parent / "data" / "lyrics.txt"  # in a checkout
 MAX_BYTES = 2**30  # of a file, or of a text in an archive
 BLOCK = 2**18  # bytes or characters: long texts are read and counted in pieces that a processor's cache holds
 MARKS = {  # the longer first: UTF-32 begins as UTF-16 does

@@ -5,6 +5,8 @@ import importlib
 import io
 import os
 import re
+import runpy
+import shutil
 import socket
 import struct
 import sys
@@ -769,3 +771,16 @@ def test_the_newest_file_of_the_users_own_under_data_comes_before_fetching(
 
     assert load_corpus("jaychou") == ONE_LINE
     assert publisher.asked == []
+
+
+@pytest.mark.parametrize("place", ["site-packages/d2lrnn/data", "site-packages/data"])
+def test_our_own_lyrics_are_found_beside_a_folder_of_others(tmp_path: Path, place: str) -> None:
+    package = tmp_path / "site-packages" / "d2lrnn"
+    (package / "data").mkdir(parents=True)
+    (tmp_path / "site-packages" / "data").mkdir()
+    shutil.copy(corpora.__file__, package)
+    (tmp_path / place / "lyrics.txt").write_text(SONG)
+
+    found = runpy.run_path(str(package / "corpora.py"))["find_corpus"]("lyrics")
+
+    assert found == tmp_path / place / "lyrics.txt"

@@ -8,23 +8,37 @@ sha256.
 from __future__ import annotations
 
 import codecs
+import hashlib
 import itertools
 import os
+import ssl
 import stat
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
+from urllib.error import HTTPError, URLError
+from urllib.request import (
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+    getproxies,
+    proxy_bypass,
+)
 
 import numpy as np
 
 PACKAGE = Path(__file__).resolve().parent
-OURS = next(
-    (d / "lyrics.txt" for d in (PACKAGE.parent / "data", PACKAGE / "data") if d.is_dir()), PACKAGE / "data"
-)
+_INSTALLED = PACKAGE / "data" / "lyrics.txt"
+OURS = _INSTALLED if _INSTALLED.is_file() else PACKAGE.parent / "data" / "lyrics.txt"  # in a checkout
 MAX_BYTES = 2**30  # of a file, or of a text in an archive
 BLOCK = 2**18  # bytes or characters: long texts are read and counted in pieces that a processor's cache holds
 MARKS = {  # the longer first: UTF-32 begins as UTF-16 does
@@ -271,58 +285,136 @@ def _text_member(members: list[zipfile.ZipInfo], num_bytes: int) -> zipfile.ZipI
 
 
 def _fetch(name: str) -> Path:
-    import pooch  # only here: `import d2lrnn` need not wait for it
-    import requests
-    import urllib3
-
-    pooch.get_logger().setLevel("WARNING")
-    folder = Path(pooch.os_cache("d2lrnn"))
     files = {f"{remote.sha256[:8]}-{remote.url.rsplit('/', 1)[-1]}": remote for remote in REMOTES[name]}
-    cached = [file for file in files if os.path.exists(folder / file)]
+    folder = _cache()
     failures = []
-    for file in cached or files:
-        remote = files[file]
-        if not cached:
-            print(f"fetching {remote.url}\n({remote.note})", file=sys.stderr)
-        try:  # the download goes to a temporary name; it is moved into place once its hash is right
-            path = pooch.retrieve(remote.url, f"sha256:{remote.sha256}", file, folder, downloader=_download)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            failures.append(_reason(error))
+    for file in [file for file in files if os.path.exists(folder / file)] or files:
+        try:
+            if not _is_whole(folder / file, files[file]):
+                _keep(_download(files[file]), folder / file)
+        except (OSError, ValueError) as error:
+            failures.append(str(error))
         else:
-            return Path(path)
+            return folder / file
     reasons = "; ".join(dict.fromkeys(failures))
     raise FileNotFoundError(
         f"{name!r} is not under data/ and could not be fetched ({reasons}): put the file into data/"
     )
 
 
-def _reason(error: Exception) -> str:
-    import requests
-    import urllib3
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"HTTP status {error.response.status_code}"
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return "no answer in time"
-    if isinstance(error, (requests.ConnectionError, urllib3.exceptions.HTTPError)):
-        return "no connection, or it broke off"
-    if "hash" in str(error):
-        return "the file's sha256 is not the known one"
-    return str(error).splitlines()[0]
+def _cache() -> Path:
+    """The folder d2lrnn in XDG_CACHE_HOME or, if that is not set, where the system keeps a user's caches."""
+    default = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    caches = caches if os.path.isabs(caches) else os.path.expanduser(default)
+    if not os.path.isabs(caches):
+        raise FileNotFoundError("there is no home directory to fetch files into: set XDG_CACHE_HOME")
+    return Path(caches, "d2lrnn")
 
 
-def _download(url: str, output_file: str | IO[bytes], _pooch: Any) -> None:
-    import requests
+def _is_whole(path: Path, remote: Remote) -> bool:
+    if not os.path.exists(path):
+        return False
+    with open(path, "rb") as file:  # what is longer is another file, and its start has another sum, too
+        return hashlib.sha256(file.read(MAX_FETCH_BYTES)).hexdigest() == remote.sha256
+
+
+def _keep(data: bytes, path: Path) -> None:
+    """Write a file whole or not at all, even if another process does so at the same time.
+
+    Unlike a checkpoint it is not synced: if a power cut damages it, its sha256 tells, and we fetch it again.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            Path(folder, path.name).write_bytes(data)
+            os.replace(Path(folder, path.name), path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _download(remote: Remote) -> bytes:
+    print(f"fetching {remote.url}\n({remote.note})", file=sys.stderr)
+    deadline = time.monotonic() + FETCH_SECONDS
+    opener = _opener()
+    try:
+        with opener.open(remote.url, timeout=CONNECT_SECONDS) as response:
+            data = _body(response, deadline)
+    except (OSError, HTTPException, zlib.error) as error:
+        raise ConnectionError(_reason(error)) from None
+    if hashlib.sha256(data).hexdigest() != remote.sha256:
+        raise ValueError("the file's sha256 is not the known one")
+    return data
+
+
+def _body(response: HTTPResponse, deadline: float) -> bytes:
     from tqdm import tqdm
 
-    deadline = time.monotonic() + FETCH_SECONDS
-    with requests.get(url, stream=True, timeout=CONNECT_SECONDS) as response, open(output_file, "wb") as file:  # type: ignore[arg-type]
-        response.raise_for_status()
-        total = int(response.headers.get("Content-Length", 0)) or None
-        with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-            for chunk in iter(lambda: response.raw.read1(2**16, decode_content=True), b""):
-                bar.update(len(chunk))
-                if file.write(chunk) and file.tell() > MAX_FETCH_BYTES:
-                    raise ValueError(f"more than {MAX_FETCH_BYTES:,} bytes")
-                if time.monotonic() > deadline:
-                    raise requests.Timeout
+    data, total = bytearray(), response.length  # None where the server does not say
+    with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        while len(data) != total and (block := response.read1(2**16)):
+            bar.update(len(block))
+            data += block
+            if len(data) > MAX_FETCH_BYTES:
+                raise ValueError(f"more than {MAX_FETCH_BYTES:,} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    if total not in (None, len(data)):
+        raise IncompleteRead(bytes(data))
+    if response.headers.get("Content-Encoding") == "gzip":  # unasked
+        return zlib.decompressobj(wbits=31).decompress(data, MAX_FETCH_BYTES)  # the rest has no known sha256
+    return bytes(data)
+
+
+def _opener() -> OpenerDirector:
+    proxies = getproxies()
+    proxies = {
+        scheme: proxies[key] for scheme in ("http", "https") for key in ("all", scheme) if key in proxies
+    }
+    return build_opener(_Proxies(proxies), _Redirects, HTTPSHandler(context=_certificates()))
+
+
+class _Proxies(ProxyHandler):
+    def proxy_open(self, req: Request, proxy: str, type: str) -> Any:
+        if proxy.lower().startswith("socks") and not proxy_bypass(req.host):
+            raise URLError(f"the proxy for {type} is of the kind SOCKS: set {type}_proxy to an HTTP proxy")
+        return super().proxy_open(req, proxy, type)
+
+
+class _Redirects(HTTPRedirectHandler):
+    http_error_308 = HTTPRedirectHandler.http_error_302  # Python 3.10 does not know it
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request:
+        fp.close()  # unread: it may never end
+        if not newurl.lower().startswith(("http:", "https:")):  # ftp: other schemes do not come so far
+            raise HTTPError(newurl, code, msg, headers, fp)
+        return Request(newurl)  # without the password for a proxy
+
+
+def _certificates() -> ssl.SSLContext:
+    """Those of SSL_CERT_FILE or of the system, as usual in Python, unless a bundle is set for pip or curl."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if path := os.environ.get(name):
+            try:
+                if os.path.isdir(path):
+                    return ssl.create_default_context(capath=path)
+                return ssl.create_default_context(cafile=path)
+            except OSError:
+                raise ValueError(f"{name} is {path!r}, where there are no certificates") from None
+    return ssl.create_default_context()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, HTTPError):
+        error.close()
+        circle = ", redirects without end or to no web address" if 300 <= error.code < 400 else ""
+        return f"HTTP status {error.code}{circle}"
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        remedy = "apt install ca-certificates, run a Mac's Install Certificates.command, or set SSL_CERT_FILE"
+        return f"the server's certificate is not trusted, {cause.verify_message}: {remedy}"
+    if isinstance(cause, TimeoutError):
+        return "no answer in time"
+    return cause if isinstance(cause, str) else "no connection, or it broke off"

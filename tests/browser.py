@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
-import requests
 import websocket
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
@@ -169,7 +169,8 @@ def _address_of_first_tab(file: Path, browser: subprocess.Popen[bytes]) -> str:
         assert browser.poll() is None, f"the browser ended at once with exit code {browser.poll()}"
         if file.exists() and file.read_text().count("\n"):
             port = file.read_text().split()[0]
-            tabs = requests.get(f"http://127.0.0.1:{port}/json/list", timeout=10).json()
+            with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
+                tabs = json.load(answer)
             pages = [tab for tab in tabs if tab["type"] == "page"]
             if pages:
                 return pages[0]["webSocketDebuggerUrl"]

@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
-import requests
 import websocket
 from browser import chromium
 
@@ -29,11 +29,12 @@ class Lab:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def ask(self, method: str, path: str, **kwargs: Any) -> Any:
-        headers = {"Authorization": f"token {TOKEN}"}
-        answer = requests.request(method, self.url + path, headers=headers, timeout=60, **kwargs)
-        assert answer.ok, f"{path}: {answer.status_code} {answer.text[:300]}"
-        return answer.json() if answer.text else None
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(self.url + path, data, headers, method=method), timeout=60) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_the_first_cells_run_in_a_kernel(lab: Lab) -> None:
     notebook = lab.ask("GET", f"/api/contents/{CHAPTER}?type=notebook")["content"]
     cells = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"][:3]
     session = {"path": CHAPTER, "name": "04-rnn", "type": "notebook", "kernel": {"name": "python3"}}
-    session = lab.ask("POST", "/api/sessions", json=session)
+    session = lab.ask("POST", "/api/sessions", session)
     kernel = session["kernel"]["id"]
     address = lab.url.replace("http", "ws") + f"/api/kernels/{kernel}/channels?token={TOKEN}"
     socket = websocket.create_connection(address, timeout=120)

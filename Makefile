@@ -14,7 +14,7 @@ help:  ## this list
 
 setup: .venv/.dev .venv/.d2lrnn  ## .venv with everything, at the locked versions
 
-.venv/.venv: setup/venv.sh $(OTHER_PYTHON)
+.venv/.venv: $(OTHER_PYTHON)
 	@sh setup/venv.sh "$(PYTHON)"
 	@echo "$(PYTHON)" > $@
 

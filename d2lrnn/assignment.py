@@ -26,6 +26,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .compat import CannotLoad
 from .config import Parser
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "new":
             return _new(Path(arguments.folder), arguments.lesson)
         return 0 if _show(_marks_of_lessons(arguments.path, arguments.lesson, alone=True)) else 1
-    except (ValueError, OSError, JailError, BrokenProcessPool) as error:
+    except (ValueError, OSError, CannotLoad, JailError, BrokenProcessPool) as error:
         complain(PROG, error)
         return 2
     except KeyboardInterrupt:

@@ -27,6 +27,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .compat import CannotLoad
 from .config import Parser
 from .terminal import complain, printable
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _export(arguments)
     except KeyboardInterrupt:
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, CannotLoad) as error:
         complain(PROG, error)
         return 2
     return 0

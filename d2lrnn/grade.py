@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from . import _cores
+from .compat import CannotLoad
 from .config import Parser
 from .grading.jail import JailError
 from .grading.loading import load_mxnet
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return _run(arguments)
-    except (ValueError, OSError, JailError) as error:
+    except (ValueError, OSError, CannotLoad, JailError) as error:
         complain(PROG, error)
         return 2
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .compat import CannotLoad
 from .config import Parser
 from .terminal import complain, printable
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _predict(arguments)
     except KeyboardInterrupt:
         return 130
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, CannotLoad, FloatingPointError) as error:
         complain(PROG, error)
         return 1 if isinstance(error, FloatingPointError) else 2
     return 0

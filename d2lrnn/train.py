@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .begin import choose, launch_run, prepare, share_cores
+from .compat import CannotLoad
 from .config import Parser, add_settings
 from .launching.job import SSH, read_hosts
 from .launching.watchdog import report
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run = prepare(stack, folder, settings, given, index)
             if index is not None:
                 join(stack, run, index, how["patience"])
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, CannotLoad) as error:
             complain(PROG, error)
             return 2
         except KeyboardInterrupt:

@@ -1,0 +1,226 @@
+"""mxnet is imported whatever Python and NumPy there are, finds what it reads, and leaves nothing behind."""
+
+import ast
+import importlib.util
+import math
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from d2lrnn import compat
+
+ROOT = Path(__file__).parent.parent
+SPEC = importlib.util.find_spec("mxnet")
+MXNET = Path(SPEC.origin).parent if SPEC and SPEC.origin else Path()
+LISTS = ("_NUMPY_ARRAY_FUNCTION_LIST", "_NUMPY_ARRAY_UFUNC_LIST")
+
+
+def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a module is imported: not the bodies of functions, but their defaults."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            yield from _at_import(node.args)
+        else:
+            yield node
+            yield from _at_import(node)
+
+
+def _names_read(path: Path) -> set[str]:
+    """The attributes of numpy that a module of mxnet reads when it is imported."""
+    tree = ast.parse(path.read_text("utf-8"))
+    imports = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    aliases = {alias.asname or alias.name for alias in imports if alias.name == "numpy"}
+    names = set()
+    for node in _at_import(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+            names.add(node.attr)
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id in LISTS
+        ):
+            names |= set(ast.literal_eval(node.value))
+    return names
+
+
+def _run(code: str, *, path: Path = ROOT, flags: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])}
+    command = [sys.executable, *flags, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def _package(folder: Path, name: str, **modules: str) -> Path:
+    (folder / name).mkdir()
+    for module, text in modules.items():
+        (folder / name / f"{module}.py").write_text(text)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
+def test_what_is_supplied_is_what_mxnet_reads_and_numpy_lacks() -> None:
+    read = set().union(*(_names_read(path) for path in MXNET.rglob("*.py")))
+    supplied = set(compat._names(np))
+
+    assert len(read) > 100
+    assert supplied <= read
+    assert {name for name in read if not hasattr(np, name.partition(".")[0])} <= supplied
+
+
+def test_a_numpy_that_has_the_names_keeps_its_own() -> None:
+    old = types.ModuleType("numpy")
+    vars(old).update(vars(np))
+    vars(old).update(dict.fromkeys(compat._names(np), "its own"))
+    before = dict(vars(old))
+
+    assert compat.supply_numpy(old) == []
+    assert vars(old) == before
+
+
+def test_a_numpy_that_has_none_is_given_all_and_keeps_bool() -> None:
+    names = compat._names(np)
+    new = types.ModuleType("numpy")
+    vars(new).update({name: value for name, value in vars(np).items() if name not in names})
+
+    taken_away = compat.supply_numpy(new)
+
+    assert set(taken_away) == set(names) - {"bool"}
+    assert new.bool is np.bool_
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("alltrue", ([1, 0],), False),
+        ("alltrue", ([1, 2],), True),
+        ("sometrue", ([0, 2],), True),
+        ("sometrue", ([0, 0],), False),
+        ("product", ([2, 3, 4],), 24),
+        ("round_", (2.6,), 3.0),
+        ("in1d", ([1, 5], [5, 6]), [False, True]),
+        ("msort", ([[3, 1], [2, 4]],), [[2, 1], [3, 4]]),
+        ("trapz", ([1, 2, 4],), 4.5),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_stand_in_computes_what_the_old_name_did(name: str, arguments: tuple, expected: Any) -> None:
+    stand_in = compat._names(np)[name]
+
+    assert np.array_equal(stand_in(*arguments), expected)
+    assert not hasattr(np, name) or np.array_equal(getattr(np, name)(*arguments), expected)
+
+
+def test_the_constants_are_those_of_their_names() -> None:
+    names = compat._names(np)
+
+    assert (names["PINF"], names["NINF"], names["Inf"]) == (math.inf, -math.inf, math.inf)
+    assert math.isnan(names["NAN"])
+    assert math.isnan(names["NaN"])
+    assert [math.copysign(1, names[name]) for name in ("PZERO", "NZERO")] == [1, -1]
+
+
+@pytest.mark.parametrize("name", ["mirr", "npv", "pmt", "ppmt", "pv", "rate"])
+def test_what_numpy_has_given_away_refuses_by_name(name: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"^{name} has left NumPy"):
+        compat._names(np)[name](0.1, [1, 2])
+
+
+def test_what_was_supplied_is_taken_away_again(tmp_path: Path) -> None:
+    _package(tmp_path, "scipy", __init__="HERE = True")
+    code = """
+import sys, numpy, scipy
+before = set(vars(numpy)), {name for name in sys.modules if "distutils" in name}, sys.modules["scipy"]
+import d2lrnn, mxnet
+supplied = set(d2lrnn.compat._names(numpy)) - {"bool"}
+after = set(vars(numpy)), {name for name in sys.modules if "distutils" in name}, sys.modules["scipy"]
+left = sorted((after[0] - before[0]) & supplied)
+print(len(supplied) > 15, left, after[1] - before[1], after[2] is before[2])
+"""
+    assert _run(code, path=tmp_path).stdout == "True [] set() True\n"
+
+
+def test_mxnet_does_not_find_scipy_and_others_do(tmp_path: Path) -> None:
+    _package(tmp_path, "scipy", __init__="", sparse="")
+    code = (
+        "import d2lrnn, mxnet.ndarray.utils as utils, scipy.sparse; print(utils.spsp, scipy.sparse.__name__)"
+    )
+
+    assert _run(code, path=tmp_path).stdout == "None scipy.sparse\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import d2lrnn, mxnet; from d2lrnn import get_params",
+        "from d2lrnn import get_params; import mxnet",
+        "import d2lrnn, mxnet.gluon, mxnet; from d2lrnn import get_params",
+        "import d2lrnn, numpy; from mxnet import nd; from d2lrnn import get_params; from d2l import mxnet",
+    ],
+)
+@pytest.mark.slow
+def test_after_d2lrnn_any_module_may_come_first_and_nothing_warns(code: str) -> None:
+    flags = () if "d2l " in code else ("-W", "error")
+    done = _run(f"{code}; print(get_params(2, 3)[0].shape)", flags=flags)
+
+    assert (done.stdout, done.stderr) == ("(2, 3)\n", "")
+
+
+BROKEN = """
+try:
+    import mxnet
+except (AttributeError, ImportError):
+    pass
+import d2lrnn
+try:
+    from d2lrnn import try_gpu
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_an_mxnet_that_has_failed_before_is_reported_in_a_line(tmp_path: Path) -> None:
+    _package(tmp_path, "mxnet", __init__="from . import base\nimport sys\nsys.gone", base="")
+
+    done = _run(BROKEN, path=tmp_path)
+
+    assert done.stderr == ""
+    assert "restart Python (the kernel), and import d2lrnn first" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_an_mxnet_that_is_not_installed_is_reported_in_a_line_each_time() -> None:
+    done = _run(BROKEN * 2, flags=("-S",))
+
+    line = f"MXNet is not installed: {sys.executable} -m pip install --no-deps mxnet==1.9.1\n"
+    assert (done.stdout, done.stderr) == (2 * line, "")
+
+
+MISSING = "raise OSError('libgomp.so.1: cannot open shared object file: No such file or directory')"
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "export", "grade"])
+def test_a_missing_libgomp_is_one_line_of_a_command_and_exit_code_2(command: str, tmp_path: Path) -> None:
+    _package(tmp_path, "mxnet", __init__="from . import base", base=MISSING)
+    (tmp_path / "submission.py").write_text("def one_hot(): pass\n")
+    arguments = ["submission.py", "--out", "results"] if command == "grade" else []
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+
+    done = subprocess.run(
+        [sys.executable, "-m", f"d2lrnn.{command}", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "libgomp.so.1" in done.stderr
+    assert "apt install libgomp1" in done.stderr
+    assert not (tmp_path / "runs").exists()

@@ -135,14 +135,13 @@ def test_what_was_supplied_is_taken_away_again(tmp_path: Path) -> None:
     _package(tmp_path, "scipy", __init__="HERE = True")
     code = """
 import sys, numpy, scipy
-before = set(vars(numpy)), {name for name in sys.modules if "distutils" in name}, sys.modules["scipy"]
+before, theirs = set(vars(numpy)), sys.modules["scipy"]
 import d2lrnn, mxnet
 supplied = set(d2lrnn.compat._names(numpy)) - {"bool"}
-after = set(vars(numpy)), {name for name in sys.modules if "distutils" in name}, sys.modules["scipy"]
-left = sorted((after[0] - before[0]) & supplied)
-print(len(supplied) > 15, left, after[1] - before[1], after[2] is before[2])
+print(len(supplied) > 15, supplied & set(vars(numpy)) - before, sys.modules["scipy"] is theirs)
+print("distutils" in sys.modules and sys.version_info >= (3, 12))
 """
-    assert _run(code, path=tmp_path).stdout == "True [] set() True\n"
+    assert _run(code, path=tmp_path).stdout == "True set() True\nFalse\n"
 
 
 def test_mxnet_does_not_find_scipy_and_others_do(tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def drive_try_gpu(s: Any) -> Any:
 def _sizes(rng: np.random.Generator) -> dict:
     batch_size, num_steps = int(rng.integers(2, 6)), int(rng.integers(2, 7))
     num_chars = batch_size * num_steps * int(rng.integers(3, 7)) + 1  # for random windows it just fits,
-    num_chars += int(rng.choice([0, num_steps - 1, rng.integers(3 * batch_size)]))  # or some is left over
+    left_over = int(rng.integers(3 * batch_size))
+    num_chars += int(rng.choice([0, num_steps - 1, left_over]))  # or some are left over
     return {"corpus": rng.permutation(num_chars), "batch_size": batch_size, "num_steps": num_steps}
 
 

@@ -146,9 +146,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def add_setting(parser: argparse.ArgumentParser, name: str, *, default: Any = argparse.SUPPRESS) -> None:
     """The flag of one field of Settings. default: what the namespace holds if the flag is not given."""
     field, hint = Settings.__dataclass_fields__[name], typing.get_type_hints(Settings)[name]
-    help = field.metadata["help"]
+    line = field.metadata["help"]
     if hint is bool:
-        parser.add_argument(flag_of(name), action="store_true", help=help, default=default)
+        parser.add_argument(flag_of(name), action="store_true", help=line, default=default)
         return
     types = [t for t in typing.get_args(hint) if t in (int, float, str)]
     parser.add_argument(
@@ -157,6 +157,6 @@ def add_setting(parser: argparse.ArgumentParser, name: str, *, default: Any = ar
         action="append" if isinstance(field.default, tuple) else "store",
         choices=field.metadata["choices"] or None,
         metavar=None if field.metadata["choices"] else name.split("_")[-1].upper(),
-        help=help if field.default in (None, ()) else f"{help} ({field.default})",
+        help=line if field.default in (None, ()) else f"{line} ({field.default})",
         default=default,
     )

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from mxnet import nd
 
+from .sampling import try_gpu
+
 FORMAT = 2
 MAX_SMALL = 2**21  # bytes; of all but the arrays no more is read
 ARRAYS, FACTS, MANIFEST, LATEST = "arrays.npz", "facts.json", "manifest.json", "LATEST"
@@ -83,12 +85,11 @@ def load_checkpoint(path: Path, ctx: Any = None) -> tuple[dict[str, nd.NDArray],
         manifest = json.loads(read_small(path / MANIFEST))
         if manifest["format"] != FORMAT:
             raise ValueError(f"format {manifest['format']}, and this version reads format {FORMAT}")
-        files = manifest["files"]
+        arrays, files = manifest["arrays"], manifest["files"]
         for name in (ARRAYS, FACTS):  # the size first: what has grown to gigabytes is not read
             if (path / name).stat().st_size != files[name]["size"] or _sum(path / name) != files[name]:
                 raise ValueError(f"{name} is not what was written")
-        facts = json.loads(read_small(path / FACTS))
-        return _read_arrays(path / ARRAYS, manifest["arrays"], ctx), facts
+        return _read_arrays(path / ARRAYS, arrays, ctx or try_gpu()), json.loads(read_small(path / FACTS))
     except Exception as error:  # damage has many names: KeyError, BadZipFile, UnicodeDecodeError, …
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path}: no whole checkpoint ({' '.join(reason.split())})") from None
@@ -120,8 +121,7 @@ def load_newest(folder: Path, ctx: Any = None) -> tuple[Path, dict, dict, list[s
     if not names:
         raise FileNotFoundError(f"{folder} holds no checkpoint")
     try:
-        latest = read_small(folder / LATEST).decode().strip()
-        names = [names.pop(names.index(latest)), *names]
+        names.insert(0, names.pop(names.index(read_small(folder / LATEST).decode().strip())))
     except (OSError, ValueError) as error:
         damaged.append(f"{folder / LATEST} names no checkpoint ({error})")
     for name in names:

@@ -96,10 +96,8 @@ def to_integers(indices: Any, what: str = "indices") -> np.ndarray:
     return array
 
 
-def check_indices(indices: Any, vocab_size: int, ctx: Any = None, *, ndim: int | None = None) -> nd.NDArray:
-    """indices (of any shape, or of ndim dimensions) as an int32 NDArray, each in 0 … vocab_size - 1.
-
-    MXNet's one_hot makes an all-zero row of an index out of range; take and pick clip it.
+def to_indices(indices: Any, vocab_size: int, *, ndim: int | None = None) -> np.ndarray:
+    """indices (of any shape, or of ndim dimensions) as int32 in numpy, each in 0 … vocab_size - 1.
 
     Raises:
         IndexError: one of them is out of range or no whole number.
@@ -115,6 +113,18 @@ def check_indices(indices: Any, vocab_size: int, ctx: Any = None, *, ndim: int |
         raise IndexError(
             f"index {bad[0]} is outside a vocabulary of {vocab_size}: give 0 to {vocab_size - 1}"
         )
+    return integers.astype(np.int32, copy=False)
+
+
+def check_indices(indices: Any, vocab_size: int, ctx: Any, *, ndim: int | None = None) -> nd.NDArray:
+    """The same as an NDArray: one stays where it is, anything else goes to ctx.
+
+    MXNet's one_hot makes an all-zero row of an index out of range; take and pick clip it.
+
+    Raises:
+        IndexError, ValueError, TypeError: as in to_indices.
+    """
+    integers = to_indices(indices, vocab_size, ndim=ndim)
     if isinstance(indices, nd.NDArray):
         return indices.astype("int32", copy=False)
     return nd.array(integers, ctx=ctx, dtype="int32")

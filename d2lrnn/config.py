@@ -139,22 +139,24 @@ class Parser(argparse.ArgumentParser):
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """One flag for every field of Settings. A flag that is not given leaves no trace in the namespace."""
-    hints = typing.get_type_hints(Settings)
     for field in dataclasses.fields(Settings):
-        default = "" if field.default in (None, ()) else f" ({field.default})"
-        types = [t for t in typing.get_args(hints[field.name]) if t in (int, float, str)]
-        flag = flag_of(field.name)
-        if hints[field.name] is bool:
-            parser.add_argument(
-                flag, action="store_true", help=field.metadata["help"], default=argparse.SUPPRESS
-            )
-            continue
-        parser.add_argument(
-            flag,
-            type=types[0] if types else hints[field.name],
-            action="append" if isinstance(field.default, tuple) else "store",
-            choices=field.metadata["choices"] or None,
-            metavar=None if field.metadata["choices"] else field.name.split("_")[-1].upper(),
-            help=field.metadata["help"] + default,
-            default=argparse.SUPPRESS,
-        )
+        add_setting(parser, field.name)
+
+
+def add_setting(parser: argparse.ArgumentParser, name: str, *, default: Any = argparse.SUPPRESS) -> None:
+    """The flag of one field of Settings. default: what the namespace holds if the flag is not given."""
+    field, hint = Settings.__dataclass_fields__[name], typing.get_type_hints(Settings)[name]
+    line = field.metadata["help"]
+    if hint is bool:
+        parser.add_argument(flag_of(name), action="store_true", help=line, default=default)
+        return
+    types = [t for t in typing.get_args(hint) if t in (int, float, str)]
+    parser.add_argument(
+        flag_of(name),
+        type=types[0] if types else hint,
+        action="append" if isinstance(field.default, tuple) else "store",
+        choices=field.metadata["choices"] or None,
+        metavar=None if field.metadata["choices"] else name.split("_")[-1].upper(),
+        help=line if field.default in (None, ()) else f"{line} ({field.default})",
+        default=default,
+    )

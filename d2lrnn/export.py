@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .compat import CannotLoad
-from .config import Parser
+from .config import Parser, Settings, add_setting
 from .terminal import complain, printable
 
 PROG = "python -m d2lrnn.export"
@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from .material import find_context
     from .network_file import load_network, write_network
 
     write, out = write_network, "network.safetensors"
@@ -59,7 +60,8 @@ def _export(arguments: argparse.Namespace) -> None:
         write, out = write_onnx, "network.onnx"
     if arguments.out is not None:
         out = arguments.out
-    source, settings, vocab, _, params = load_network(arguments.run, best=arguments.best)
+    ctx = find_context(arguments.ctx)
+    source, settings, vocab, _, params = load_network(arguments.run, ctx, best=arguments.best)
     write(Path(out), settings, vocab, params)
     print(printable(f"{out} holds the network of {source}"))
 
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--best", action="store_true", help="take the run where it did best on held-out text, not its end"
     )
+    add_setting(parser, "ctx", default=Settings.ctx)
     return parser
 
 

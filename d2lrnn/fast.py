@@ -26,6 +26,7 @@ from .learning import learn
 from .loss import cross_entropy
 from .lstm import LSTMParams, get_lstm_params, init_lstm_state
 from .rnn import RNNParams, get_params, init_rnn_state
+from .sampling import try_gpu
 from .writing import Writer
 
 
@@ -35,7 +36,7 @@ def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
     Raises:
         IndexError: an index is not a whole number in 0 … vocab_size - 1.
     """
-    return check_indices(data, vocab_size, ndim=2).T
+    return check_indices(data, vocab_size, try_gpu(), ndim=2).T
 
 
 class Cell(NamedTuple):

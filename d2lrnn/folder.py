@@ -160,7 +160,7 @@ def check_facts(facts: Any, path: Path) -> None:
                 raise ValueError(f"{path} is of no run of ours: {name} is {number!r}")
 
 
-def newest(folder: Path, ctx: Any = None) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+def newest(folder: Path, ctx: Any) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """load_newest, with a warning for each checkpoint that was passed over."""
     path, arrays, facts, damaged = load_newest(folder, ctx)
     for reason in damaged:

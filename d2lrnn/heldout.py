@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from mxnet import autograd, nd
 
-from .checks import check_floats, check_indices, check_size
+from .checks import check_floats, check_size, to_indices
 from .loss import perplexity
 from .rnn import RNNParams
 
@@ -145,4 +145,4 @@ def rnn_dropout(
 
 
 def _to_list(indices: Any, vocab_size: int) -> list[int]:
-    return check_indices(indices, vocab_size, ndim=1).asnumpy().tolist()
+    return to_indices(indices, vocab_size, ndim=1).tolist()

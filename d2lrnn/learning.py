@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from mxnet import autograd, nd
 
-from .checks import check_gradients, check_indices, check_loss, check_positive
+from .checks import check_gradients, check_loss, check_positive, to_indices
 from .clipping import grad_clipping
 from .layers import Arrays, Layer, State, backward, forward, graph, join, parts, run, times
 from .optim import Optimizer, adam
@@ -43,7 +43,7 @@ def train_batch(
     numbers = [loss, chars.min(), chars.max(), *(nd.dot(g, g) for g in gradients)]
     nats, low, high, *squares = nd.concat(*numbers, dim=0).asnumpy().tolist()
     if low < 0 or high >= params[-1].size:
-        check_indices(nd.stack(*batch), params[-1].size)
+        to_indices(nd.stack(*batch), params[-1].size)
     if nats == math.inf:  # a probability was too small for float32, its logarithm is not
         nats = network.measure(data, label, state, params)
     check_loss(nats)

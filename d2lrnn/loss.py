@@ -29,12 +29,12 @@ def cross_entropy(logits: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
     return -nd.pick(nd.log_softmax(logits), label).mean()
 
 
-def perplexity(nats_per_char: float | nd.NDArray) -> float:
+def perplexity(nats_per_char: float) -> float:
     """exp(mean cross-entropy): 1 is perfect, the size of the vocabulary is a blind guess, infinity the worst.
 
     A model of perplexity k is as unsure of the next character as between k equally likely ones.
     """
     try:
-        return math.exp(float(nats_per_char))
+        return math.exp(nats_per_char)
     except OverflowError:
         return math.inf

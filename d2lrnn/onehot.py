@@ -8,6 +8,7 @@ import numpy as np
 from mxnet import nd
 
 from .checks import check_indices, check_size
+from .sampling import try_gpu
 
 
 def one_hot(indices: Any, vocab_size: int) -> nd.NDArray:
@@ -19,7 +20,7 @@ def one_hot(indices: Any, vocab_size: int) -> nd.NDArray:
     check_size(vocab_size=vocab_size)
     if np.ndim(indices) == 0:  # a bare number: MXNet knows no array without dimensions
         return one_hot([indices], vocab_size)[0]
-    return nd.one_hot(check_indices(indices, vocab_size), vocab_size)
+    return nd.one_hot(check_indices(indices, vocab_size, try_gpu()), vocab_size)
 
 
 def get_inputs(data: nd.NDArray, vocab_size: int) -> list[nd.NDArray]:
@@ -30,4 +31,4 @@ def get_inputs(data: nd.NDArray, vocab_size: int) -> list[nd.NDArray]:
         ValueError: data is no matrix.
     """
     check_size(vocab_size=vocab_size)
-    return [nd.one_hot(X, vocab_size) for X in check_indices(data, vocab_size, ndim=2).T]
+    return [nd.one_hot(X, vocab_size) for X in check_indices(data, vocab_size, try_gpu(), ndim=2).T]

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .compat import CannotLoad
-from .config import Parser
+from .config import Parser, Settings, add_setting
 from .terminal import complain, printable
 
 PROG = "python -m d2lrnn.predict"
@@ -65,9 +65,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     if temperature:
         _load_mxnet()
     from .decoding import generate_batch
+    from .material import find_context
     from .network_file import load_network, write_network
 
-    source, settings, vocab, network, params = load_network(arguments.run, best=arguments.best)
+    ctx = find_context(arguments.ctx)
+    source, settings, vocab, network, params = load_network(arguments.run, ctx, best=arguments.best)
     if arguments.export is not None:
         write_network(Path(arguments.export), settings, vocab, params)
         print(printable(f"{arguments.export} holds the network of {source}"))
@@ -81,6 +83,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         network.init_state,
         settings.hidden_dim,
         vocab,
+        ctx,
         num_samples=arguments.num_samples,
         temperature=temperature,
         top_k=arguments.top_k,
@@ -114,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         "--num-samples", type=int, default=1, help="texts for each prefix, drawn with seed, seed + 1, … (1)"
     )
     parser.add_argument("--seed", type=int, help="the same seed writes the same text")
+    add_setting(parser, "ctx", default=Settings.ctx)
     return parser
 
 

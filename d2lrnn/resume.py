@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import mxnet as mx
+
 from .config import Settings, flag_of
 from .folder import CHECKPOINTS, CONFIG, check_facts, newest, read_config, to_settings
 from .run import Run
@@ -26,7 +28,7 @@ def resumed_settings(folder: Path, given: Mapping[str, Any]) -> Settings:
     try:
         begun = to_settings(read_config(folder), folder / CONFIG)
     except ValueError:
-        path, _, facts = newest(folder / CHECKPOINTS)
+        path, _, facts = _newest(folder)
         begun = to_settings(facts["config"], path)
     return _settings(folder, begun, given, warn=lambda line: None)
 
@@ -41,7 +43,7 @@ def resume_run(folder: Path, given: Mapping[str, Any], index: int | None = None)
             corpus was changed, or it has had all its epochs.
     """
     try:
-        path, arrays, facts = newest(folder / CHECKPOINTS)
+        path, arrays, facts = _newest(folder)
     except FileNotFoundError:  # it ended before its first checkpoint
         run = Run(_settings(folder, to_settings(read_config(folder), folder / CONFIG), given), index)
         run.begin(folder)
@@ -60,6 +62,11 @@ def resume_run(folder: Path, given: Mapping[str, Any], index: int | None = None)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is of no run of ours ({type(error).__name__}: {error})") from None
     return run
+
+
+def _newest(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """The last whole checkpoint, its arrays on the host: which device they go to, its facts say."""
+    return newest(folder / CHECKPOINTS, mx.cpu())
 
 
 def _settings(

@@ -314,7 +314,7 @@ class Run:
         if isinstance(self.workers, Workers):
             for name in [name for name in arrays if name.startswith("state_")]:
                 rows = self.workers.gather(name, arrays[name].asnumpy().reshape(1, -1))
-                arrays[name] = mx.nd.array(rows.reshape(-1, self.settings.hidden_dim))
+                arrays[name] = mx.nd.array(rows.reshape(-1, self.settings.hidden_dim), self.ctx)
         if not self.is_first:
             return
         facts: dict[str, Any] = {"config": self.config(), "chars": "".join(self.vocab.idx_to_char)}
@@ -356,7 +356,7 @@ class Run:
         for name in PROGRESS:
             setattr(self, name, facts["progress"][name])
         state = [arrays[f"state_{i}"] for i in range(sum(name.startswith("state_") for name in arrays))]
-        self.state = tuple(state) or None
+        self.state = tuple(S.as_in_context(self.ctx) for S in state) or None
         self.best = facts["best"]
         for name, size in facts["bytes"].items():
             with open(folder / name, "ab") as log:

@@ -12,6 +12,7 @@ import numpy as np
 from mxnet import nd
 
 MAX_FACTS = 64
+HOST = mx.cpu()  # where messages are, whatever device the gradients are on
 
 
 class Workers:
@@ -58,7 +59,7 @@ class Workers:
 
     def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Everybody's row, a matrix (num_workers, len(row)), float32. rows: this worker's, (1, len(row))."""
-        table = _clear(nd.empty((self.num_workers, rows.shape[1])))
+        table = _clear(nd.empty((self.num_workers, rows.shape[1]), HOST))
         table[self.index : self.index + 1] = rows
         self._sum(name, table)
         return table.asnumpy()
@@ -73,10 +74,11 @@ class Workers:
 
     def tell(self, message: bytes) -> bytes:
         """The first worker's message, to all."""
-        size = nd.array([len(message)])
+        size = nd.array([len(message)], HOST)
         self.share({"size": size})
         num_bytes = int(size.asscalar())
-        chars = nd.array(np.frombuffer(message[:num_bytes].ljust(num_bytes), np.uint8), dtype="float32")
+        padded = np.frombuffer(message[:num_bytes].ljust(num_bytes), np.uint8)
+        chars = nd.array(padded, HOST, dtype="float32")
         self.share({f"message of {num_bytes}": chars})
         return chars.asnumpy().astype(np.uint8).tobytes()
 

@@ -10,7 +10,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from .checks import check_backward_reached, check_indices, check_loss, check_seed, check_size
+from .checks import check_backward_reached, check_loss, check_seed, check_size, to_indices
 from .clipping import grad_clipping
 from .decoding import encode_prefix, predict_rnn
 from .loss import cross_entropy, perplexity
@@ -112,7 +112,7 @@ def evaluate(
     """
     check_size(batch_size=batch_size, num_steps=num_steps)
     hidden_dim, vocab_size = params[-2].shape
-    corpus = check_indices(indices, vocab_size, mx.cpu(), ndim=1).asnumpy()
+    corpus = to_indices(indices, vocab_size, ndim=1)
     batch_size = min(batch_size, len(corpus) // 2)
     if batch_size < 1:
         raise ValueError(f"{len(corpus)} characters to measure: give at least 2")

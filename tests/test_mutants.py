@@ -2,7 +2,8 @@
 
 A mutant is a file tests/mutants/NN_name_mistake.py: a docstring that names the mistake, `from d2lrnn import
 *`, and one function of lesson NN, wrong. It is tested by tests/test_NN_name.py --subject FILE, in a child
-process that is forked (mxnet need not be loaded again). Those in ungraded/ break what no student writes.
+process that is forked (mxnet need not be loaded again). Those in ungraded/ break what no student writes;
+those in contexts/ are wrong on a GPU only, and tested by tests/test_contexts.py.
 """
 
 import os
@@ -20,7 +21,9 @@ MUTANTS = sorted((TESTS / "mutants").rglob("*.py"))
 NOTHING_WRONG = "from d2lrnn import *\n"
 
 
-def _lesson_test(mutant: Path) -> Path:
+def _test_of(mutant: Path) -> Path:
+    if mutant.parent.name == "contexts":
+        return TESTS / "test_contexts.py"
     number = int(mutant.name[:2])
     return TESTS / f"test_{number:02}_{CHAPTERS[number][0]}.py"
 
@@ -49,19 +52,19 @@ def _exit_code(test: Path, subject: Path, log: Path) -> int:
 def test_mutant_is_caught(mutant: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
-    code = _exit_code(_lesson_test(mutant), mutant, log)
+    code = _exit_code(_test_of(mutant), mutant, log)
 
     assert code == pytest.ExitCode.TESTS_FAILED, log.read_text()[-2000:]
     assert " failed" in log.read_text().splitlines()[-1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", sorted({int(mutant.name[:2]) for mutant in MUTANTS}))
-def test_without_a_mistake_the_same_tests_pass(number: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("test", sorted(set(map(_test_of, MUTANTS))), ids=lambda path: path.stem)
+def test_without_a_mistake_the_same_tests_pass(test: Path, tmp_path: Path) -> None:
     subject, log = tmp_path / "subject.py", tmp_path / "log"
     subject.write_text(NOTHING_WRONG)
 
-    code = _exit_code(TESTS / f"test_{number:02}_{CHAPTERS[number][0]}.py", subject, log)
+    code = _exit_code(test, subject, log)
 
     assert code == pytest.ExitCode.OK, log.read_text()[-2000:]
 

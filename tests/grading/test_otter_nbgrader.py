@@ -23,9 +23,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "chapters/en/grading.md").re
 (FOR_NBGRADER,) = [block for block in BLOCKS if "BEGIN HIDDEN TESTS" in block]
 RIGHT = source_of((CHAPTERS[3][0], name) for name in CHAPTERS[3][1].split())
 RIGHT = RIGHT.replace("from mxnet", "import d2lrnn\nfrom mxnet", 1)
-WRONG = RIGHT.replace(
-    "check_indices(data, vocab_size, ndim=2).T]", "check_indices(data, vocab_size, ndim=2)]"
-)
+WRONG = RIGHT.replace("try_gpu(), ndim=2).T]", "try_gpu(), ndim=2)]")
 FUNCTIONS = ["one_hot", "get_inputs"]
 MISCONCEPTION = "one matrix for every sequence, not for every time step"
 OTTER = """

@@ -6,4 +6,4 @@ from d2lrnn.checks import check_indices, check_size
 
 def get_inputs(data, vocab_size):
     check_size(vocab_size=vocab_size)
-    return [one_hot(X, vocab_size) for X in check_indices(data, vocab_size)]
+    return [one_hot(X, vocab_size) for X in check_indices(data, vocab_size, try_gpu())]

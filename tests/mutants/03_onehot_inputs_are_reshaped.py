@@ -6,6 +6,6 @@ from d2lrnn.checks import check_indices, check_size
 
 def get_inputs(data, vocab_size):
     check_size(vocab_size=vocab_size)
-    data = check_indices(data, vocab_size)
+    data = check_indices(data, vocab_size, try_gpu())
     batch_size, num_steps = data.shape
     return [one_hot(X, vocab_size) for X in data.reshape((num_steps, batch_size))]

@@ -9,7 +9,7 @@ from d2lrnn.checks import check_indices, check_size
 
 def one_hot(indices, vocab_size):
     check_size(vocab_size=vocab_size)
-    rows = check_indices(indices, vocab_size).asnumpy()
+    rows = check_indices(indices, vocab_size, try_gpu()).asnumpy()
     rows = rows.reshape(len(rows), -1)
     encoded = np.zeros((len(rows), vocab_size))
     for i in range(rows.shape[0]):

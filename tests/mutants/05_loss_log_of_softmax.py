@@ -11,5 +11,5 @@ checks = import_module("d2lrnn.checks")
 
 def cross_entropy(logits, label):
     checks.check_floats(logits=logits)
-    label = checks.check_indices(label, logits.shape[1])
+    label = checks.check_indices(label, logits.shape[1], logits.context)
     return -nd.pick(nd.log(nd.softmax(logits)), label).mean()

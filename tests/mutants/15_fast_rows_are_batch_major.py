@@ -5,4 +5,4 @@ from d2lrnn.checks import check_indices
 
 
 def get_rows(data, vocab_size):
-    return check_indices(data, vocab_size)
+    return check_indices(data, vocab_size, try_gpu())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the virtual environment .venv: sh setup/venv.sh [PYTHON]
 # With the newest Python from 3.14 to 3.10 that can: of those on the PATH, then of pyenv's, then one that uv finds
-# or fetches.
+# or fetches. `sh setup/venv.sh --list` makes nothing and names all that can, the one to take first.
 set -u
 newest_first="3.14 3.13 3.12 3.11 3.10"
 
@@ -16,13 +16,8 @@ candidates() {
     for name in python3 python; do command -v "$name"; done
 } 2>/dev/null
 
-find_python() {
-    candidates | while read -r python; do
-        if can "$python"; then
-            echo "$python"
-            break
-        fi
-    done
+list_pythons() {
+    candidates | while read -r python; do can "$python" && echo "$python"; done
 }
 
 # uv's own, or one that it fetches; it only finds it, for what uv puts into a venv comes from an index.
@@ -31,7 +26,8 @@ python_of_uv() {
     uv python find '>=3.10,<3.15' 2>/dev/null || { uv python install 3.13 && uv python find 3.13; }
 }
 
-python=${1:-$(find_python)}
+[ "${1:-}" = --list ] && { list_pythons; exit 0; }
+python=${1:-$(list_pythons | head -n 1)}
 python=${python:-$(python_of_uv)}
 if [ -z "$python" ]; then
     cat >&2 <<'END'

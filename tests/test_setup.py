@@ -19,7 +19,7 @@ from setup import check
 
 ROOT = Path(__file__).parent.parent
 LOCKS = sorted((ROOT / "setup").glob("*.lock"))
-TOOLS = ("cat", "ls", "rm", "sh")
+TOOLS = ("cat", "head", "ls", "rm", "sh")
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 
 

@@ -1,0 +1,280 @@
+"""From outside: a wheel in an empty environment, other Pythons, other pips, fresh clones, a bare Debian.
+
+`make test` runs a share of it, `make door` the rest, which takes an hour or two. Nothing of this checkout's
+environment is used: the tracked files are copied, and the environment variables are few.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from setup import check
+
+ROOT = Path(__file__).parent.parent
+VERSION = "import platform; print(platform.python_version())"
+KEPT = (
+    "LANG",
+    "LC_ALL",
+    "PATH",
+    "PIP_",
+    "SSL_",
+    "REQUESTS_CA_BUNDLE",
+    "D2LRNN_",
+)  # how to reach an index, too
+PIPS = {"23.0": "3.11", "23.2": "3.11", "": "3.13"}  # "": the newest. With the Python that brings such a one
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+pytestmark = pytest.mark.slow
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """What a new user's shell has, without this checkout's .venv on the PATH."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    folders = [
+        folder for folder in kept["PATH"].split(os.pathsep) if Path(folder) != Path(sys.executable).parent
+    ]
+    home.mkdir(exist_ok=True)
+    return {**kept, "PATH": os.pathsep.join(folders), "HOME": str(home), "PYENV_ROOT": _pyenv()}
+
+
+def _pyenv() -> str:
+    return os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
+
+
+def _pythons() -> dict[str, str]:
+    """Version -> path of the Pythons that setup/venv.sh finds, oldest first."""
+    found = subprocess.run(
+        ["sh", "setup/venv.sh", "--list"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+    versions: dict[str, str] = {}
+    for path in [*found, str(Path(sys.base_prefix) / "bin" / "python3")]:
+        version = subprocess.run([path, "-c", VERSION], capture_output=True, text=True).stdout
+        versions.setdefault(".".join(version.split(".")[:2]), path)
+    return dict(sorted(versions.items(), key=lambda item: int(item[0].split(".")[1])))
+
+
+PYTHONS = _pythons()
+OTHERS = [version for version in PYTHONS if version != HERE]
+
+
+def _copy(folder: Path) -> Path:
+    """The tracked files, as a clone would have them, changes that are not committed yet included."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split(
+        "\0"
+    )
+    assert len(names) > 100
+    for name in filter(None, names):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def _run(command: Sequence[Any], folder: Path, *, home: Path, **variables: str) -> str:
+    """What a command prints, which must not fail."""
+    environment = {**_environment(home), **variables}
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=folder, env=environment, text=True, stdout=-1, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout[-3000:]}"
+    return done.stdout
+
+
+# The wheel
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The folder of the programs of an environment with the wheel, and the wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+    ]
+    _run([*build, "--wheel-dir", folder, _copy(folder / "source")], folder, home=folder / "home")
+    (wheel,) = folder.glob("d2lrnn-*.whl")
+    shutil.copytree(folder / "source" / "setup", folder / "setup")
+    shutil.copy(folder / "source" / "pyproject.toml", folder)
+    shutil.rmtree(folder / "source")
+    _run([PYTHONS.get(HERE, sys.executable), "-m", "venv", "env"], folder, home=folder / "home")
+    python = folder / "env/bin/python"
+    _run([python, folder / "setup/install.py", folder / "setup/train.lock"], folder, home=folder / "home")
+    _run([python, "-m", "pip", "install", "--no-index", "--no-deps", wheel], folder, home=folder / "home")
+    return folder / "env/bin", wheel
+
+
+def test_the_wheel_holds_what_the_package_and_data_hold(installed: tuple[Path, Path]) -> None:
+    names = subprocess.run(
+        ["git", "ls-files", "d2lrnn"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+    data = [f"d2lrnn/{name}" for name in ("data/lyrics.txt", "data/README.md", "setup/train.lock")]
+
+    found = [name for name in zipfile.ZipFile(installed[1]).namelist() if ".dist-info/" not in name]
+
+    assert sorted(found) == sorted(names + data)
+
+
+def test_every_command_of_the_wheel_runs_from_any_folder(
+    installed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    d2lrnn, python = installed[0] / "d2lrnn", installed[0] / "python"
+    small = [
+        "--hidden-dim",
+        "8",
+        "--max-chars",
+        "2000",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "4",
+        "--num-steps",
+        "9",
+    ]
+
+    def run(*command: Any) -> str:
+        return _run(command, tmp_path, home=tmp_path / "home")
+
+    assert run(d2lrnn, "--version") == run(python, "-m", "d2lrnn", "--version") == "d2lrnn 0.1.0\n"
+    assert "d2lrnn train --corpus" in run(d2lrnn)
+    assert "let it write: " in run(d2lrnn, "train", *small)
+    assert "2 workers" in run(python, "-m", "d2lrnn.train", *small, "--workers", "2", "--out", "two")
+    assert run(d2lrnn, "predict", "two", "--prefix", "我", "--length", "5").startswith("我")
+    run(d2lrnn, "export", "--out", "network.safetensors")
+    assert len(run(d2lrnn, "predict", "network.safetensors", "--prefix", "我", "--length", "5")) == 7
+    run(d2lrnn, "assignment", "new", "mine", "--lesson", "sampling")
+    assert run(d2lrnn, "assignment", "check", "mine").endswith("nothing is written yet\n")
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "ada.py").write_text("def perplexity(nats_per_char):\n    return 2.0\n")
+    run(d2lrnn, "grade", "class", "--lesson", "loss", "--out", "results", "--seed", "1")
+    assert "ada" in (tmp_path / "results" / "grades.csv").read_text("utf-8")
+    run(d2lrnn, "grade", "--gradescope", "autograder.zip", "--seed", "1", "--lesson", "loss")
+    assert "mxnet==1.9.1" in zipfile.ZipFile(tmp_path / "autograder.zip").read("requirements.txt").decode()
+
+
+# Other Pythons
+
+
+def _quick_tests(version: str, folder: Path) -> None:
+    copy = _copy(folder / "copy")
+    _run(
+        ["make", ".venv/.notebook", ".venv/.d2lrnn", f"PYTHON={PYTHONS[version]}"], copy, home=folder / "home"
+    )
+    found = _run([".venv/bin/python", "-c", VERSION], copy, home=folder / "home")
+    assert found.startswith(f"{version}.")
+    assert _run([".venv/bin/python", "setup/check.py", "notebook"], copy, home=folder / "home").startswith(
+        "whole"
+    )
+    tests = sorted(
+        str(path) for path in (ROOT / "tests").glob("test_[01][0-9]_*.py") if "00" not in path.name
+    )
+    names = [f"tests/{Path(path).name}" for path in [*tests, "test_compat.py"]]
+    printed = _run(
+        [".venv/bin/python", "-m", "pytest", "-q", "-m", "not slow", *names], copy, home=folder / "home"
+    )
+    assert re.search(r"\b1\d\d\d passed", printed), printed[-2000:]
+    shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("version", dict.fromkeys([*OTHERS[:1], *OTHERS[-1:]]))
+def test_the_lessons_on_the_oldest_and_the_newest_other_python(version: str, tmp_path: Path) -> None:
+    _quick_tests(version, tmp_path)
+
+
+@pytest.mark.door
+@pytest.mark.parametrize("version", OTHERS[1:-1])
+def test_the_lessons_on_the_pythons_between(version: str, tmp_path: Path) -> None:
+    _quick_tests(version, tmp_path)
+
+
+# A fresh clone
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[list[str]]:
+    """Lines of a table that is printed at the end."""
+    rows: list[str] = []
+    yield rows
+    print(
+        "",
+        "| Python | make train, set-up included | MB | make test | MB |",
+        "|---|--:|--:|--:|--:|",
+        *rows,
+        sep="\n",
+    )
+
+
+def _megabytes(folder: Path) -> int:
+    return int(subprocess.run(["du", "-sm", folder], capture_output=True, text=True).stdout.split()[0])
+
+
+@pytest.mark.door
+@pytest.mark.timeout(3 * 3600)
+@pytest.mark.parametrize("version", PYTHONS)
+def test_a_fresh_clone_trains_and_passes_its_tests(
+    version: str, tmp_path: Path, table: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone, row = _copy(tmp_path / "clone"), [version]
+    _run(["git", "init", "--quiet"], clone, home=tmp_path / "home")
+    _run(["git", "add", "--all"], clone, home=tmp_path / "home")
+    for target in ("train", "test"):
+        start = time.monotonic()
+        printed = _run(["make", target, f"PYTHON={PYTHONS[version]}"], clone, home=tmp_path / "home")
+        row += [f"{(time.monotonic() - start) / 60:.1f} min", str(_megabytes(clone / ".venv"))]
+        assert {"train": "let it write: ", "test": " passed"}[target] in printed
+    table.append(f"| {' | '.join(row)} |")
+    with capsys.disabled():
+        print(f"\n{table[-1]}")
+    shutil.rmtree(clone)
+
+
+# Other pips, and an index that has newer versions of everything
+
+
+@pytest.mark.door
+@pytest.mark.parametrize("pip", PIPS)
+def test_every_lock_installs_with_old_pips_and_the_newest(pip: str, tmp_path: Path) -> None:
+    copy = _copy(tmp_path / "copy")
+    _run([PYTHONS.get(PIPS[pip], sys.executable), "-m", "venv", ".venv"], copy, home=tmp_path / "home")
+    wanted = f"pip=={pip}" if pip else "pip"
+    _run([".venv/bin/python", "-m", "pip", "install", "--upgrade", wanted], copy, home=tmp_path / "home")
+    for group in check.GROUPS:
+        lock = f"setup/{group}.lock"
+        _run([".venv/bin/python", "setup/install.py", lock], copy, home=tmp_path / "home")
+    assert _run([".venv/bin/python", "setup/check.py"], copy, home=tmp_path / "home").startswith("whole")
+    shutil.rmtree(copy)
+
+
+@pytest.mark.door
+def test_newer_versions_of_everything_change_nothing(tmp_path: Path) -> None:
+    copy, newer = _copy(tmp_path / "copy"), tmp_path / "newer"
+    newer.mkdir()
+    locked = check.locked_here(("train", "notebook"))
+    for name in locked:
+        stem = f"{name.replace('-', '_')}-9999"
+        with zipfile.ZipFile(newer / f"{stem}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(
+                f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9999\n"
+            )
+    _run([sys.executable, "-m", "venv", ".venv"], copy, home=tmp_path / "home")
+    links = f"{os.environ.get('PIP_FIND_LINKS', '')} {newer}"
+    for group in ("train", "notebook"):
+        command = [".venv/bin/python", "setup/install.py", f"setup/{group}.lock"]
+        _run(command, copy, home=tmp_path / "home", PIP_FIND_LINKS=links)
+    freeze = _run([".venv/bin/python", "-m", "pip", "freeze", "--all"], copy, home=tmp_path / "home")
+    found = dict(line.split("==") for line in freeze.split() if "==" in line)
+    assert "9999" not in freeze
+    assert {check.canonicalize_name(name) for name in found} >= set(locked)
+    shutil.rmtree(copy)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import sys
 import types
 import warnings
@@ -32,6 +33,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 INSTALL = "pip install --no-deps mxnet==1.9.1"
+SYSTEM_LIBRARIES = "apt install libgomp1 libquadmath0 (Fedora: dnf install libgomp libquadmath)"
 STAYS = "bool"  # mxnet reads it when it works, too
 
 
@@ -151,7 +153,7 @@ def _missing_libraries() -> Iterator[None]:
     except OSError as error:
         for name in [name for name in sys.modules if name.startswith("mxnet.")]:
             del sys.modules[name]  # so that whoever asks again gets the same answer
-        remedy = ": apt install libgomp1 (Fedora: dnf install libgomp)" if "libgomp" in str(error) else ""
+        remedy = f": {SYSTEM_LIBRARIES}" if re.search("libgomp|libquadmath", str(error)) else ""
         raise CannotLoad(f"MXNet's library cannot be loaded: {error}{remedy}", name="mxnet") from None
 
 

@@ -32,8 +32,8 @@ python=${python:-$(python_of_uv)}
 if [ -z "$python" ]; then
     cat >&2 <<'END'
 There is no Python from 3.10 to 3.14 here that can make a virtual environment. Install one, then run make again:
-    Debian, Ubuntu    sudo apt install python3-venv make libgomp1
-    Fedora            sudo dnf install python3 make libgomp
+    Debian, Ubuntu    sudo apt install python3-venv make libgomp1 libquadmath0
+    Fedora            sudo dnf install python3 make libgomp libquadmath
     macOS (Intel)     brew install python@3.13
 One that is not on the PATH can be named: make train PYTHON=/path/to/python3
 END
@@ -46,9 +46,19 @@ if ! can "$python"; then
     exit 2
 fi
 # What MXNet's library needs beside itself, asked before anything is fetched.
-if ! "$python" -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null; then
-    echo "MXNet needs libgomp.so.1, which is not installed: sudo apt install libgomp1" \
-        "(Fedora: sudo dnf install libgomp)" >&2
+missing=$("$python" - <<'END'
+import ctypes, platform, sys
+for name in ("libgomp.so.1", "libquadmath.so.0"):
+    try:
+        if sys.platform == "linux" and (platform.machine() == "x86_64" or "gomp" in name):
+            ctypes.CDLL(name)
+    except OSError:
+        print(name)
+END
+)
+if [ -n "$missing" ]; then
+    echo "MXNet needs $(echo $missing), which this system lacks: sudo apt install libgomp1 libquadmath0" \
+        "(Fedora: sudo dnf install libgomp libquadmath)" >&2
     exit 2
 fi
 rm -rf .venv

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -217,8 +218,8 @@ def test_without_any_python_one_message_says_what_to_type(bare: Path) -> None:
     done = _venv(bare)
 
     assert done.returncode == 2
-    assert "sudo apt install python3-venv make libgomp1" in done.stderr
-    assert "sudo dnf install python3 make libgomp" in done.stderr
+    assert "sudo apt install python3-venv make libgomp1 libquadmath0" in done.stderr
+    assert "sudo dnf install python3 make libgomp libquadmath" in done.stderr
     assert not (bare.parent / ".venv").exists()
 
 
@@ -238,13 +239,18 @@ def test_a_python_that_is_named_and_does_not_serve_is_refused_in_a_line(fault: A
     assert (bare.parent / ".venv").exists()
 
 
-def test_a_missing_libgomp_is_said_before_anything_is_made(bare: Path) -> None:
-    _python(bare, "python3.11", lacks="libgomp")
+@pytest.mark.parametrize("name", ["libgomp.so.1", "libquadmath.so.0"])
+def test_a_missing_library_is_said_before_anything_is_made(name: str, bare: Path) -> None:
+    if name == "libquadmath.so.0" and platform.machine() != "x86_64":
+        pytest.skip("only x86-64 has a libquadmath")
+    stub = f"import ctypes; ctypes.CDLL = lambda name, load=ctypes.CDLL: load(name.replace({name!r}, 'gone'))"
+    (bare.parent / "sitecustomize.py").write_text(stub)
+    _python(bare, "python3.11")
 
-    done = _venv(bare)
+    done = _venv(bare, PYTHONPATH=str(bare.parent))
 
     assert done.returncode == 2
-    assert re.fullmatch(r"MXNet needs libgomp.so.1, .*: sudo apt install libgomp1 .*\n", done.stderr)
+    assert re.fullmatch(rf"MXNet needs {name}, .*: sudo apt install libgomp1 libquadmath0 .*\n", done.stderr)
     assert not (bare.parent / ".venv").exists()
 
 

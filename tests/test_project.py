@@ -43,7 +43,7 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
     forbidden = re.compile(r"pypi\.|npmjs|/root/|/home/\w|/work/|/opt/")
     for name in files:
         if (
-            name.endswith((".py", ".md", ".toml", ".lock", ".yml", ".yaml", "Makefile", ".ci/run"))
+            name.endswith((".py", ".sh", ".md", ".toml", ".lock", ".yml", ".yaml", "Makefile", ".ci/run"))
             and name != "tests/test_project.py"
         ):
             assert not forbidden.search((ROOT / name).read_text(encoding="utf-8")), name

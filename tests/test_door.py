@@ -31,6 +31,7 @@ KEPT = (
     "D2LRNN_",
 )  # how to reach an index, too
 PIPS = {"23.0": "3.11", "23.2": "3.11", "": "3.13"}  # "": the newest. With the Python that brings such a one
+SMALL = "--hidden-dim 8 --max-chars 2000 --epochs 2 --batch-size 4 --num-steps 9".split()
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 pytestmark = pytest.mark.slow
 
@@ -131,26 +132,14 @@ def test_every_command_of_the_wheel_runs_from_any_folder(
     installed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     d2lrnn, python = installed[0] / "d2lrnn", installed[0] / "python"
-    small = [
-        "--hidden-dim",
-        "8",
-        "--max-chars",
-        "2000",
-        "--epochs",
-        "2",
-        "--batch-size",
-        "4",
-        "--num-steps",
-        "9",
-    ]
 
     def run(*command: Any) -> str:
         return _run(command, tmp_path, home=tmp_path / "home")
 
     assert run(d2lrnn, "--version") == run(python, "-m", "d2lrnn", "--version") == "d2lrnn 0.1.0\n"
     assert "d2lrnn train --corpus" in run(d2lrnn)
-    assert "let it write: " in run(d2lrnn, "train", *small)
-    assert "2 workers" in run(python, "-m", "d2lrnn.train", *small, "--workers", "2", "--out", "two")
+    assert "let it write: " in run(d2lrnn, "train", *SMALL)
+    assert "2 workers" in run(python, "-m", "d2lrnn.train", *SMALL, "--workers", "2", "--out", "two")
     assert run(d2lrnn, "predict", "two", "--prefix", "我", "--length", "5").startswith("我")
     run(d2lrnn, "export", "--out", "network.safetensors")
     assert len(run(d2lrnn, "predict", "network.safetensors", "--prefix", "我", "--length", "5")) == 7
@@ -185,7 +174,18 @@ def _quick_tests(version: str, folder: Path) -> None:
         [".venv/bin/python", "-m", "pytest", "-q", "-m", "not slow", *names], copy, home=folder / "home"
     )
     assert re.search(r"\b1\d\d\d passed", printed), printed[-2000:]
+    _resume_here(copy, folder / "home")
     shutil.rmtree(copy)
+
+
+def _resume_here(copy: Path, home: Path) -> None:
+    """A run that was begun there goes on here, and is told of another NumPy."""
+    there, here, which = copy / ".venv/bin/python", sys.executable, "import numpy; print(numpy.__version__)"
+    numpys = {_run([python, "-c", which], copy, home=home) for python in (there, here)}
+    _run([there, "-m", "d2lrnn.train", *SMALL, "--out", "run"], copy, home=home)
+    printed = _run([here, "-m", "d2lrnn.train", "--resume", "run", "--epochs", "3"], copy, home=home)
+    assert "epoch   3  perplexity" in printed
+    assert ("numpy was" in printed) == (len(numpys) == 2)
 
 
 @pytest.mark.parametrize("version", dict.fromkeys([*OTHERS[:1], *OTHERS[-1:]]))

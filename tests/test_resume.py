@@ -425,7 +425,7 @@ def test_resume_refuses_a_corpus_that_has_changed(capsys: pytest.CaptureFixture[
             r"threads was .* and is . x 77: the last digits",
         ),
         (lambda patch: patch.setattr(run_module, "__version__", "9.9"), r"d2lrnn was 0.* and is 9\.9"),
-        (lambda patch: patch.setattr("numpy.__version__", "9.9"), r"numpy was 1.* and is 9\.9"),
+        (lambda patch: patch.setattr("numpy.__version__", "9.9"), r"numpy was [12]\..* and is 9\.9"),
     ],
     ids=["threads", "d2lrnn", "numpy"],
 )

@@ -31,7 +31,7 @@ KEPT = (
     "D2LRNN_",
 )  # how to reach an index, too
 PIPS = {"23.0": "3.11", "23.2": "3.11", "": "3.13"}  # "": the newest. With the Python that brings such a one
-SMALL = "--hidden-dim 8 --max-chars 2000 --epochs 2 --batch-size 4 --num-steps 9".split()
+SMALL = ["--hidden-dim", "8", "--max-chars", "2000", "--epochs", "2", "--batch-size", "4", "--num-steps", "9"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 pytestmark = pytest.mark.slow
 

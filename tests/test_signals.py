@@ -33,6 +33,8 @@ with Stop(lambda number: print("heard", number, flush=True)):
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    # a job in the background of a script ignores Ctrl-C, and so would all that it starts
+    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     return subprocess.Popen([sys.executable, *arguments], env=environment, text=True, **pipes, **options)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from small_run import SMALL
 
+from benchmarks.torture.workers import state, until
 from d2lrnn import export, grade
 from d2lrnn.signals import exit_code, hear, interrupting
 from d2lrnn.train import Stop
@@ -42,6 +43,11 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 def says(process: subprocess.Popen[str], line: str) -> bool:
     assert process.stdout
     return process.stdout.readline() == f"{line}\n"
+
+
+def gets_stuck(process: subprocess.Popen[str]) -> bool:
+    """Wait until a process has said that it is about to, and sleeps: in no other place would it."""
+    return says(process, "stuck") and until(lambda: state(process.pid) == "S")
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -75,7 +81,7 @@ def test_a_command_that_is_being_loaded_ends_at_once(
     name, *arguments = command.split()
     path = f"{tmp_path}{os.pathsep}{ROOT}"
     process = start("-m", f"d2lrnn.{name}", *arguments, cwd=tmp_path, env={"PYTHONPATH": path})
-    assert says(process, "stuck")
+    assert gets_stuck(process)
     process.send_signal(number)
 
     assert end(process) == (128 + number, f"python -m d2lrnn.{name}: stopped\n")
@@ -126,7 +132,7 @@ print(*(callable(signal.getsignal(number)) for number in (signal.SIGINT, signal.
 def test_the_first_signal_is_noted_and_the_second_ends_the_process_also_inside_a_call(tmp_path: Path) -> None:
     for first, second in ((signal.SIGINT, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)):
         process = start("-c", STOPS + "    " + STUCK.strip().replace("\n", "\n    "))
-        assert says(process, "stuck")
+        assert gets_stuck(process)
         process.send_signal(first)
         assert says(process, f"heard {first}")
         process.send_signal(second)

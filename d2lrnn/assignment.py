@@ -14,6 +14,11 @@ In a notebook one cell does it: `from d2lrnn.assignment import check; check()` t
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes long to load
+    from .signals import begin
+
+    begin("python -m d2lrnn.assignment")
+
 import argparse
 import importlib
 import json
@@ -31,6 +36,7 @@ from .config import Parser
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
 from .grading.skeleton import LESSON_OF, find_lessons, notebook, submission_text
+from .signals import exit_code, interrupting
 from .terminal import complain
 
 if TYPE_CHECKING:
@@ -46,12 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "new":
             return _new(Path(arguments.folder), arguments.lesson)
-        return 0 if _show(_marks_of_lessons(arguments.path, arguments.lesson, alone=True)) else 1
+        with interrupting():  # there are processes to end
+            return 0 if _show(_marks_of_lessons(arguments.path, arguments.lesson, alone=True)) else 1
     except (ValueError, OSError, CannotLoad, JailError, BrokenProcessPool) as error:
         complain(PROG, error)
         return 2
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as interrupt:
+        complain(PROG, "stopped")
+        return exit_code(interrupt)
 
 
 def _parser() -> argparse.ArgumentParser:

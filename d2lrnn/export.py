@@ -22,6 +22,11 @@ logits (num_steps * batch_size, V), time-major, and the states new_H, new_C, …
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes long to load
+    from .signals import begin
+
+    begin("python -m d2lrnn.export")
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -29,6 +34,7 @@ from pathlib import Path
 
 from .compat import CannotLoad
 from .config import Parser, Settings, add_setting
+from .signals import exit_code, interrupting
 from .terminal import complain, printable
 
 PROG = "python -m d2lrnn.export"
@@ -39,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         _export(arguments)
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as interrupt:
+        complain(PROG, "stopped")
+        return exit_code(interrupt)
     except (ValueError, OSError, CannotLoad) as error:
         complain(PROG, error)
         return 2
@@ -62,7 +69,8 @@ def _export(arguments: argparse.Namespace) -> None:
         out = arguments.out
     ctx = find_context(arguments.ctx)
     source, settings, vocab, _, params = load_network(arguments.run, ctx, best=arguments.best)
-    write(Path(out), settings, vocab, params)
+    with interrupting():  # half a file is put away
+        write(Path(out), settings, vocab, params)
     print(printable(f"{out} holds the network of {source}"))
 
 

@@ -12,6 +12,11 @@ DIR/seed decides the hidden inputs: keep it to yourself. A run that was interrup
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes long to load
+    from .signals import begin
+
+    begin("python -m d2lrnn.grade")
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -24,13 +29,14 @@ from .config import Parser
 from .grading.jail import JailError
 from .grading.loading import load_mxnet
 from .grading.skeleton import find_lessons
+from .signals import exit_code, interrupting
 from .terminal import complain
 
 PROG = "python -m d2lrnn.grade"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Grade. 0: done, 2: a mistake of the user, 130: stopped, 1: a fault of ours."""
+    """Grade. 0: done, 2: a mistake of the user, 130 or 143: stopped, 1: a fault of ours."""
     arguments = _parser().parse_args(argv)
     if not (arguments.submissions or arguments.write_points or arguments.gradescope):
         complain(PROG, "nothing to grade: give files, folders or archives; see --help")
@@ -46,9 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, CannotLoad, JailError) as error:
         complain(PROG, error)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         complain(PROG, "stopped; the same command goes on from here")
-        return 130
+        return exit_code(interrupt)
     except BrokenProcessPool:
         complain(PROG, "a process of the grader was killed; the same command goes on from here")
         return 1
@@ -85,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     lessons = find_lessons(arguments.lesson)
     load_mxnet()
+    with interrupting():  # there are processes to end
+        return _grade(arguments, lessons)
+
+
+def _grade(arguments: argparse.Namespace, lessons: Sequence[int]) -> int:
     from .grading.cases import CASES
     from .grading.marking import POINTS_FILE, Exam, read_points, write_points
     from .grading.results import Results, new_seed, read_seed

@@ -10,6 +10,11 @@ python -m d2lrnn.predict model.safetensors               a network from such a f
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes long to load
+    from .signals import begin
+
+    begin("python -m d2lrnn.predict")
+
 import argparse
 import os
 import signal
@@ -19,6 +24,7 @@ from pathlib import Path
 
 from .compat import CannotLoad
 from .config import Parser, Settings, add_setting
+from .signals import exit_code, interrupting
 from .terminal import complain, printable
 
 PROG = "python -m d2lrnn.predict"
@@ -29,8 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         _predict(arguments)
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as interrupt:
+        complain(PROG, "stopped")
+        return exit_code(interrupt)
     except (ValueError, OSError, CannotLoad, FloatingPointError) as error:
         complain(PROG, error)
         return 1 if isinstance(error, FloatingPointError) else 2
@@ -71,7 +78,8 @@ def _predict(arguments: argparse.Namespace) -> None:
     ctx = find_context(arguments.ctx)
     source, settings, vocab, network, params = load_network(arguments.run, ctx, best=arguments.best)
     if arguments.export is not None:
-        write_network(Path(arguments.export), settings, vocab, params)
+        with interrupting():  # half a file is put away
+            write_network(Path(arguments.export), settings, vocab, params)
         print(printable(f"{arguments.export} holds the network of {source}"))
         return
     writer = network.writer(params)

@@ -7,8 +7,11 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .signals import after_the_first, hear, leave
 
 if TYPE_CHECKING:
     from .dist import Workers
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 PLACES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
 FAULT = 70  # the exit code of a fault that nobody has foreseen, as in sysexits.h
 INDEX = "D2LRNN_WORKER_INDEX"
+LINGER = (
+    20.0  # seconds that a server goes on after a signal: the workers save by it, and Slurm kills after 30
+)
 
 
 def become() -> int | None:
@@ -36,13 +42,28 @@ def become() -> int | None:
     if missing:
         raise ValueError(f"DMLC_ROLE is {role}, and this is not set: {', '.join(missing)}; see chapter 17")
     if role != "worker":
-        import mxnet  # noqa: F401  # it serves while it is imported, and ends the process
+        _serve(role)
     index, num_workers = os.environ.get(INDEX, ""), os.environ["DMLC_NUM_WORKER"]
     if not index.isdecimal() or not num_workers.isdecimal() or int(index) >= int(num_workers):
         raise ValueError(
             f"{INDEX} is {index or 'not set'}: number the {num_workers} workers (DMLC_NUM_WORKER) from 0 on"
         )
     return int(index)
+
+
+def _serve(role: str) -> NoReturn:
+    """Be a scheduler or a server until the workers have gone, or for a while after a signal."""
+
+    def linger(number: int) -> None:
+        timer = threading.Timer(LINGER, leave, [number, f"{role}: stopped, and the workers have not left"])
+        timer.daemon = True
+        timer.start()
+
+    with hear(beside=after_the_first(linger, f"{role}: stopped at once")):
+        import mxnet  # noqa: F401  # it serves while it is imported, and ends the process
+    raise ValueError(
+        f"DMLC_ROLE is {role}, and this build of MXNet cannot be one: only that for Linux on x86-64 can"
+    )
 
 
 def check_number(num_workers: int) -> None:
@@ -71,6 +92,8 @@ def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> 
     watchdog.note("joining")
     meet(run, Workers(index, run.settings.workers, deterministic=run.settings.deterministic))
     run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
+    if not os.environ.get("D2LRNN_NODE"):  # else the launcher knows better whether all can go on
+        run.hurry = watchdog.hurry
 
 
 def meet(run: Run, workers: Workers) -> None:
@@ -119,12 +142,12 @@ def _share_progress(run: Run, workers: Workers) -> None:
 
 
 def part(run: Run) -> None:
-    """What they had to do together is done: let the end of this process wait for that of the others."""
+    """What they had to do together is done: wait until all have come so far, and leave the others."""
     from .dist import Workers
 
     run.note("done")
     if isinstance(run.workers, Workers):
-        run.workers.wait_at_exit(True)
+        run.workers.leave()
 
 
 def _end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:

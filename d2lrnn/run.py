@@ -94,6 +94,7 @@ class Run:
         self.nats = self.seconds = 0.0
         self.state: tuple[mx.nd.NDArray, ...] | None = None
         self.note: Callable[[str], None] = lambda phase: None  # a watchdog may listen to what begins
+        self.hurry: Callable[[int], None] = lambda number: None  # and to a signal, in another thread
         self.metrics: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}  # epoch and heldout_perplexity of the best so far
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
@@ -309,14 +310,15 @@ class Run:
 
         Where several workers train together all of them call it, and the first one writes.
         """
-        self.note("saving")
         arrays = self.arrays()
         if isinstance(self.workers, Workers):
+            self.note("exchanging")
             for name in [name for name in arrays if name.startswith("state_")]:
                 rows = self.workers.gather(name, arrays[name].asnumpy().reshape(1, -1))
                 arrays[name] = mx.nd.array(rows.reshape(-1, self.settings.hidden_dim), self.ctx)
         if not self.is_first:
             return
+        self.note("saving")
         facts: dict[str, Any] = {"config": self.config(), "chars": "".join(self.vocab.idx_to_char)}
         if self._best_params:
             save_next(self.folder / BEST, self._best_params, {**facts, **self.best})

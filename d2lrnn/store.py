@@ -106,6 +106,11 @@ class Workers:
                     "give all of them the same"
                 )
 
+    def leave(self) -> None:
+        """Wait until all workers have called this, and leave the store: after success only."""
+        self.wait_at_exit(True)
+        del self.store
+
     def wait_at_exit(self, wait: bool) -> None:
         """Whether the end of this process waits for the end of all: right after success, and only then."""
         mx.base.check_call(mx.base._LIB.MXKVStoreSetBarrierBeforeExit(self.store.handle, int(wait)))

@@ -10,14 +10,18 @@ last checkpoint (one a minute), with the numbers that it would have had.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before what takes long to load
+    from .signals import begin
+
+    begin("python -m d2lrnn.train")
+
 import argparse
 import contextlib
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from types import FrameType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .begin import choose, launch_run, prepare, share_cores
@@ -26,6 +30,7 @@ from .config import Parser, add_settings
 from .launching.job import SSH, read_hosts
 from .launching.watchdog import report
 from .role import become, check_number, join, part
+from .signals import after_the_first, hear
 from .terminal import BAR, complain, printable
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ PROG = "python -m d2lrnn.train"
 AUTOSAVE = 60.0  # seconds
 AUTOSAVE_SHARE = 0.01  # of the time may go into saving, however large the network
 REPORT = 0.2  # seconds
+AT_ONCE = f"{PROG}: stopped at once: what came after the last checkpoint is lost"
 HOW = ("autosave", "in_turn", "servers", "hosts", "ssh", "max_restarts", "patience")  # what is no setting
 
 
@@ -76,7 +82,7 @@ def _train_and_tell(run: Run, autosave: float) -> int:
     from .run import keep_memory
 
     keep_memory()
-    with Stop() as stop:
+    with Stop(run.hurry) as stop:
         try:
             stopped = _train(run, stop, autosave)
         except (FloatingPointError, OSError, MXNetError) as error:
@@ -110,24 +116,25 @@ def _fault(run: Run, error: Exception) -> str:
 
 
 class Stop:
-    """While entered, Ctrl-C and SIGTERM are only noted, in .signal; the second of them ends the process."""
+    """While entered, Ctrl-C and SIGTERM are only noted, in .signal; the second of them ends the process.
+
+    heard: called with the number of the first in another thread, also while this one waits inside MXNet.
+    """
 
     signal = 0
 
+    def __init__(self, heard: Callable[[int], object] = lambda number: None) -> None:
+        self._hearing = hear(self._note, beside=after_the_first(heard, AT_ONCE))
+
     def __enter__(self) -> Stop:
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        self._hearing.__enter__()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._hearing.__exit__(None, None, None)
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _note(self, number: int) -> None:
         self.signal = number
-        for number in self._before:  # the next one need not wait for Python: it ends the process by itself
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -211,7 +211,7 @@ def main() -> None:
     workers = OneAfterTheOther(INDEX, NUM_WORKERS, deterministic=True)
     found = {"two": two, "three": three}[sys.argv[2]](workers)
     (FOLDER / f"found {INDEX}.json").write_text(json.dumps(found))
-    workers.wait_at_exit(True)
+    workers.leave()
 
 
 if __name__ == "__main__":

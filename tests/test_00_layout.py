@@ -19,6 +19,7 @@ COMMANDS = {
     "__main__",
     "config",
     "terminal",
+    "signals",
     "folder",
     "run",
     "resume",

@@ -163,16 +163,6 @@ def test_ctrl_c_while_there_is_nothing_to_save_leaves_no_traceback(
     assert command.main([]) == 130
 
 
-def test_after_the_first_ctrl_c_the_second_ends_the_process_at_once() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with train.Stop() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-
-        assert stop.signal == signal.SIGINT
-        assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) == before
-
-
 @pytest.mark.parametrize(("lr", "what"), [(1e30, "the loss is"), (1e4, "and guessing costs 5.8")])
 def test_a_loss_that_explodes_ends_the_run_and_keeps_the_checkpoint(
     lr: float, what: str, capsys: pytest.CaptureFixture[str]

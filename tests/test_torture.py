@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import mmap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,13 @@ def test_disks_that_fail_lose_nothing(tmp_path: Path) -> None:
     assert misses(disk.fail_disks(tmp_path, 0, rounds=1, files=2)) == []
 
 
+@pytest.fixture
+def own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds are those of the cores that have worked for us: others may be busy, too."""
+    monkeypatch.setattr(long_runs, "time", SimpleNamespace(perf_counter=time.process_time))
+
+
+@pytest.mark.usefixtures("own_time")
 def test_saving_costs_little(tmp_path: Path) -> None:
     assert misses(long_runs.overhead(tmp_path, rounds=3, batches=1)) == []
 
@@ -66,6 +75,21 @@ def test_a_save_that_is_not_atomic_is_seen(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(checkpoint, "save_checkpoint", save_in_place)
 
     assert misses(kills.kill_runs(tmp_path, 0, kills=4, processes=0, combinations=1))
+
+
+@pytest.mark.usefixtures("own_time")
+def test_a_save_that_costs_much_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save: Callable[..., None] = Run.save
+
+    def slow(self: Run) -> None:
+        save(self)
+        begin = time.process_time()
+        while time.process_time() - begin < 2:
+            pass
+
+    monkeypatch.setattr(Run, "save", slow)
+
+    assert misses(long_runs.overhead(tmp_path, rounds=1, batches=1))
 
 
 def test_a_resume_that_forgets_something_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from small_run import SMALL, perplexities, run_small, weights
 
 from benchmarks.torture.workers import Job, latest, processes, until
+from d2lrnn.checkpoint import load_newest
+from d2lrnn.folder import lock
+from d2lrnn.launching.job import free_port
 
 TOGETHER = ("--workers", "2", "--sampler", "consecutive", "--epochs", "3")
 LONG = ("--epochs", "60", "--pred-period", "1000", "--autosave", "0.3")
+ENDLESS = ("--epochs", "1000000", "--pred-period", "1000000", "--autosave", "0.3", "--patience", "3600")
 CLUSTER = {
     "DMLC_ROLE": "worker",
     "DMLC_PS_ROOT_URI": "127.0.0.1",
@@ -30,7 +35,7 @@ CLUSTER = {
 def train(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "d2lrnn.train", *SMALL, *map(str, arguments)]
     environment = {**os.environ, "MXNET_CPU_WORKER_NTHREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
 
 
 def job(*arguments: object) -> Job:
@@ -59,7 +64,7 @@ def test_ctrl_c_stops_all_and_what_two_began_two_or_one_in_turn_end_and_not_thre
     running = job(*long)
     assert until(lambda: latest(tmp_path / "run") > "000001")
     os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does it
-    code = running.wait(60)
+    code = running.wait()
     left = processes(running.mark)
     shutil.copytree(tmp_path / "run", tmp_path / "copy")
     three = train(*LONG, "--workers", 3, "--resume", tmp_path / "run")
@@ -78,18 +83,81 @@ def test_ctrl_c_stops_all_and_what_two_began_two_or_one_in_turn_end_and_not_thre
 
 @pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
-    running = job(*TOGETHER, *LONG, "--out", tmp_path / "run")
-    assert until(lambda: latest(tmp_path / "run") > "000001")
-    os.kill(running.members()["worker 1"], signal.SIGSTOP)  # so that the first cannot be heard
+    running = job(*TOGETHER, *ENDLESS, "--out", tmp_path / "run")
+    assert until(lambda: latest(tmp_path / "run") > "000002")
+    stopped = running.members()["worker 1"]
+    os.kill(stopped, signal.SIGSTOP)
     running.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    assert until(lambda: is_pending(stopped, signal.SIGINT))  # it is passed on, and cannot be heard
     running.process.send_signal(signal.SIGINT)
-    begin = time.monotonic()
-    code = running.wait(60)
+    code = running.wait()  # else only patience, here an hour, would end it
 
     assert code == 130
-    assert time.monotonic() - begin < 5
-    assert until(lambda: not processes(running.mark), 5)
+    assert running.lines[-1][1] == "stopped at once: what came after the last checkpoint is lost"
+    assert until(lambda: not processes(running.mark))
+
+
+def is_pending(pid: int, number: int) -> bool:
+    """Whether a signal waits for a process that is stopped."""
+    masks = re.findall(r"(?:SigPnd|ShdPnd):\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
+# --- without our launcher, as a cluster starts and stops it ---
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> Iterator[dict[str, Job]]:
+    """A scheduler, a server and two workers that train into tmp_path/run; what is left of them is killed."""
+    places = {**CLUSTER, "DMLC_PS_ROOT_PORT": str(free_port("127.0.0.1")), "DMLC_NODE_HOST": "127.0.0.1"}
+    jobs = {}
+    for name in ("scheduler", "server", "worker 0", "worker 1"):
+        role, _, index = name.partition(" ")
+        own = {"DMLC_ROLE": role, "D2LRNN_WORKER_INDEX": index}
+        jobs[name] = Job([*SMALL, *TOGETHER, *ENDLESS, "--out", str(tmp_path / "run")], **{**places, **own})
+    yield jobs
+    for job in jobs.values():
+        job.process.kill()
+        job.wait()
+
+
+@pytest.mark.slow
+def test_workers_without_a_launcher_save_and_end_when_all_get_sigterm(
+    by_hand: dict[str, Job], tmp_path: Path
+) -> None:
+    assert until(lambda: latest(tmp_path / "run") > "000002")
+    for running in by_hand.values():
+        running.process.send_signal(signal.SIGTERM)
+
+    ends = {name: running.wait(60) for name, running in by_hand.items()}
+
+    assert ends == {"scheduler": 0, "server": 0, "worker 0": 143, "worker 1": 143}
+    assert [line for running in by_hand.values() for _, line in running.lines] == []
+    *_, facts = load_newest(tmp_path / "run" / "checkpoints")[:3]
+    with open(tmp_path / "run" / "metrics.jsonl", "rb") as metrics:
+        assert facts["bytes"]["metrics.jsonl"] == len(metrics.read())  # saved where it has stopped
+
+
+@pytest.mark.slow
+def test_a_worker_that_waits_for_one_that_is_dead_ends_soon_after_sigterm(
+    by_hand: dict[str, Job], tmp_path: Path
+) -> None:
+    assert until(lambda: latest(tmp_path / "run") > "000002")
+    by_hand["worker 1"].process.kill()
+    by_hand["worker 1"].wait()
+    for name in ("scheduler", "server", "worker 0"):  # as srun --kill-on-bad-exit does it
+        by_hand[name].process.send_signal(signal.SIGTERM)
+    code = by_hand["worker 0"].wait(60)
+    for name in ("scheduler", "server"):
+        by_hand[name].process.send_signal(signal.SIGTERM)
+
+    assert code == 143
+    assert [by_hand[name].wait(60) for name in ("scheduler", "server")] == [143, 143]
+    (line,) = [line for _, line in by_hand["worker 0"].lines]
+    assert re.fullmatch(
+        r"worker 0: step \d+: stopped, and no word from the others for \d+ s: not saved", line
+    )
+    lock(tmp_path / "run").close()  # nobody has it
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ pytestmark = [
     ),
 ]
 HERE = Path(__file__).parent
-LIMIT = 90  # seconds
+LIMIT = 600  # seconds; what hangs is ended
 KINDS = [
     f"{cell} {optimizer} {sampler}"
     for cell in ("rnn", "lstm")

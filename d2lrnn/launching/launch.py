@@ -8,9 +8,7 @@ thread decides (attempt.py); a thread of its own prints (voice.py).
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
-
+from ..signals import hear
 from ..terminal import error_line, warn
 from .attempt import Attempt, End
 from .job import Host, Job, is_loopback, read_hosts
@@ -36,17 +34,11 @@ def launch(job: Job) -> int:
             f"{addresses} can run code there; use addresses of a private network only (chapter 17)"
         )
     signals: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        signals.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     voice = Voice()
     try:
-        return _run(job, voice, signals)
+        with hear(signals.append):
+            return _run(job, voice, signals)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         voice.close()
 
 

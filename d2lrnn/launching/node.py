@@ -56,6 +56,8 @@ def main() -> None:
 
     def end() -> None:
         _signal_group(child.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # _wait() has seen its end
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         os._exit(1)
 
     def tick(*_: object) -> None:

@@ -17,6 +17,7 @@ STALLED = 75  # the exit code of a worker that could not go on; sysexits.h calls
 STEP = ("computing", "exchanging")  # phases that come with every step
 WAITING = ("joining", "exchanging")  # phases in which the others must do their part
 TELL = 0.2  # seconds between two looks, and at least between two reports of steps
+LEAVE = 5.0  # seconds more than the longest steps that the others get when this worker has been told to stop
 
 
 def report(**facts: Any) -> bool:
@@ -50,6 +51,8 @@ class Watchdog:
     def __init__(self, patience: float, who: str) -> None:
         self.patience, self.who = patience, who
         self._told: object = None
+        self._signal = 0
+        self._longest = 0.0  # seconds that the others were waited for, in a step
         self._left = threading.Event()
         self.note("starting")
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -60,6 +63,13 @@ class Watchdog:
         self._last = phase, step
         if phase not in STEP:
             self._tell()
+
+    def hurry(self, number: int) -> None:
+        """A signal has come. Who waits in vain for the others now ends soon, with 128 + its number.
+
+        They may be gone, and what has stopped them has sent us the signal: in a cluster it kills who is slow.
+        """
+        self._signal = number
 
     def __enter__(self) -> Watchdog:
         return self
@@ -74,10 +84,25 @@ class Watchdog:
             self._tell()
             now = time.monotonic()
             # what is longer than a few looks: the whole machine has stood still
-            waited = waited + min(now - before, 2 * TELL) if seen is self._last else 0.0
-            seen, before = self._last, now
-            if waited > self.patience:
-                self._give_up()
+            if seen is self._last:
+                waited += min(now - before, 2 * TELL)
+            else:
+                if seen[0] == "exchanging":
+                    self._longest = max(self._longest, waited)
+                seen, waited = self._last, 0.0
+            before = now
+            self._judge(waited)
+
+    def _judge(self, waited: float) -> None:
+        phase, _ = self._last
+        if phase == "done":  # with the run on the disk there is no hurry
+            return
+        limit = LEAVE + 2 * self._longest
+        if self._signal and phase in WAITING and waited > limit:
+            self._say(f"stopped, and no word from the others for {limit:.0f} s: not saved")
+            os._exit(128 + self._signal)
+        if waited > self.patience:
+            self._give_up()
 
     def _tell(self) -> None:
         phase, step = last = self._last
@@ -92,11 +117,14 @@ class Watchdog:
             what = f"no word from the others for {self.patience:g} s"
             if phase not in WAITING:
                 what = f"stuck in {phase} for {self.patience:g} s"
-            where = "" if step is None else f"step {step}: "
-            reach = f"; cannot reach {unreachable}" if unreachable else ""
-            with contextlib.suppress(OSError):
-                os.write(2, f"{self.who}: {where}{what}{reach}\n".encode())
+            self._say(what + (f"; cannot reach {unreachable}" if unreachable else ""))
         os._exit(STALLED)
+
+    def _say(self, what: str) -> None:
+        _, step = self._last
+        where = "" if step is None else f"step {step}: "
+        with contextlib.suppress(OSError):
+            os.write(2, f"{self.who}: {where}{what}\n".encode())
 
 
 def _unreachable() -> str | None:

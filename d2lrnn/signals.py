@@ -1,0 +1,122 @@
+"""Ctrl-C and SIGTERM: heard even while Python waits inside MXNet, and told by the exit code, 130 or 143.
+
+Python calls a handler between two of its own instructions. Inside a call of MXNet there are none, and such a
+call can last for ever: a worker waits in it for another one that has died. But the number of a signal goes to
+a pipe at once (signal.set_wakeup_fd), and ctypes releases the interpreter: so another thread can read it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def begin(who: str) -> None:
+    """From now on Ctrl-C or SIGTERM ends the process at once, with one line, except inside hear().
+
+    For a module that is run as a command, before it imports anything that takes time. A signal that the
+    shell has told us to ignore, as it does for jobs in the background of a script, stays ignored. who: says
+    the line.
+    """
+    stderr = os.dup(2)  # where it leads now: predict redirects it for a moment
+    numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    hearing = hear(beside=lambda number: leave(number, f"{who}: stopped", stderr), numbers=numbers)
+    hearing.__enter__()
+    atexit.register(_ignore, hearing)
+
+
+def _ignore(_: object) -> None:
+    """Python takes handlers away as it ends, and a signal would then decide the exit code of what is done."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()  # this may take long, and can still be stopped
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def hear(
+    handler: Callable[[int], object] = lambda number: None,
+    beside: Callable[[int], object] | None = None,
+    numbers: Sequence[int] = SIGNALS,
+) -> Iterator[None]:
+    """While entered, a signal calls handler(number) in the main thread, and beside(number) in one of its own.
+
+    The handler is called when Python gets there, beside at once. Where the caller is not in the main thread
+    nothing is changed: only that one can have handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        fd = _open_pipe(beside) if beside else -1
+        if beside:
+            stack.callback(os.close, fd)
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(fd))
+        for number in numbers:
+            stack.callback(signal.signal, number, signal.signal(number, lambda number, _: handler(number)))
+        yield
+
+
+def _open_pipe(beside: Callable[[int], object]) -> int:
+    """The end of a pipe that takes numbers of signals, until it is closed, for beside."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+
+    def listen() -> None:
+        for number in iter(lambda: os.read(read_end, 1), b""):
+            if number[0] in SIGNALS:  # others that have handlers come here, too
+                beside(number[0])
+        os.close(read_end)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return write_end
+
+
+def after_the_first(first: Callable[[int], object], line: str) -> Callable[[int], None]:
+    """For hear(beside=): first gets the number of the first signal; the second ends all, with line."""
+    heard: list[int] = []
+
+    def beside(number: int) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            leave(number, line)
+        first(number)
+
+    return beside
+
+
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """While entered, a signal raises KeyboardInterrupt(number), so that what is open gets closed.
+
+    exit_code tells what the process should then end with. A process that was forked here ends at once.
+    """
+    pid = os.getpid()
+
+    def interrupt(number: int) -> None:
+        if os.getpid() != pid:
+            os._exit(128 + number)
+        raise KeyboardInterrupt(number)
+
+    with hear(interrupt):
+        yield
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """130, or what interrupting() has put into it."""
+    return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+
+
+def leave(number: int, line: str, stderr: int = 2) -> NoReturn:
+    """End the process at once with 128 + number, from any thread, and say line."""
+    with contextlib.suppress(OSError):
+        os.write(stderr, f"{line}\n".encode())
+    os._exit(128 + number)

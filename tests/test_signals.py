@@ -1,0 +1,248 @@
+"""Ctrl-C and SIGTERM: the exit code tells, in one line, wherever Python is when they come."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_run import SMALL
+
+from benchmarks.torture.workers import state, until
+from d2lrnn import export, grade
+from d2lrnn.signals import exit_code, hear, interrupting
+from d2lrnn.train import Stop
+
+ROOT = Path(__file__).parent.parent
+# A call of C that does not come back, with the interpreter released: the thread waits for its own lock.
+STUCK = """
+import ctypes
+print("stuck", flush=True)
+mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock
+lock(mutex), lock(mutex)
+"""
+STOPS = """
+from d2lrnn.train import Stop
+with Stop(lambda number: print("heard", number, flush=True)):
+"""
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    # a job in the background of a script ignores Ctrl-C, and so would all that it starts
+    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    return subprocess.Popen([sys.executable, *arguments], env=environment, text=True, **pipes, **options)
+
+
+def says(process: subprocess.Popen[str], line: str) -> bool:
+    assert process.stdout
+    return process.stdout.readline() == f"{line}\n"
+
+
+def gets_stuck(process: subprocess.Popen[str]) -> bool:
+    """Wait until a process has said that it is about to, and sleeps: in no other place would it."""
+    return says(process, "stuck") and until(lambda: state(process.pid) == "S")
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and stderr; what does not end is killed."""
+    try:
+        _, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, err = process.communicate()
+    return process.returncode, err
+
+
+# --- a command that has not begun ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("command", "loads"),
+    [
+        *((command, "argparse") for command in ("train", "predict", "export", "grade", "assignment")),
+        *(
+            (command, "mxnet")
+            for command in ("train", "predict --temperature 1", "export", "grade x --out y")
+        ),
+    ],
+)
+def test_a_command_that_is_being_loaded_ends_at_once(
+    command: str, loads: str, number: int, tmp_path: Path
+) -> None:
+    (tmp_path / f"{loads}.py").write_text(STUCK)
+    name, *arguments = command.split()
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    process = start("-m", f"d2lrnn.{name}", *arguments, cwd=tmp_path, env={"PYTHONPATH": path})
+    assert gets_stuck(process)
+    process.send_signal(number)
+
+    assert end(process) == (128 + number, f"python -m d2lrnn.{name}: stopped\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_worker_that_waits_inside_mxnet_for_the_others_to_join_ends_at_once(
+    number: int, tmp_path: Path
+) -> None:
+    hear_it, tell_it = os.pipe()
+    environment = {
+        "DMLC_ROLE": "worker",
+        "DMLC_PS_ROOT_URI": "127.0.0.1",
+        "DMLC_PS_ROOT_PORT": "9",
+        "DMLC_NUM_WORKER": "2",
+        "DMLC_NUM_SERVER": "1",
+        "DMLC_NODE_HOST": "127.0.0.1",
+        "D2LRNN_WORKER_INDEX": "1",
+        "D2LRNN_NODE": str(tell_it),
+    }
+    process = start(
+        "-m", "d2lrnn.train", *SMALL, "--workers", "2", cwd=tmp_path, env=environment, pass_fds=[tell_it]
+    )
+    os.close(tell_it)
+    with open(hear_it) as reports:
+        assert any('"joining"' in line for line in reports)
+        process.send_signal(number)
+
+        assert end(process) == (128 + number, "python -m d2lrnn.train: stopped\n")
+
+
+def test_what_the_shell_has_told_a_command_to_ignore_it_ignores() -> None:
+    code = """
+import signal
+from d2lrnn.signals import begin
+begin("x")
+print(*(callable(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)), flush=True)
+"""
+    process = start("-c", code, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+
+    assert says(process, "False True")
+    assert end(process) == (0, "")
+
+
+# --- a run ---
+
+
+def test_the_first_signal_is_noted_and_the_second_ends_the_process_also_inside_a_call(tmp_path: Path) -> None:
+    for first, second in ((signal.SIGINT, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)):
+        process = start("-c", STOPS + "    " + STUCK.strip().replace("\n", "\n    "))
+        assert gets_stuck(process)
+        process.send_signal(first)
+        assert says(process, f"heard {first}")
+        process.send_signal(second)
+
+        line = "python -m d2lrnn.train: stopped at once: what came after the last checkpoint is lost\n"
+        assert end(process) == (128 + second, line)
+
+
+def test_after_a_run_signals_are_handled_as_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+        assert stop.signal == signal.SIGTERM
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_beside_the_main_thread_nothing_is_changed() -> None:
+    found = []
+
+    def look() -> None:
+        with hear(print, print):
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert found == [signal.getsignal(signal.SIGTERM)]
+
+
+# --- what is open gets closed ---
+
+
+def test_an_export_that_is_stopped_leaves_no_half_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = []
+
+    def write(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr("d2lrnn.network_file.load_network", lambda *_, **__: (None,) * 5)
+    monkeypatch.setattr("d2lrnn.network_file.write_network", write)
+
+    assert export.main([]) == 143
+    assert closed == [True]
+    assert capsys.readouterr().err == "python -m d2lrnn.export: stopped\n"
+
+
+def test_a_grader_that_is_told_to_end_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grade, "_grade", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+    assert grade.main([str(tmp_path), "--out", str(tmp_path / "out")]) == 143
+    assert capsys.readouterr().err == "python -m d2lrnn.grade: stopped; the same command goes on from here\n"
+
+
+def test_an_interrupt_knows_its_exit_code() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, interrupting():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert exit_code(caught.value) == 143
+    assert exit_code(KeyboardInterrupt()) == 130
+
+
+def test_a_process_forked_in_between_ends_at_once() -> None:
+    code = """
+import os, signal
+from d2lrnn.signals import interrupting
+with interrupting():
+    child = os.fork()
+    if not child:
+        print("here", flush=True)  # Python forgets what comes before the fork is over
+        while True: signal.pause()
+    input()
+    os.kill(child, signal.SIGTERM)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+    process = start("-c", code)
+    assert says(process, "here")
+    assert process.stdin
+    print(file=process.stdin, flush=True)
+
+    assert says(process, "143")
+    assert end(process) == (0, "")
+
+
+# --- the end of Python ---
+
+
+def test_a_signal_while_python_ends_changes_nothing_of_the_exit_code() -> None:
+    code = """
+import atexit, sys
+from d2lrnn.signals import begin
+@atexit.register
+def ends():
+    print("ending", flush=True)
+    sys.stdin.read()
+begin("x")
+sys.exit(3)
+"""
+    process = start("-c", code)
+    assert says(process, "ending")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
+
+    assert end(process) == (3, "")

@@ -2,7 +2,8 @@
 
 Chapters whose outputs are not kept yet are run first (see run.py). Then Sphinx builds one site a language,
 zh/ and en/, warnings being errors, and start.html becomes the index.html that leads to both. The page to play
-with gets the network of the default run of d2lrnn.train, which is trained, once, if it is not there.
+with gets the network of the default run of d2lrnn.train, which is trained, once, if it is not there. The
+wheel that the notebooks install from is put beside them, in _sources/.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from book import run
+from book import notebooks, run
 
 HERE = Path(__file__).resolve().parent
 
@@ -37,6 +38,7 @@ def build(folder: Path, network: Path) -> int:
         code = subprocess.call([*command, str(run.CHAPTERS / language), str(work / "html")])
         if code:
             return code
+        notebooks.build_wheel(work / "html" / "_sources")
         shutil.rmtree(folder / language, ignore_errors=True)
         shutil.copytree(work / "html", folder / language, ignore=shutil.ignore_patterns(".buildinfo"))
         shutil.copy(network, folder / language / "_static" / "network.safetensors")

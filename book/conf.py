@@ -16,6 +16,15 @@ from sphinx.application import Sphinx
 from sphinx.search.zh import SearchChinese
 
 import d2lrnn
+from book import notebooks
+
+# Where others find what this site offers, once it is published; they may stay empty.
+notebooks_published_at = (
+    ""  # OWNER/REPO/blob/BRANCH on GitHub, which holds the site: pages get «open in Colab»
+)
+wheel_published_at = (
+    ""  # the address of the wheel, which notebooks install; else they take the file beside them
+)
 
 ZH = tags.has("zh")  # type: ignore[name-defined]  # noqa: F821
 
@@ -95,18 +104,41 @@ def number_the_chapter(app: Sphinx, name: str, source: list[str]) -> None:
 
 def offer_the_notebook(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
     """Put a chapter as a notebook with its outputs where the theme's download button looks for it."""
-    if re.match(r"\d\d-", name) and app.config.nb_execution_mode == "cache":
+    config = app.config
+    if re.match(r"\d\d-", name) and config.nb_execution_mode == "cache":
         notebook = jupytext.read(Path(app.srcdir) / f"{name}.md")
-        _, notebook = get_cache(app.config.nb_execution_cache_path).merge_match_into_notebook(notebook)
+        _, notebook = get_cache(config.nb_execution_cache_path).merge_match_into_notebook(notebook)
+        notebooks.make_independent(
+            notebook,
+            context["here"],
+            wheel=config.wheel_published_at,
+            published=config.notebooks_published_at,
+        )
         path = Path(app.outdir) / "_sources" / f"{name}.ipynb"
         path.parent.mkdir(exist_ok=True)
         nbformat.write(notebook, path)
         context["ipynb_source"] = path.name
 
 
+def link_to_colab(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Give a chapter a button that opens its notebook in Colab (the theme's own would open the .md)."""
+    published = app.config.notebooks_published_at
+    if re.match(r"\d\d-", name) and published:
+        hint = "在 Colab 中打开" if ZH else "Open in Colab"
+        button = {"type": "link", "text": "Colab", "tooltip": hint, "label": "colab-button"}
+        button["url"] = notebooks.colab_address(published, context["here"], name)
+        context["header_buttons"].append(button)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the search language, the numbers of chapters and the notebooks."""
+    """Register the search language, the numbers of chapters, the notebooks and their settings."""
+    app.add_config_value("notebooks_published_at", "", "html", str)
+    app.add_config_value("wheel_published_at", "", "html", str)
+    app.add_config_value(
+        "first_cell", notebooks.FIRST_CELL, "html", str
+    )  # another one: all are written again
     app.add_search_language(SearchCharacters)
     app.connect("source-read", number_the_chapter)
     app.connect("html-page-context", offer_the_notebook, priority=400)  # before the theme's own, at 500
+    app.connect("html-page-context", link_to_colab, priority=502)  # after it
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,13 +14,16 @@ import hashlib
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import jupytext
 from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
@@ -105,17 +108,23 @@ def outputs_folder() -> Path:
     return ROOT / "build" / "outputs" / digest.hexdigest()[:16]
 
 
-def outputs_cache() -> JupyterCacheAbstract:
+@contextmanager
+def outputs_cache() -> Iterator[JupyterCacheBase]:
     """The outputs of chapters that ran well, found again by their code: one run serves both languages."""
     folder = outputs_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    return get_cache(folder)
+    cache = get_cache(folder)
+    try:
+        yield cache
+    finally:
+        cache.db.dispose()  # the connections to its database
 
 
 def has_outputs(path: Path) -> bool:
     """Whether the outputs of this chapter's code are kept."""
     try:
-        outputs_cache().match_cache_notebook(jupytext.read(path))
+        with outputs_cache() as cache:
+            cache.match_cache_notebook(jupytext.read(path))
     except KeyError:
         return False
     return True
@@ -125,7 +134,8 @@ def keep_outputs(run: Run) -> None:
     """Keep the outputs of a chapter that ran well for the site."""
     if not run.complaints:
         bundle = CacheBundleIn(run.notebook, str(run.path), data={"execution_seconds": run.seconds})
-        outputs_cache().cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        with outputs_cache() as cache:
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
 def run_and_report(paths: list[Path], jobs: int = 1) -> bool:

@@ -1,6 +1,7 @@
 """The chapters: the same book in two languages. That every cell of it runs is in test_site.py."""
 
 import re
+import runpy
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -198,3 +199,25 @@ def test_the_runner_fails_when_all_chapters_are_over_their_budget(
 
     assert not run.run_and_report([slow.path])
     assert f"of {run.SECONDS_IN_ALL}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_chapter_9_lists_the_published_figures(language: str) -> None:
+    text = (CHAPTERS / language / "09-training.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| .* – .*$", text, flags=re.M)
+    listed = [tuple(line.strip("| ").split(" | ")) for line in lines]
+    rows = runpy.run_path(str(run.ROOT / "benchmarks" / "published.py"))["ROWS"]
+
+    assert listed == [
+        (
+            name,
+            row["optimizer"],
+            f"{row['lr']:g}",
+            f"{row['clipping_theta']:g}",
+            str(row["max_chars"] or {"zh": "全部", "en": "all"}[language]),
+            str(epoch),
+            f"{low:g} – {high:g}",
+        )
+        for name, row in rows.items()
+        for epoch, (low, high) in row["published"].items()
+    ]

@@ -8,13 +8,16 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 import websocket
 from browser import chromium
+from packaging.utils import canonicalize_name
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -133,6 +136,38 @@ def _execute(socket: websocket.WebSocket, code: str) -> str:
     return printed
 
 
+def test_students_do_not_see_the_extensions_that_come_with_the_tests(lab: Lab) -> None:
+    locks = "".join((ROOT / "setup" / f"{name}.lock").read_text() for name in ("train", "notebook"))
+    packages = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", locks, flags=re.M)}
+    with urlopen(f"{lab.url}/lab?token={TOKEN}", timeout=60) as answer:
+        html = answer.read().decode()
+    config = json.loads(re.search(r'type="application/json">\s*(\{.*?\})\s*</script>', html, flags=re.S)[1])  # type: ignore[index]
+    shown = {extension["name"] for extension in config["federated_extensions"]}
+    shown -= set(config["disabledExtensions"])
+
+    package_of = _packages_of_extensions()
+    assert "jupyterlab-jupytext" in shown
+    assert "nbgrader" in package_of.values()
+    assert [name for name in shown if package_of[name] not in packages] == []
+
+
+@pytest.mark.parametrize("path", ["formgrader", "assignments", "courses", "tree"])
+def test_the_server_has_no_pages_of_nbgrader_and_of_notebook(path: str, lab: Lab) -> None:
+    with pytest.raises(HTTPError, match="404"):
+        lab.ask("GET", f"/{path}")
+
+
+def _packages_of_extensions() -> dict[str, str]:
+    """For each extension of JupyterLab that is installed, the package that brings it."""
+    folder = re.compile(r"share/jupyter/labextensions/((?:@[^/]+/)?[^/@]+)/package\.json$")
+    return {
+        found[1]: canonicalize_name(package.metadata["Name"])
+        for package in metadata.distributions()
+        for file in package.files or []
+        if (found := folder.search(file.as_posix()))
+    }
+
+
 def test_in_the_browser_a_chapter_is_a_notebook(lab: Lab) -> None:
     with chromium() as page:
         page.open(f"{lab.url}/lab/tree/{CHAPTER}?token={TOKEN}")
@@ -145,6 +180,8 @@ def test_in_the_browser_a_chapter_is_a_notebook(lab: Lab) -> None:
 
 def test_nothing_is_written_beside_the_chapters(lab: Lab) -> None:
     assert not list((ROOT / "book" / "jupyter").rglob("*.jupyterlab-settings"))
-    assert [path.name for path in (ROOT / "book" / "jupyter").rglob("*") if path.is_file()] == [
-        "default_setting_overrides.json"
+    assert sorted(path.name for path in (ROOT / "book" / "jupyter").rglob("*") if path.is_file()) == [
+        "default_setting_overrides.json",
+        "page_config.json",
+        "students.json",
     ]

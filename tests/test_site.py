@@ -3,18 +3,24 @@
 It is built from the outputs of the chapters that have just been run, so that none runs twice.
 """
 
-import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+import jupytext
+import nbformat
 import pytest
 from browser import Page, chromium, served
 
+import d2lrnn
+from book import notebooks
 from book.build import build
-from book.run import CHAPTERS, LANGUAGES, chapter_files, execute, keep_outputs
+from book.run import CHAPTERS, LANGUAGES, ROOT, chapter_files, execute, keep_outputs, outputs_folder
 from d2lrnn import export, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -22,6 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SOURCES = [
     (language, path.stem) for language in LANGUAGES for path in sorted((CHAPTERS / language).glob("*.md"))
 ]
+PLACE, WHEEL = "owner/name/blob/site", "https://example.org/d2lrnn-9-py3-none-any.whl"
 LOADED = {"src", "srcset", "data", "poster", "action"}  # what a browser fetches or sends to by itself
 
 
@@ -124,17 +131,71 @@ def test_no_page_loads_anything_from_an_outside_host(site: Path) -> None:
         )
 
 
-def test_a_chapter_can_be_taken_away_as_a_notebook_with_its_outputs(site: Path) -> None:
-    for language, name in SOURCES:
-        if name[0].isdigit():
-            link = next(
-                link for link in Links(site / language / f"{name}.html").clicked if link.endswith(".ipynb")
-            )
-            notebook = json.loads((site / language / link).read_text(encoding="utf-8"))
-            code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+def test_a_chapter_can_be_taken_away_as_a_notebook_that_is_complete_in_itself(site: Path) -> None:
+    for path in chapter_files(*LANGUAGES):
+        language = path.parent.name
+        page = site / language / f"{path.stem}.html"
+        link = next(link for link in Links(page).clicked if link.endswith(".ipynb"))
+        notebook = nbformat.read(page.parent / link, 4)
+        expected = jupytext.read(path)
+        notebooks.make_independent(expected, language)
 
-            assert notebook["metadata"]["kernelspec"]["name"] == "python3"
-            assert any(cell["outputs"] for cell in code)
+        assert notebook.metadata.kernelspec.name == "python3"
+        assert [cell.source for cell in notebook.cells] == [cell.source for cell in expected.cells]
+        assert any(cell.get("outputs") for cell in notebook.cells)
+        assert "find_spec" not in page.read_text(encoding="utf-8"), "the page shows the cell that installs"
+
+
+def test_the_wheel_lies_beside_the_notebooks(site: Path) -> None:
+    for language in LANGUAGES:
+        names = [path.name for path in (site / language / "_sources").glob("*.whl")]
+
+        assert names == [f"d2lrnn-{d2lrnn.__version__}-py3-none-any.whl"]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Chapter 4 of a site whose settings name a published place for notebooks and wheel."""
+    folder = tmp_path_factory.mktemp("published")
+    source, html = folder / "en", folder / "html"
+    source.mkdir()
+    shutil.copytree(CHAPTERS / "figures", folder / "figures")
+    shutil.copy(CHAPTERS / "en" / "04-rnn.md", source)
+    (source / "index.md").write_text("# Book\n\n```{toctree}\n04-rnn\n```\n")
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--builder", "html", "--tag", "en"]
+    command += ["--conf-dir", str(ROOT / "book"), "--define", f"nb_execution_cache_path={outputs_folder()}"]
+    command += ["--define", f"notebooks_published_at={PLACE}", "--define", f"wheel_published_at={WHEEL}"]
+    subprocess.run([*command, str(source), str(html)], cwd=ROOT, check=True)
+    return html
+
+
+def test_chapters_open_in_colab_where_a_published_place_is_named(published: Path) -> None:
+    target = f"https://colab.research.google.com/github/{PLACE}/en/_sources/04-rnn.ipynb"
+    notebook = (published / "_sources" / "04-rnn.ipynb").read_text(encoding="utf-8")
+
+    assert target in Links(published / "04-rnn.html").clicked
+    assert not [link for link in Links(published / "index.html").clicked if "colab" in link]
+    assert f'wheel = \\"{WHEEL}\\"' in notebook
+
+
+def test_no_page_leads_to_colab_where_no_published_place_is_named(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        assert not [link for link in Links(path).clicked if "colab" in link], path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_button_for_colab_is_seen_and_loads_nothing_from_outside(
+    width: int, published: Path, page: Page
+) -> None:
+    with served(published) as address:
+        page.resize(width)
+        page.open(f"{address}/04-rnn.html")
+        box = "document.querySelector('.btn-colab-button').getBoundingClientRect()"
+
+        assert page.evaluate(f"{box}.width > 0 && {box}.left >= 0 && {box}.right <= window.innerWidth")
+        assert page.evaluate(f"{box}.height < 50")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])

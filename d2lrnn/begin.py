@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import Settings, flags
 from .launching.job import Host, Job
+from .terminal import command_line
 
 if TYPE_CHECKING:
     from .run import Run
@@ -42,7 +44,8 @@ def choose(given: dict[str, Any]) -> tuple[Path | None, Settings]:
 
         return folder, resumed_settings(folder, given)
     if resume is not None:
-        raise ValueError(f"{folder} holds no run to go on with: begin one there with --out {folder}")
+        begin = command_line("d2lrnn.train", "--out", folder)
+        raise ValueError(f"{folder} holds no run to go on with: begin one there with {begin}")
     return folder, settings
 
 
@@ -99,6 +102,8 @@ def launch_run(
         raise ValueError(f"{how['hosts']} names {places} workers, and {settings.workers} are to train")
     where = _lock(stack, folder or _new(settings))
     options = [f"--{name}={how[name]}" for name in ("autosave", "patience")]
+    if how["hosts"]:  # for the line that says how to go on
+        options += [f"--hosts={how['hosts']}", f"--ssh={shlex.join(how['ssh'])}"]
     command = [sys.executable, "-u", "-m", "d2lrnn.train"]
     worker = [*command, *flags(settings), *options, f"--out={where}"]
     limits = {name: how[name] for name in ("patience", "max_restarts")}

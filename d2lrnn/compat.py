@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import shlex
 import sys
 import types
 import warnings
@@ -128,14 +129,15 @@ class MXNetFinder:
         """
         if name != "mxnet":
             return None
-        if any(module.startswith("mxnet.") for module in sys.modules):
+        loaded = list(sys.modules)
+        if name not in loaded and any(module.startswith("mxnet.") for module in loaded):
             raise CannotLoad(
                 "mxnet failed to load in this process before, perhaps because it was imported before d2lrnn: "
                 "restart Python (the kernel), and import d2lrnn first"
             )
         spec = PathFinder.find_spec(name)
         if spec is None or spec.loader is None:
-            raise CannotLoad(f"MXNet is not installed: {sys.executable} -m {INSTALL}", name=name)
+            raise CannotLoad(f"MXNet is not installed: {shlex.quote(sys.executable)} -m {INSTALL}", name=name)
         load = spec.loader.exec_module
 
         def exec_module(module: types.ModuleType) -> None:

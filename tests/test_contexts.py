@@ -458,7 +458,7 @@ def test_a_gpu_that_is_not_there_is_refused(
 
     assert command.main(["--ctx=gpu"]) == 2
 
-    reason = "--ctx gpu: MXNet sees no GPU here; give cpu or auto (GPUs need the extra cu112)"
+    reason = "--ctx gpu: MXNet sees no GPU here; give cpu or auto (GPUs need mxnet-cu112)"
     assert capsys.readouterr() == ("", f"{command.PROG}: {reason}\n")
     assert not list(tmp_path.iterdir())
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -76,7 +77,9 @@ def test_without_the_stated_overrides_the_locks_would_not_do() -> None:
 def test_what_is_installed_is_what_is_locked() -> None:
     locked = check.locked_here(check.GROUPS)
 
-    found = {canonicalize_name(d.metadata["Name"]): d.version for d in metadata.distributions()}
+    # of this folder only: setuptools, once it is imported, shows packages of its own
+    installed = metadata.distributions(path=[sysconfig.get_path("purelib")])
+    found = {canonicalize_name(each.metadata["Name"]): each.version for each in installed}
 
     assert len(found) > 100
     assert {name: locked.get(name, version) for name, version in found.items()} == found

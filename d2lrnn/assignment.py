@@ -31,7 +31,7 @@ from .config import Parser
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
 from .grading.skeleton import LESSON_OF, find_lessons, notebook, submission_text
-from .terminal import complain
+from .terminal import command_line, complain, printable
 
 if TYPE_CHECKING:
     from .grading.marking import Marks
@@ -83,8 +83,8 @@ def _new(folder: Path, wanted: Sequence[str] | None) -> int:
     for name, text in texts.items():
         with (folder / name).open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
-    print(f"{folder}/ holds submission.py and exercises.ipynb: write in one of them, then")
-    print(f"{PROG} check {folder}")
+    print(printable(f"{folder}/ holds submission.py and exercises.ipynb: write in one of them, then"))
+    print(printable(command_line("d2lrnn.assignment", "check", folder)))
     return 0
 
 

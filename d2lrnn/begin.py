@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import Settings, flags
 from .launching.job import Host, Job
+from .terminal import command_line
 
 if TYPE_CHECKING:
     from .run import Run
@@ -42,7 +43,8 @@ def choose(given: dict[str, Any]) -> tuple[Path | None, Settings]:
 
         return folder, resumed_settings(folder, given)
     if resume is not None:
-        raise ValueError(f"{folder} holds no run to go on with: begin one there with --out {folder}")
+        begin = command_line("d2lrnn.train", "--out", folder)
+        raise ValueError(f"{folder} holds no run to go on with: begin one there with {begin}")
     return folder, settings
 
 

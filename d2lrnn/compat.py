@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import shlex
 import sys
 import types
 import warnings
@@ -135,7 +136,7 @@ class MXNetFinder:
             )
         spec = PathFinder.find_spec(name)
         if spec is None or spec.loader is None:
-            raise CannotLoad(f"MXNet is not installed: {sys.executable} -m {INSTALL}", name=name)
+            raise CannotLoad(f"MXNet is not installed: {shlex.quote(sys.executable)} -m {INSTALL}", name=name)
         load = spec.loader.exec_module
 
         def exec_module(module: types.ModuleType) -> None:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from .compat import CannotLoad
 from .config import Parser, Settings, add_setting
-from .terminal import complain, printable
+from .terminal import command_line, complain, printable
 
 PROG = "python -m d2lrnn.export"
 
@@ -56,7 +56,8 @@ def _export(arguments: argparse.Namespace) -> None:
         try:
             from .onnx_graph import write_onnx
         except ImportError as error:
-            raise ValueError(f"--onnx needs the package onnx ({error}): pip install onnx") from None
+            remedy = command_line("pip", "install", "onnx")
+            raise ValueError(f"--onnx needs the package onnx ({error}): {remedy}") from None
         write, out = write_onnx, "network.onnx"
     if arguments.out is not None:
         out = arguments.out

@@ -18,7 +18,7 @@ from .checkpoint import LATEST, load_newest, read_small
 from .config import Settings
 from .fast import get_network
 from .sampling import try_gpu
-from .terminal import warn
+from .terminal import command_line, warn
 from .text import Vocab
 
 CONFIG, METRICS, SAMPLES, CURVE = "config.json", "metrics.jsonl", "samples.txt", "curve.svg"
@@ -48,7 +48,8 @@ def newest_run(runs: Path = Path("runs")) -> Path:
     """
     latest = list(runs.glob(f"*/{CHECKPOINTS}/{LATEST}"))
     if not latest:
-        raise ValueError(f"no run in {runs}/: train one with python -m d2lrnn.train, or name its directory")
+        train = command_line("d2lrnn.train")
+        raise ValueError(f"no run in {runs}/: name the directory of one, or train one with {train}")
     return max(latest, key=lambda path: path.stat().st_mtime).parent.parent
 
 

@@ -66,7 +66,7 @@ def find_context(name: str) -> mx.Context:
     if name == "cpu":
         return mx.cpu()
     if name == "gpu" and try_gpu() == mx.cpu():
-        raise ValueError("--ctx gpu: MXNet sees no GPU here; give cpu or auto (GPUs need the extra cu112)")
+        raise ValueError("--ctx gpu: MXNet sees no GPU here; give cpu or auto (GPUs need mxnet-cu112)")
     return try_gpu()
 
 

@@ -1,9 +1,11 @@
-"""What a terminal may show: any text, without what would steer it, and one line for an error."""
+"""What a terminal shows: any text, without what would steer it; one line for an error; the next command."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 # what steers a terminal: control characters, what turns the direction of writing, the two other line ends of
@@ -38,3 +40,15 @@ def complain(who: str, message: object) -> None:
 def warn(message: object) -> None:
     """One line on stderr, after which things go on."""
     complain("warning", message)
+
+
+def command_line(module: str, *arguments: object) -> str:
+    """The line that runs a module with this Python, quoted for a shell in the current folder.
+
+    A Python below that folder is named from there: .venv/bin/python -m d2lrnn.predict 'runs/my run'
+    """
+    python, here = Path(sys.executable), Path.cwd()
+    if here in python.parents[1:]:  # in the folder itself, its name alone would be looked up on the PATH
+        python = python.relative_to(here)
+    words = [f"./{one}" if isinstance(one, Path) and str(one)[0] == "-" else str(one) for one in arguments]
+    return shlex.join([str(python), "-m", module, *words])

@@ -26,7 +26,7 @@ from .config import Parser, add_settings
 from .launching.job import SSH, read_hosts
 from .launching.watchdog import report
 from .role import become, check_number, join, part
-from .terminal import BAR, complain, printable
+from .terminal import BAR, command_line, complain, printable
 
 if TYPE_CHECKING:
     from .run import Run
@@ -87,10 +87,10 @@ def _train_and_tell(run: Run, autosave: float) -> int:
         return 128 + (stop.signal or signal.SIGINT) if stopped else 0
     if stopped:
         where = f"epoch {run.epoch + 1}, batch {run.batch}" if run.batch else f"epoch {run.epoch}"
-        print(printable(f"stopped after {where}, saved; go on with {PROG} --resume {run.folder}"))
+        print(printable(f"stopped after {where}, saved; go on with {_resume(run)}"))
         return 128 + (stop.signal or signal.SIGINT)
     print(printable(f"{run.folder}/ holds the weights, curve.svg and samples.txt"))
-    print(printable(f"let it write: python -m d2lrnn.predict {run.folder}"))
+    print(printable(f"let it write: {command_line('d2lrnn.predict', run.folder)}"))
     return 0
 
 
@@ -100,13 +100,17 @@ def _fault(run: Run, error: Exception) -> str:
     if not run.is_first:
         return reason
     kept = f"{run.last} is kept" if run.last and run.last.exists() else "no checkpoint is left"
-    remedy = f"go on with {PROG} --resume {run.folder}"
+    remedy = f"go on with {_resume(run)}"
     if isinstance(error, FloatingPointError):
-        settings = run.settings
-        remedy += f" --lr {settings.learning_rate / 10:g}, or begin anew with a smaller --lr or --clip"
+        smaller = f"--lr {run.settings.learning_rate / 10:g}"
+        remedy = f"begin anew with a smaller --lr or --clip, or {remedy} {smaller}"
     elif isinstance(error, OSError):
         remedy = f"make room or mend the directory, then {remedy}"
     return f"epoch {run.epoch + 1}, batch {run.batch + 1}: {reason}; {kept}; {remedy}"
+
+
+def _resume(run: Run) -> str:
+    return command_line("d2lrnn.train", "--resume", run.folder)
 
 
 class Stop:

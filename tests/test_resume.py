@@ -19,6 +19,7 @@ from d2lrnn import load_checkpoint, predict, train
 from d2lrnn import run as run_module
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.folder import load_run
+from d2lrnn.terminal import command_line
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +145,7 @@ def test_sigterm_saves_too_and_says_so_in_the_exit_code(
     monkeypatch.setattr(train, "time", StopAfter(3, signal.SIGTERM))
 
     assert run_small("--epochs", 4, "--out", "a") == 143
-    assert "saved; go on with python -m d2lrnn.train --resume a" in capsys.readouterr().out
+    assert f"saved; go on with {command_line('d2lrnn.train', '--resume', 'a')}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -183,9 +184,8 @@ def test_a_loss_that_explodes_ends_the_run_and_keeps_the_checkpoint(
     assert err.count("\n") == 1
     assert "epoch 1, batch" in err
     assert what in err
-    assert (
-        f"a/checkpoints/000001 is kept; go on with python -m d2lrnn.train --resume a --lr {lr / 10:g}" in err
-    )
+    assert "a/checkpoints/000001 is kept; begin anew with a smaller --lr or --clip, or go on with " in err
+    assert err.endswith(f"{command_line('d2lrnn.train', '--resume', 'a', '--lr', f'{lr / 10:g}')}\n")
     arrays, _ = load_checkpoint(Path("a/checkpoints/000001"))
     assert all(np.isfinite(array.asnumpy()).all() for array in arrays.values())
 

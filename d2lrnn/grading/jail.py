@@ -9,6 +9,7 @@ import marshal
 import os
 import secrets
 import selectors
+import shlex
 import signal
 import socket
 import struct
@@ -457,7 +458,7 @@ def _site() -> str:
     for name in ("numpy", "mxnet", "packaging", "requests"):
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
-            raise JailError(f"{name} is not installed: {sys.executable} -m pip install {name}")
+            raise JailError(f"{name} is not installed: {shlex.quote(sys.executable)} -m pip install {name}")
         folders.append(str(Path(spec.origin).parent.parent))
     return os.pathsep.join(dict.fromkeys(folders))
 

@@ -129,7 +129,8 @@ class MXNetFinder:
         """
         if name != "mxnet":
             return None
-        if any(module.startswith("mxnet.") for module in sys.modules):
+        loaded = list(sys.modules)
+        if name not in loaded and any(module.startswith("mxnet.") for module in loaded):
             raise CannotLoad(
                 "mxnet failed to load in this process before, perhaps because it was imported before d2lrnn: "
                 "restart Python (the kernel), and import d2lrnn first"

@@ -1,49 +1,70 @@
-"""What the READMEs promise is there: commands, files, flags, numbers; and both languages promise the same."""
+"""What the READMEs promise is there, in both languages the same, and can be pasted from top to bottom.
 
+A block is executed when it is marked sh or python. Those marked text are few, and named here.
+"""
+
+import json
+import os
 import re
+import subprocess
+import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
 
-from d2lrnn import load_corpus, train
+from d2lrnn import export, load_corpus, predict, train
 
 ROOT = Path(__file__).parent.parent
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")}
+NOT_EXECUTED = ["pip install dist/d2lrnn-0.1.0-py3-none-any.whl"]  # first lines; this one needs the network
+OURS = ("make test", "make train")  # minutes each: only `make door` executes them
+MAY_BE_EMPTY = {".lock", "suspicions.jsonl"}
+PERPLEXITY = 25  # of the last epoch: a hundredth of what guessing among the lyrics' characters gives
 
 
-def _blocks(text: str) -> list[str]:
-    """Code blocks; of `make` lines only the command, since what it does is said in each language."""
-    blocks = re.findall(r"```\w*\n(.*?)```", text, flags=re.S)
-    return [re.sub(r"(?m)^(make \w+) .*$", r"\1", block) for block in blocks]
+def blocks(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks in their order: how each is marked, and its lines."""
+    return re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text)
+
+
+# --- what can be read off -------------------------------------------------------------------------
 
 
 def test_both_languages_show_the_same_code_samples_and_links() -> None:
     en, zh = READMES.values()
 
-    assert _blocks(en) == _blocks(zh)
+    assert blocks(en) == blocks(zh)
     assert re.findall(r"(?m)^> (.+)$", en) == re.findall(r"(?m)^> (.+)$", zh)
-    links = [sorted(set(re.findall(r"\]\(([^)]+)\)", text)) - set(READMES)) for text in (en, zh)]
+    links = [sorted(set(re.findall(r"\]\(([^)#]+)\)", text)) - set(READMES)) for text in (en, zh)]
     assert links[0] == links[1]
 
 
 @pytest.mark.parametrize("name", READMES)
 def test_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", READMES[name])
+    headings = re.findall(r"(?m)^#+ (.+)$", READMES[name])
 
     assert len(links) > 10
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+    anchors = {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", READMES[name])) <= anchors
 
 
 @pytest.mark.parametrize("name", READMES)
 def test_every_make_target_and_flag_exists(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
-    with pytest.raises(SystemExit):
-        train.main(["--help"])
-    train_flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    used = re.findall(r"d2lrnn\.train (.+)", READMES[name])
+    assert set(re.findall(r"(?m)(?:`|^)make ([a-z]+)", READMES[name])) <= targets
 
-    assert set(re.findall(r"\bmake ([a-z]+)", READMES[name])) <= targets
-    assert set(re.findall(r"--[a-z-]+", " ".join(used))) <= train_flags
+    known = set()
+    for command in (train, predict, export):
+        with pytest.raises(SystemExit):
+            command.main(["--help"])
+        known |= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    prose = re.sub(r"`(pip|docker|conda|sudo) [^`]+`", "", READMES[name])
+    prose = "".join(re.findall(r"`[^`\n]+`", re.sub(r"(?ms)^```.*?^```$", "", prose)))
+    assert set(re.findall(r"--[a-z-]+", prose)) <= known | {"--no-deps"}
 
 
 @pytest.mark.parametrize("name", READMES)
@@ -58,10 +79,118 @@ def test_the_picture_is_the_one_that_the_text_describes() -> None:
     assert all(f" {float(shown[1]):.2g}" in text for text in READMES.values())
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_every_block_is_executed_but_for_a_few_that_are_known(name: str) -> None:
+    assert {mark for mark, _ in blocks(READMES[name])} <= {"sh", "python", "text"}
+    assert [code.splitlines()[0] for mark, code in blocks(READMES[name]) if mark == "text"] == NOT_EXECUTED
+
+
+# --- what can be executed -------------------------------------------------------------------------
+
+
+def copy_project(folder: Path) -> Path:
+    """What a clone has, as it is in this working tree."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def lend_environment(folder: Path) -> None:
+    """A .venv in folder with the packages of the Python that runs this test, and with folder's own d2lrnn."""
+    venv.create(folder / ".venv", symlinks=True)
+    (site,) = (folder / ".venv").glob("lib/python*/site-packages")
+    paths = [
+        str(folder),
+        *(path for path in sys.path if path.endswith("-packages")),
+        sysconfig.get_path("purelib"),
+    ]
+    (site / "lent.pth").write_text("\n".join(dict.fromkeys(paths)))
+
+
+def execute(folder: Path, mark: str, code: str, **variables: str) -> str:
+    """What a reader sees who pastes a block into a shell, or into Python.
+
+    Raises:
+        AssertionError: a line of it has failed, has warned, or has printed a traceback.
+    """
+    command = {"sh": ["sh", "-e", "-c", code], "python": [".venv/bin/python", "-c", code]}[mark]
+    environ = {
+        name: os.environ[name] for name in os.environ if not name.startswith(("PYTEST", "VIRTUAL_ENV"))
+    }
+    done = subprocess.run(
+        command, cwd=folder, env={**environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0, f"{code}\nexit code {done.returncode}\n{done.stdout}"
+    assert not re.search(r"Traceback|\b[Ww]arning|\b[Ee]rror\b", done.stdout), f"{code}\n{done.stdout}"
+    return done.stdout
+
+
+def check_sense(folder: Path, code: str, shown: str) -> None:
+    """The network has learnt, what it writes is no stammer, and each file that was asked for is there.
+
+    A stammer: fewer than half of its runs of four characters are different from all others.
+    """
+    for line in code.splitlines():
+        if "train" in line:
+            last = re.findall(r"epoch +\d+,? +perplexity +([\d.]+)", shown)[-1]
+            assert float(last) < PERPLEXITY, f"{line}: perplexity {last}"
+        for out in re.findall(r"--out (\S+)", line):
+            files = [path for path in [folder / out, *(folder / out).rglob("*")] if path.is_file()]
+            empty = {path.name for path in files if not path.stat().st_size}
+            assert files and empty <= MAY_BE_EMPTY, f"{line}: {files}, of which {empty} are empty"
+    for text in texts_in(code, shown):
+        runs = [text[i : i + 4] for i in range(len(text) - 3)]
+        assert len(set(runs)) > len(runs) / 2, f"{code}: {text}"
+
+
+def texts_in(code: str, shown: str) -> list[str]:
+    """What networks wrote at the end of a block."""
+    if "train_and_predict_rnn" in code:
+        return [line.removeprefix(" - ") for line in shown.splitlines() if line.startswith(" - ")][-1:]
+    if "d2lrnn.predict" in code or "onnxruntime" in code:
+        return [line for line in shown.splitlines() if line.startswith(("分开", "不分开", "战争中部队"))]
+    return []
+
+
+def execute_all(name: str, folder: Path, *, but: tuple[str, ...] = (), **variables: str) -> None:
+    """Every block of a README in order, in one folder; lines in but are left out."""
+    seen = {}
+    for mark, code in blocks(READMES[name]):
+        if mark == "text":
+            continue
+        code = "".join(line for line in code.splitlines(keepends=True) if line.strip() not in but)
+        seen[code] = execute(folder, mark, code, **variables)
+        check_sense(folder, code, seen[code])
+
+    written = {code: texts_in(code, shown) for code, shown in seen.items()}
+    assert sum(map(bool, written.values())) == 4, (
+        "the run, the safetensors file, the graph and Python each write"
+    )
+    (of_file,) = (texts for code, texts in written.items() if "predict network.safetensors" in code)
+    (of_graph,) = (texts for code, texts in written.items() if "onnxruntime" in code)
+    assert of_graph == of_file[:1], "the graph writes what predict writes"
+    grades = (folder / "results/grades.csv").read_text(encoding="utf-8")
+    assert "zoe" in grades
+    assert json.loads((folder / "runs/mine/config.json").read_text(encoding="utf-8"))["epochs"] == 20
+
+
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", READMES["README.md"], flags=re.S)
+def test_the_readme_can_be_pasted_from_top_to_bottom(tmp_path: Path) -> None:
+    folder = copy_project(tmp_path)
+    lend_environment(folder)
 
-    exec(compile(code, "README.md", "exec"), {})
+    execute_all("README.md", folder, but=OURS)
 
-    assert "epoch 20, perplexity" in capsys.readouterr().out
+
+@pytest.mark.door
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", READMES)
+def test_a_fresh_copy_makes_its_environment_and_runs_the_whole_readme(name: str, tmp_path: Path) -> None:
+    folder = copy_project(tmp_path)
+
+    # `make test` runs as it is printed, with the tests of one lesson: all of them are what runs this
+    execute_all(name, folder, PYTEST_ADDOPTS="--no-cov tests/test_06_clipping.py")

@@ -193,6 +193,15 @@ def test_an_mxnet_that_has_failed_before_is_reported_in_a_line(tmp_path: Path) -
     assert len(done.stdout.splitlines()) == 1
 
 
+def test_one_thread_may_look_for_mxnet_while_another_loads_it(tmp_path: Path) -> None:
+    asks = "from d2lrnn.compat import MXNetFinder\nprint(MXNetFinder.find_spec('mxnet').name)"
+    _package(tmp_path, "mxnet", __init__=f"from . import base\n{asks}", base="")
+
+    done = _run("import d2lrnn\nimport mxnet", path=tmp_path)
+
+    assert (done.stdout, done.stderr) == ("mxnet\n", "")
+
+
 def test_an_mxnet_that_is_not_installed_is_reported_in_a_line_each_time() -> None:
     done = _run(BROKEN * 2, flags=("-S",))
 

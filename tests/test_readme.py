@@ -117,8 +117,10 @@ def execute(folder: Path, mark: str, code: str, **variables: str) -> str:
         AssertionError: a line of it has failed, has warned, or has printed a traceback.
     """
     command = {"sh": ["sh", "-e", "-c", code], "python": [".venv/bin/python", "-c", code]}[mark]
-    environ = {
-        name: os.environ[name] for name in os.environ if not name.startswith(("PYTEST", "VIRTUAL_ENV"))
+    environ = {  # without what `make door` and pytest tell their own processes
+        name: os.environ[name]
+        for name in os.environ
+        if not name.startswith(("PYTEST", "MAKE", "MFLAGS", "VIRTUAL_ENV"))
     }
     done = subprocess.run(
         command, cwd=folder, env={**environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -186,6 +188,7 @@ def test_the_readme_can_be_pasted_from_top_to_bottom(tmp_path: Path) -> None:
     execute_all("README.md", folder, but=OURS)
 
 
+@pytest.mark.slow
 @pytest.mark.door
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", READMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -101,6 +102,8 @@ def launch_run(
         raise ValueError(f"{how['hosts']} names {places} workers, and {settings.workers} are to train")
     where = _lock(stack, folder or _new(settings))
     options = [f"--{name}={how[name]}" for name in ("autosave", "patience")]
+    if how["hosts"]:  # for the line that says how to go on
+        options += [f"--hosts={how['hosts']}", f"--ssh={shlex.join(how['ssh'])}"]
     command = [sys.executable, "-u", "-m", "d2lrnn.train"]
     worker = [*command, *flags(settings), *options, f"--out={where}"]
     limits = {name: how[name] for name in ("patience", "max_restarts")}

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         try:
             index = become()
-            hosts = read_hosts(how["hosts"]) if how["hosts"] else []
+            hosts = read_hosts(how["hosts"]) if how["hosts"] and index is None else []
             if hosts:
                 given.setdefault("workers", sum(host.num_workers for host in hosts))
             folder, settings = choose(given)
@@ -64,13 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             complain(PROG, "stopped before the first batch")
             return 130
-        code = _train_and_tell(run, how["autosave"])
+        code = _train_and_tell(run, how)
         if index is not None and code not in (1, 2):
             part(run)
         return code
 
 
-def _train_and_tell(run: Run, autosave: float) -> int:
+def _train_and_tell(run: Run, how: dict[str, Any]) -> int:
     from mxnet import MXNetError
 
     from .run import keep_memory
@@ -78,29 +78,29 @@ def _train_and_tell(run: Run, autosave: float) -> int:
     keep_memory()
     with Stop() as stop:
         try:
-            stopped = _train(run, stop, autosave)
+            stopped = _train(run, stop, how["autosave"])
         except (FloatingPointError, OSError, MXNetError) as error:
             if run.is_first or not isinstance(error, FloatingPointError):  # this one meets all workers
-                complain(PROG, _fault(run, error))
+                complain(PROG, _fault(run, error, _resume(run, how)))
             return 1
     if not run.is_first:
         return 128 + (stop.signal or signal.SIGINT) if stopped else 0
     if stopped:
         where = f"epoch {run.epoch + 1}, batch {run.batch}" if run.batch else f"epoch {run.epoch}"
-        print(printable(f"stopped after {where}, saved; go on with {_resume(run)}"))
+        print(printable(f"stopped after {where}, saved; go on with {_resume(run, how)}"))
         return 128 + (stop.signal or signal.SIGINT)
     print(printable(f"{run.folder}/ holds the weights, curve.svg and samples.txt"))
     print(printable(f"let it write: {command_line('d2lrnn.predict', run.folder)}"))
     return 0
 
 
-def _fault(run: Run, error: Exception) -> str:
+def _fault(run: Run, error: Exception, resume: str) -> str:
     """One line: what went wrong and where, what is left, and what to try."""
     reason = str(error).strip().splitlines()[0]
     if not run.is_first:
         return reason
     kept = f"{run.last} is kept" if run.last and run.last.exists() else "no checkpoint is left"
-    remedy = f"go on with {_resume(run)}"
+    remedy = f"go on with {resume}"
     if isinstance(error, FloatingPointError):
         smaller = f"--lr {run.settings.learning_rate / 10:g}"
         remedy = f"begin anew with a smaller --lr or --clip, or {remedy} {smaller}"
@@ -109,8 +109,10 @@ def _fault(run: Run, error: Exception) -> str:
     return f"epoch {run.epoch + 1}, batch {run.batch + 1}: {reason}; {kept}; {remedy}"
 
 
-def _resume(run: Run) -> str:
-    return command_line("d2lrnn.train", "--resume", run.folder)
+def _resume(run: Run, how: dict[str, Any]) -> str:
+    """The command that goes on with the run, on the same machines."""
+    hosts = [f"--hosts={how['hosts']}", f"--ssh={shlex.join(how['ssh'])}"] if how["hosts"] else []
+    return command_line("d2lrnn.train", "--resume", run.folder, *hosts, *["--in-turn"] * how["in_turn"])
 
 
 class Stop:

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import venv
 from pathlib import Path
 
@@ -102,12 +101,8 @@ def lend_environment(folder: Path) -> None:
     """A .venv in folder with the packages of the Python that runs this test, and with folder's own d2lrnn."""
     venv.create(folder / ".venv", symlinks=True)
     (site,) = (folder / ".venv").glob("lib/python*/site-packages")
-    paths = [
-        str(folder),
-        *(path for path in sys.path if path.endswith("-packages")),
-        sysconfig.get_path("purelib"),
-    ]
-    (site / "lent.pth").write_text("\n".join(dict.fromkeys(paths)))
+    paths = [str(folder), *(path for path in sys.path if path.endswith("-packages"))]
+    (site / "lent.pth").write_text("\n".join(paths))
 
 
 def execute(folder: Path, mark: str, code: str, **variables: str) -> str:

@@ -1,6 +1,7 @@
 """The command that is printed as the next step can be pasted into a shell as it stands."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_run import run_small
+from small_run import SMALL, run_small
 from test_resume import StopAfter
 
 from d2lrnn import assignment, export, predict, train
@@ -72,6 +73,33 @@ def test_the_line_after_a_stop_goes_on_with_the_run(
 
     _, line = capsys.readouterr().out.splitlines()[-1].split("saved; go on with ")
     assert "epoch   2  perplexity" in paste(line)
+
+
+@pytest.mark.slow
+def test_the_line_after_a_stop_keeps_to_one_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "time", StopAfter(3, signal.SIGINT))
+        assert run_small("--epochs", 2, "--out", AWKWARD, "--workers", 2, "--in-turn") == 130
+
+    _, line = capsys.readouterr().out.splitlines()[-1].split("saved; go on with ")
+    assert line.endswith(" --in-turn")
+    assert "epoch   2  perplexity" in paste(line)
+
+
+@pytest.mark.slow
+def test_the_line_after_a_job_has_ended_names_its_hosts() -> None:
+    Path("my hosts").write_text("127.0.0.1 2")
+    job = ["--hosts", "my hosts", "--workers", "2", "--epochs", "2", "--optimizer", "sgd", "--lr", "1e30"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "d2lrnn.train", *SMALL, *job, "--out", AWKWARD], capture_output=True, text=True
+    )
+
+    (line,) = re.findall(r"go on with (.+)", ended.stderr)
+    shell = subprocess.run(["sh", "-c", line], capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert "'--hosts=my hosts'" in line
+    assert "--lr was 1e+30 and is 1e+29 from now on" in shell.stderr
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from d2lrnn import export, load_corpus, predict, train
 
 ROOT = Path(__file__).parent.parent
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")}
-NOT_EXECUTED = ["pip install dist/d2lrnn-0.1.0-py3-none-any.whl"]  # first lines; this one needs the network
+NOT_EXECUTED = ["pip install d2lrnn-0.1.0-py3-none-any.whl"]  # first lines; this one needs the network
 OURS = ("make test", "make train")  # minutes each: only `make door` executes them
 MAY_BE_EMPTY = {".lock", "suspicions.jsonl"}
 PERPLEXITY = 25  # of the last epoch: a hundredth of what guessing among the lyrics' characters gives

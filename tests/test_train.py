@@ -150,7 +150,7 @@ WRONG = {
     "--prefix=": "--prefix is empty",
     "--num-steps 5000": "540 characters fill no batch of 4 x 5000: give at least 20001",
     "--hidden-dim 3000000": "give a smaller --hidden-dim",
-    "--out nowhere/\0": "embedded null byte",
+    "--out nowhere/\0": "embedded null",
     "--resume nowhere": "nowhere holds no run to go on with: begin one there with ",
     "--dropout 1": "--dropout 1.0: give a number of at least 0 and below 1",
     "--autosave x": "argument --autosave: invalid",

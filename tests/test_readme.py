@@ -175,6 +175,31 @@ def execute_all(name: str, folder: Path, *, but: tuple[str, ...] = (), **variabl
     assert json.loads((folder / "runs/mine/config.json").read_text(encoding="utf-8"))["epochs"] == 20
 
 
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("python -m d2lrnn.train", "epoch   1  perplexity   2.00\nepoch  20  perplexity   295.20"),
+        ("python -m d2lrnn.predict", "分开" + " 一 " * 20),
+        ("train_and_predict_rnn", "epoch 60, perplexity 2.0\n - 我" + "的" * 50),
+        ("python -m d2lrnn.export --out empty", ""),
+        ("python -m d2lrnn.export --out missing", ""),
+    ],
+    ids=["perplexity", "stammer", "one character", "empty", "missing"],
+)
+def test_nonsense_is_noticed(code: str, shown: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+
+    with pytest.raises(AssertionError):
+        check_sense(tmp_path, code, shown)
+
+
+@pytest.mark.parametrize("code", ["false\ntrue", "echo 'warning: x'", "echo Traceback"])
+def test_a_line_that_fails_or_complains_is_noticed(code: str, tmp_path: Path) -> None:
+    assert execute(tmp_path, "sh", "echo fine") == "fine\n"
+    with pytest.raises(AssertionError):
+        execute(tmp_path, "sh", code)
+
+
 @pytest.mark.slow
 def test_the_readme_can_be_pasted_from_top_to_bottom(tmp_path: Path) -> None:
     folder = copy_project(tmp_path)

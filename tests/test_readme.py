@@ -66,6 +66,16 @@ def test_every_make_target_and_flag_exists(name: str, capsys: pytest.CaptureFixt
     assert set(re.findall(r"--[a-z-]+", prose)) <= known | {"--no-deps"}
 
 
+@pytest.mark.parametrize("name", [*READMES, "chapters/en/setup.md", "chapters/zh/setup.md"])
+def test_what_to_install_first_is_what_make_asks_for(name: str) -> None:
+    script = (ROOT / "setup/venv.sh").read_text(encoding="utf-8")
+    asked = re.findall(r"(?m)^ +\w.*? {2,}((?:sudo|brew) .+)$", script)
+
+    assert len(asked) == 3, "Debian, Fedora, macOS"
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert [line for line in asked if f"`{line}`" not in text] == []
+
+
 @pytest.mark.parametrize("name", READMES)
 def test_the_size_of_our_lyrics_is_as_printed(name: str) -> None:
     assert f"{len(load_corpus()):,}" in READMES[name]

@@ -211,6 +211,7 @@ def test_a_line_that_fails_or_complains_is_noticed(code: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a minute and a half on a quiet machine
 def test_the_readme_can_be_pasted_from_top_to_bottom(tmp_path: Path) -> None:
     folder = copy_project(tmp_path)
     lend_environment(folder)

@@ -72,7 +72,7 @@ def _names(np: Any) -> dict[str, Any]:
         "round_": functools.partial(np.round),
         "in1d": functools.partial(np.isin),
         "msort": functools.partial(np.sort, axis=0),
-        "trapz": functools.partial(getattr(np, "trapezoid", np.sum)),
+        "trapz": lambda *arguments, **options: np.trapezoid(*arguments, **options),
         **{name: _gone(name) for name in financial},
     }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -140,4 +141,6 @@ def test_an_error_names_the_command_that_would_do(
 def test_the_line_that_a_new_assignment_ends_with_checks_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert assignment.main(["new", AWKWARD, "--lesson", "onehot"]) == 0
 
-    assert "not written yet" in paste(capsys.readouterr().out.splitlines()[-1])
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(line)[-2:] == ["check", AWKWARD]
+    assert "not written yet" in paste(line)

@@ -86,13 +86,12 @@ def test_a_numpy_that_has_the_names_keeps_its_own() -> None:
 def test_a_numpy_that_has_none_is_given_all_and_keeps_bool() -> None:
     names = compat._names(np)
     new = types.ModuleType("numpy")
-    vars(new).update(
-        {name: value for name, value in vars(np).items() if name not in names or name == "trapz"}
-    )
+    gone = {*names, "__getattr__"}
+    vars(new).update({name: value for name, value in vars(np).items() if name not in gone})
 
     taken_away = compat.supply_numpy(new)
 
-    assert set(taken_away) | {"trapz"} == set(names) - {"bool"} | {"trapz"}
+    assert set(taken_away) == set(names) - {"bool"}
     assert new.bool is np.bool_
 
 
@@ -107,7 +106,12 @@ def test_a_numpy_that_has_none_is_given_all_and_keeps_bool() -> None:
         ("round_", (2.6,), 3.0),
         ("in1d", ([1, 5], [5, 6]), [False, True]),
         ("msort", ([[3, 1], [2, 4]],), [[2, 1], [3, 4]]),
-        ("trapz", ([1, 2, 4],), 4.5),
+        pytest.param(
+            "trapz",
+            ([1, 2, 4],),
+            4.5,
+            marks=pytest.mark.skipif(not hasattr(np, "trapezoid"), reason="this NumPy has its own trapz"),
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

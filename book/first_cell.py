@@ -10,7 +10,7 @@ if importlib.util.find_spec("d2lrnn") is None:
     if not wheel:
         raise FileNotFoundError("d2lrnn is not installed: put its wheel, d2lrnn-….whl, beside this notebook")
     print(f"Installing {wheel} and MXNet: about a minute")
-    pip = [sys.executable, "-m", "pip", "install", "-qq"]
-    subprocess.run([*pip, wheel], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-warn-conflicts"]
     subprocess.run([*pip, "--no-deps", "mxnet==1.9.1"], check=True)  # its metadata asks for an old NumPy
+    subprocess.run([*pip, wheel], check=True)
     importlib.invalidate_caches()

@@ -174,13 +174,13 @@ def test_chapters_open_in_colab_where_a_published_place_is_named(published: Path
     notebook = (published / "_sources" / "04-rnn.ipynb").read_text(encoding="utf-8")
 
     assert target in Links(published / "04-rnn.html").clicked
-    assert not [link for link in Links(published / "index.html").clicked if "colab" in link]
+    assert not [link for link in Links(published / "index.html").clicked if "colab.research" in link]
     assert f'wheel = \\"{WHEEL}\\"' in notebook
 
 
 def test_no_page_leads_to_colab_where_no_published_place_is_named(site: Path) -> None:
     for path in site.rglob("*.html"):
-        assert not [link for link in Links(path).clicked if "colab" in link], path
+        assert not [link for link in Links(path).clicked if "colab.research" in link], path
 
 
 @pytest.mark.parametrize("width", [1280, 390])

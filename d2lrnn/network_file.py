@@ -42,6 +42,8 @@ def load_network(
         ValueError: there is no network, it is damaged, or best was asked of a file.
     """
     path = newest_run() if source is None else Path(source)
+    if "\0" in str(path):
+        raise ValueError(f"{path}: there is no such run or file, since no path has a NUL character")
     if path.is_dir() or not path.exists():
         return path, *load_run(path, ctx, best=best)
     if best:

@@ -69,7 +69,10 @@ def unmet(project: dict[str, Any], groups: tuple[str, ...]) -> Iterator[str]:
                 yield f"{group}.lock: {whose} asks for {requirement}, and {found} is locked"
             elif (name, frozenset(requirement.extras)) not in seen:
                 seen.add((name, frozenset(requirement.extras)))
-                wanted += [(name, found) for found in _requires(name, requirement.extras)]
+                try:
+                    wanted += [(name, found) for found in _requires(name, requirement.extras)]
+                except metadata.PackageNotFoundError:
+                    yield f"{group}.lock: {name} is not installed here"
 
 
 def _requires(name: str, extras: set[str]) -> Iterator[Requirement]:

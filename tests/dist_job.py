@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from mxnet import nd
 
+import d2lrnn  # noqa: F401 (before mxnet)
 from d2lrnn import role
 from d2lrnn.config import Settings
 from d2lrnn.dist import Workers

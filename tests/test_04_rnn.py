@@ -205,6 +205,7 @@ def test_it_is_the_rnn_of_gluon_with_tanh(subject):
 
 D2L = """
 import json, sys
+import d2lrnn
 from d2l import mxnet as d2l
 case = json.load(sys.stdin)
 model = d2l.RNNScratch(case["vocab_size"], case["hidden_dim"])

@@ -22,9 +22,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from d2lrnn import Vocab, load_corpus
+
+import numpy as np
 
 KINDS = (
     "ascii",

@@ -17,14 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.arena import EARLIER, FUNCTIONS, MEMORY, PATIENT, PUBLIC, SECONDS, SECRET, written
 from d2lrnn.grading import report, sandbox
 from d2lrnn.grading.cases import CASES
 from d2lrnn.grading.jail import Jail, JailError, descendants
 from d2lrnn.grading.marking import Exam, Points, mark
 from d2lrnn.grading.submissions import Cell, Submission, read_submissions
+
+import numpy as np
+
+from benchmarks.arena import EARLIER, FUNCTIONS, MEMORY, PATIENT, PUBLIC, SECONDS, SECRET, written
 
 
 def serve(tier: str, arena: str) -> None:

@@ -124,11 +124,11 @@ def work(vocab_size: int) -> None:
     All begin together, and a step takes as long as its slower worker. Batches are small, 8 x 5, so that the
     exchange, which does not depend on them, is not lost in the noise of computing.
     """
-    import mxnet as mx
-    import numpy as np
-
     from d2lrnn.learning import train_batch
     from d2lrnn.run import keep_memory
+
+    import mxnet as mx
+    import numpy as np
 
     keep_memory()
     workers = d2lrnn.Workers(int(os.environ["D2LRNN_WORKER_INDEX"]), 2)

@@ -9,13 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import d2lrnn
+
 import jupytext
 import nbformat
 from jupyter_cache import get_cache
 from sphinx.application import Sphinx
 from sphinx.search.zh import SearchChinese
 
-import d2lrnn
 from book import notebooks
 
 # Where others find what this site offers, once it is published; they may stay empty.

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import d2lrnn
+
 import hypothesis
 import pytest
-
-import d2lrnn
 
 # Examples are the same in every run, and none is called slow on a busy machine.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

@@ -10,15 +10,14 @@ import sys
 import traceback
 from pathlib import Path
 
-import numpy as np
-from mxnet import nd
-
-import d2lrnn  # noqa: F401 (before mxnet)
 from d2lrnn import role
 from d2lrnn.config import Settings
 from d2lrnn.dist import Workers
 from d2lrnn.resume import resume_run
 from d2lrnn.run import Run
+
+import numpy as np
+from mxnet import nd
 
 FOLDER, INDEX = Path(sys.argv[1]), int(os.environ["D2LRNN_WORKER_INDEX"])
 NUM_WORKERS = int(os.environ["DMLC_NUM_WORKER"])

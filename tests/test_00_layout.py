@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import d2lrnn
 from d2lrnn import CHAPTERS
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "d2lrnn"

@@ -1,12 +1,12 @@
 """Lesson 7: sgd and Adam move the parameters by the numbers of the papers, and move them in place."""
 
+from d2lrnn import init_adam_states
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
-
-from d2lrnn import init_adam_states
 
 GRADIENTS = st.floats(0.01, 100).flatmap(lambda size: st.sampled_from([size, -size]))
 NOT_POSITIVE = [0, -0.1, float("nan"), float("inf"), True, "0.1", None]

@@ -2,11 +2,6 @@
 
 import string
 
-import mxnet as mx
-import numpy as np
-import pytest
-from mxnet import nd
-
 import d2lrnn
 from d2lrnn import (
     Vocab,
@@ -22,6 +17,11 @@ from d2lrnn import (
     rnn,
 )
 from d2lrnn.decoding import generate_batch
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import nd
 
 DIGITS = Vocab(string.digits)
 LETTERS = Vocab("abcd")

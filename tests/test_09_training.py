@@ -2,15 +2,15 @@
 
 import re
 
+import d2lrnn
+from d2lrnn import Optimizer, Vocab, cross_entropy, get_inputs, get_params, init_rnn_state, rnn
+
 import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
-
-import d2lrnn
-from d2lrnn import Optimizer, Vocab, cross_entropy, get_inputs, get_params, init_rnn_state, rnn
 
 VOCAB_SIZE, HIDDEN_DIM, CPU = 5, 4, mx.cpu()
 STAND_STILL = 1e-30  # a learning rate that changes no float32

@@ -2,12 +2,12 @@
 
 from importlib import import_module
 
+from d2lrnn import cross_entropy, grad_clipping, rnn
+
 import numpy as np
 import pytest
 from cell_oracles import BATCH_SIZE, CPU, NUM_STEPS, VOCAB_SIZE, random_case
 from mxnet import autograd, nd
-
-from d2lrnn import cross_entropy, grad_clipping, rnn
 
 RNNParams = import_module("d2lrnn.rnn").RNNParams
 

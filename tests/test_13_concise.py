@@ -2,13 +2,13 @@
 
 from importlib import import_module
 
+import d2lrnn
+
 import mxnet as mx
 import numpy as np
 import pytest
 from cell_oracles import BATCH_SIZE, CPU, HIDDEN_DIM, NUM_STEPS, VOCAB_SIZE, random_arrays
 from mxnet import autograd, gluon, nd
-
-import d2lrnn
 
 GRUParams = import_module("d2lrnn.gru").GRUParams
 CELLS = {

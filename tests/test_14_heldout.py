@@ -4,14 +4,14 @@ import math
 from functools import partial
 from importlib import import_module
 
+import d2lrnn
+
 import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mxnet import autograd, nd
-
-import d2lrnn
 
 CPU = mx.cpu()
 RNNParams = import_module("d2lrnn.rnn").RNNParams

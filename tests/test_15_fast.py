@@ -1,15 +1,15 @@
 """Lesson 15: the fast network is the book's: the same loss, the same state, the same gradients."""
 
+import d2lrnn
+from d2lrnn import cross_entropy, get_inputs, get_rows, learning, train_and_predict_rnn
+from d2lrnn.decoding import generate_batch
+
 import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
-
-import d2lrnn
-from d2lrnn import cross_entropy, get_inputs, get_rows, learning, train_and_predict_rnn
-from d2lrnn.decoding import generate_batch
 
 CPU = mx.cpu()
 BOOK = {

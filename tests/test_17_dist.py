@@ -5,16 +5,16 @@ Here all of them are in one process; tests/test_workers.py starts real ones.
 
 from types import SimpleNamespace
 
+import d2lrnn
+from d2lrnn import Optimizer, cross_entropy, get_inputs, get_network
+from d2lrnn.learning import train_batch
+
 import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mxnet import autograd, nd
-
-import d2lrnn
-from d2lrnn import Optimizer, cross_entropy, get_inputs, get_network
-from d2lrnn.learning import train_batch
 
 CPU = mx.cpu()
 BOOK = {"rnn": d2lrnn.rnn, "lstm": d2lrnn.lstm}

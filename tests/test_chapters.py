@@ -5,11 +5,12 @@ import runpy
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import d2lrnn
+
 import jupytext
 import pytest
 from nbformat import NotebookNode
 
-import d2lrnn
 from book import run
 from book.run import CHAPTERS, LANGUAGES
 

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import d2lrnn
+from d2lrnn import checks, terminal
+from d2lrnn.config import Settings
+from d2lrnn.training import evaluate
+
 import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
-
-import d2lrnn
-from d2lrnn import checks, terminal
-from d2lrnn.config import Settings
-from d2lrnn.training import evaluate
 
 VOCAB = d2lrnn.Vocab("abcde")
 LOGITS = nd.array([[0, 100.0, 3], [1, 2, 3]])

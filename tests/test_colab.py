@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+import d2lrnn
+
 import jupytext
 import nbformat
 import pytest
@@ -20,7 +22,6 @@ from browser import served
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import d2lrnn
 from book import notebooks
 from book.notebooks import colab_address
 from book.run import CHAPTERS, LANGUAGES, ROOT, chapter_files, stray_lines

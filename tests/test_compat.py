@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from d2lrnn import compat
+
 import numpy as np
 import pytest
-
-from d2lrnn import compat
 
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.find_spec("mxnet")

@@ -14,11 +14,6 @@ from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
-import mxnet as mx
-import numpy as np
-import pytest
-from mxnet import autograd, gluon, nd
-
 import d2lrnn
 from d2lrnn import CHAPTERS, export, predict, role, train
 from d2lrnn.config import Settings, flags
@@ -26,6 +21,11 @@ from d2lrnn.decoding import generate_batch
 from d2lrnn.learning import train_batch
 from d2lrnn.material import find_context
 from d2lrnn.run import Run
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import autograd, gluon, nd
 
 HOME = mx.cpu(1)
 ALLOWED = {  # who may use another device, and why

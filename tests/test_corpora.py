@@ -25,16 +25,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from d2lrnn import Vocab, load_corpus
+from d2lrnn.config import Settings
+from d2lrnn.run import Run
+from d2lrnn.text import one_line
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import corpus as benchmark
-from d2lrnn import Vocab, load_corpus
-from d2lrnn.config import Settings
-from d2lrnn.run import Run
-from d2lrnn.text import one_line
 
 corpora = importlib.import_module("d2lrnn.corpora")
 

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from d2lrnn import Vocab, __version__, export, predict, train
+from d2lrnn.checkpoint import load_newest
+from d2lrnn.config import Settings
+from d2lrnn.fast import get_network
+from d2lrnn.network_file import write_network
+
 import numpy as np
 import pytest
 from browser import Page, chromium, served
 from mxnet import nd
 from safetensors import safe_open
 from safetensors.numpy import load_file
-
-from d2lrnn import Vocab, __version__, export, predict, train
-from d2lrnn.checkpoint import load_newest
-from d2lrnn.config import Settings
-from d2lrnn.fast import get_network
-from d2lrnn.network_file import write_network
 
 ROOT = Path(__file__).parent.parent
 CHARS = " abcdefgh分开"

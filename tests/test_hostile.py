@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from d2lrnn import Vocab, predict, train
+from d2lrnn import run as run_module
+from d2lrnn.decoding import MAX_CHARS, encode_prefix
+
 import pytest
 from small_run import SMALL, run_small
 
 from benchmarks import fuzz_corpora
-from d2lrnn import Vocab, predict, train
-from d2lrnn import run as run_module
-from d2lrnn.decoding import MAX_CHARS, encode_prefix
 
 pytestmark = pytest.mark.slow
 

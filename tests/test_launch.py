@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from d2lrnn.launching import attempt
 from d2lrnn.launching.launch import Host, read_hosts
 from d2lrnn.launching.watchdog import STALLED
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 SILENCE = 2  # seconds, in tests of what is silent; else 10, as outside of tests

@@ -12,9 +12,9 @@ import sys
 from multiprocessing import get_context
 from pathlib import Path
 
-import pytest
-
 from d2lrnn import CHAPTERS
+
+import pytest
 
 TESTS = Path(__file__).parent
 MUTANTS = sorted((TESTS / "mutants").rglob("*.py"))

@@ -13,17 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-from mxnet import nd
-from safetensors.numpy import save
-
 from d2lrnn import Vocab, export, predict
 from d2lrnn.checkpoint import load_newest, save_next
 from d2lrnn.config import Settings
 from d2lrnn.fast import get_network
 from d2lrnn.network_file import read_network, write_network
 from d2lrnn.run import Run
+
+import numpy as np
+import pytest
+from mxnet import nd
+from safetensors.numpy import save
 
 CHARS = " abcdefgh分开"
 

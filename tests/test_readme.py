@@ -11,9 +11,9 @@ import sys
 import venv
 from pathlib import Path
 
-import pytest
-
 from d2lrnn import export, load_corpus, predict, train
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")}

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-from small_run import SMALL, perplexities, run_small, weights
-
 from d2lrnn import load_checkpoint, predict, train
 from d2lrnn import run as run_module
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.folder import load_run
 from d2lrnn.terminal import command_line
+
+import numpy as np
+import pytest
+from small_run import SMALL, perplexities, run_small, weights
 
 pytestmark = pytest.mark.slow
 

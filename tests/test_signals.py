@@ -10,13 +10,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from d2lrnn import export, grade
+from d2lrnn.signals import exit_code, hear, interrupting
+from d2lrnn.train import Stop
+
 import pytest
 from small_run import SMALL
 
 from benchmarks.torture.workers import state, until
-from d2lrnn import export, grade
-from d2lrnn.signals import exit_code, hear, interrupting
-from d2lrnn.train import Stop
 
 ROOT = Path(__file__).parent.parent
 # A call of C that does not come back, with the interpreter released: the thread waits for its own lock.

@@ -12,16 +12,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+import d2lrnn
+from d2lrnn import export, train
+
 import jupytext
 import nbformat
 import pytest
 from browser import Page, chromium, served
 
-import d2lrnn
 from book import notebooks
 from book.build import build
 from book.run import CHAPTERS, LANGUAGES, ROOT, chapter_files, execute, keep_outputs, outputs_folder
-from d2lrnn import export, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

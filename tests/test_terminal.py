@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from d2lrnn import assignment, export, predict, train
+from d2lrnn.terminal import command_line
+
 import pytest
 from small_run import SMALL, run_small
 from test_resume import StopAfter
-
-from d2lrnn import assignment, export, predict, train
-from d2lrnn.terminal import command_line
 
 STRANGE = ["my run", "it's", 'say "hi"', "$HOME `ls` \\", "第 1 次", "-x", "~", "*", "a;b"]
 AWKWARD = "it's my 歌 $run"

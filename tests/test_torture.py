@@ -11,15 +11,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from d2lrnn import checkpoint, run
+from d2lrnn.checkpoint import ARRAYS, FACTS, MANIFEST
+from d2lrnn.run import Run
+
 import numpy as np
 import pytest
 
 from benchmarks.torture import damage, disk, kills, long_runs
 from benchmarks.torture.children import call
 from benchmarks.torture.figures import Figure, keep, to_table
-from d2lrnn import checkpoint, run
-from d2lrnn.checkpoint import ARRAYS, FACTS, MANIFEST
-from d2lrnn.run import Run
 
 pytestmark = pytest.mark.slow
 

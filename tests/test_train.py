@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import mxnet as mx
-import pytest
-from small_run import SMALL, perplexities, run_small, weights
-
 from d2lrnn import config, predict, train
 from d2lrnn import run as run_module
 from d2lrnn.config import Settings
+
+import mxnet as mx
+import pytest
+from small_run import SMALL, perplexities, run_small, weights
 
 pytestmark = pytest.mark.slow
 

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from d2lrnn.checkpoint import load_newest
+from d2lrnn.folder import lock
+from d2lrnn.launching.job import free_port
+
 import pytest
 from small_run import SMALL, perplexities, run_small, weights
 
 from benchmarks.torture.workers import Job, latest, processes, until
-from d2lrnn.checkpoint import load_newest
-from d2lrnn.folder import lock
-from d2lrnn.launching.job import free_port
 
 TOGETHER = ("--workers", "2", "--sampler", "consecutive", "--epochs", "3")
 LONG = ("--epochs", "60", "--pred-period", "1000", "--autosave", "0.3")

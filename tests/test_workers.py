@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from d2lrnn import load_corpus
+from d2lrnn.launching.job import free_port
+
 import mxnet as mx
 import numpy as np
 import pytest
-
-from d2lrnn import load_corpus
-from d2lrnn.launching.job import free_port
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import d2lrnn  # noqa: F401 (mxnet needs it)
+
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
-
-import d2lrnn  # noqa: F401 (before mxnet, which needs it)
 
 from .work import BETA1, BETA2, EPS, GATES, Params, Task
 

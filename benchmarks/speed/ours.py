@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-from mxnet import nd, profiler
-
 import d2lrnn
 from d2lrnn.decoding import generate_batch
 from d2lrnn.learning import train_batch
 from d2lrnn.run import keep_memory
+
+import numpy as np
+from mxnet import nd, profiler
 
 from .gluon import multiply  # the same library
 from .work import GATES, Params, Task

@@ -64,8 +64,9 @@ def decode(name: str, bench: Bench) -> Row:
 
 def perplexity(name: str, bench: Bench) -> Row:
     """Seconds of training until an epoch's perplexity on the lyrics of 2017-12 is TARGET; epochs in turn."""
-    from benchmarks.published import corpus_path
     from d2lrnn import Vocab, load_corpus
+
+    from benchmarks.published import corpus_path
 
     path = corpus_path("2017-12")
     if not path.exists():

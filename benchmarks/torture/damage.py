@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
 from d2lrnn.checkpoint import ARRAYS, load_checkpoint, load_newest
 from d2lrnn.folder import BEST, CHECKPOINTS
+
+import numpy as np
+from tqdm import tqdm
 
 from .accidents import ACCIDENTS
 from .children import Answer, anonymous, call, predict_from, train_into

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from d2lrnn.folder import CHECKPOINTS
+
+from tqdm import tqdm
 
 from .children import at_file, call, predict_from, train_into
 from .figures import Figure, Findings

@@ -55,10 +55,10 @@ def to_table(figures: Sequence[Figure]) -> str:
 
 def versions() -> str:
     """What the figures depend on."""
+    import d2lrnn
+
     import mxnet
     import numpy
-
-    import d2lrnn
 
     return (
         f"d2lrnn {d2lrnn.__version__}, MXNet {mxnet.__version__}, NumPy {numpy.__version__}, "

@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from d2lrnn.checkpoint import ARRAYS, FACTS, MANIFEST
+
+import numpy as np
 
 from .accidents import VALUES, Way, change_json, newest, write_json
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from d2lrnn import train
 from d2lrnn.config import Settings
 from d2lrnn.run import Run
+
+from tqdm import tqdm
 
 from .children import call, resident, train_into
 from .figures import Figure

@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from d2lrnn.checkpoint import LATEST
 from d2lrnn.folder import CHECKPOINTS
 from d2lrnn.launching.job import free_port
+
+from tqdm import tqdm
 
 from .figures import Figure, Findings
 from .small_runs import differences, of_run, small_corpus

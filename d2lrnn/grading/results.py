@@ -20,10 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tqdm import tqdm
-
 from d2lrnn.checkpoint import write_atomically
 from d2lrnn.corpora import PACKAGE
+
+from tqdm import tqdm
 
 from . import report, sandbox
 from .cases import CASES

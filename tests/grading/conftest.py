@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-import pytest
-
 from d2lrnn.grading.jail import Jail
+
+import pytest
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,15 @@ import warnings
 from copy import deepcopy
 from functools import cache
 
-import mxnet as mx
-import numpy as np
-
 from d2lrnn import CHAPTERS
 from d2lrnn.grading.case import Case, Verdict, plain, verdict
 from d2lrnn.grading.cases import CASES
 from d2lrnn.grading.jail import Call, Reply
 from d2lrnn.grading.leans import NEVER_LENT, source_of, support
 from d2lrnn.grading.marking import Exam
+
+import mxnet as mx
+import numpy as np
 
 ALL = [(lesson, name) for lesson, names in CHAPTERS.values() for name in names.split()]
 EXAM = Exam(CASES, 1)  # which makes each right answer once, for all tests

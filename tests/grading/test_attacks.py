@@ -8,6 +8,12 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from d2lrnn.grading import report
+from d2lrnn.grading.cases import CASES
+from d2lrnn.grading.jail import Jail
+from d2lrnn.grading.marking import Exam, Points, mark
+from d2lrnn.grading.submissions import Cell, Submission
+
 import pytest
 
 from benchmarks.arena import (
@@ -21,11 +27,6 @@ from benchmarks.arena import (
     deserved,
     names,
 )
-from d2lrnn.grading import report
-from d2lrnn.grading.cases import CASES
-from d2lrnn.grading.jail import Jail
-from d2lrnn.grading.marking import Exam, Points, mark
-from d2lrnn.grading.submissions import Cell, Submission
 
 # Each does its harm to a grader that is one process, or the suite would prove nothing.
 BITES = {

@@ -7,17 +7,17 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-import numpy as np
-import pytest
-import tomllib
-from in_process import EXAM, answer, mutated, reference, verdicts
-
 import d2lrnn
 from d2lrnn import CHAPTERS
 from d2lrnn.grading.case import Case, Verdict, differs, fault_of, question, verdict
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Jail, Reply
 from d2lrnn.grading.leans import bound, support
+
+import numpy as np
+import pytest
+import tomllib
+from in_process import EXAM, answer, mutated, reference, verdicts
 
 HERE = Path(__file__).parent
 MUTANTS = sorted((HERE.parent / "mutants").glob("*.py"))

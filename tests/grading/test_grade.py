@@ -13,8 +13,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from d2lrnn import CHAPTERS, grade
 from d2lrnn.grading import cases, results
 from d2lrnn.grading.jail import Jail, JailError
@@ -22,6 +20,8 @@ from d2lrnn.grading.leans import source_of
 from d2lrnn.grading.marking import Exam
 from d2lrnn.grading.skeleton import submission_text
 from d2lrnn.grading.submissions import MAX_BYTES, Cell, Submission
+
+import pytest
 
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 LESSONS = (3, 5, 6)

@@ -9,10 +9,10 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from d2lrnn import CHAPTERS, grade
 from d2lrnn.grading.leans import source_of
+
+import pytest
 
 RIGHT = source_of((CHAPTERS[lesson][0], name) for lesson in (3, 5) for name in CHAPTERS[lesson][1].split())
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-from test_sandbox import ordinary_user
-
 from d2lrnn.grading import jail as jail_module
 from d2lrnn.grading.jail import Call, Jail, JailError, Reply
 from d2lrnn.grading.wire import WireError
+
+import numpy as np
+import pytest
+from test_sandbox import ordinary_user
 
 pytestmark = pytest.mark.slow
 

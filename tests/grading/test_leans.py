@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from d2lrnn import CHAPTERS
 from d2lrnn.grading import leans
 from d2lrnn.grading.leans import NAMES, NEVER_LENT, bound, source_of, support
+
+import pytest
 
 ORDER = list(NAMES)
 each_function = pytest.mark.parametrize("function", ORDER)

@@ -20,16 +20,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-from in_process import EXAM, OpenJail
-
 from d2lrnn.grading import report
 from d2lrnn.grading.case import Case, Mistake, doing
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Reply
 from d2lrnn.grading.marking import POINTS_FILE, Exam, Marks, Outcome, Points, mark, read_points, write_points
 from d2lrnn.grading.submissions import Cell, Submission
+
+import numpy as np
+import pytest
+from in_process import EXAM, OpenJail
 
 SEED = 2**100 + 1
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import pytest
-
 import d2lrnn
 from d2lrnn import CHAPTERS
 from d2lrnn.grading.leans import source_of
+
+import nbformat
+import pytest
 
 BIN = Path(sys.executable).parent  # nbgrader calls alembic
 ROOT = Path(d2lrnn.__file__).parent.parent

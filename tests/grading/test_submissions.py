@@ -7,12 +7,12 @@ import stat
 import zipfile
 from pathlib import Path
 
+from d2lrnn.grading import submissions
+from d2lrnn.grading.submissions import Cell, Submission, clean_line, read_submissions
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from d2lrnn.grading import submissions
-from d2lrnn.grading.submissions import Cell, Submission, clean_line, read_submissions
 
 ONE_HOT = "def one_hot(indices, vocab_size):\n    return 1\n"
 

@@ -12,12 +12,12 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+from d2lrnn.grading import wire
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from d2lrnn.grading import wire
 
 integers = st.integers(-(2**63), 2**63 - 1)
 scalars = st.none() | st.booleans() | integers | st.floats() | st.text() | st.binary()

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import d2lrnn
+
 import numpy as np
 from mxnet import autograd, nd
-
-import d2lrnn
 
 from ..case import Case, Mistake, differs, doing, same
 from .rnn import NAMES, named, reading

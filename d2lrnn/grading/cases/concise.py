@@ -9,11 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import d2lrnn
+
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
-
-import d2lrnn
 
 from ..case import Case, Mistake, doing, within
 from .driving import refusal

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from d2lrnn.dist import NATS, Replica
+
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
-
-from d2lrnn.dist import NATS, Replica
 
 from ..case import Case, Mistake, differs, doing, floats, refused, within
 from .driving import refusal

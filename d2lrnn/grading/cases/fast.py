@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import d2lrnn
+from d2lrnn.fast import Network
+
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
-
-import d2lrnn
-from d2lrnn.fast import Network
 
 from ..case import Case, Mistake, differs, doing, within
 from .driving import refusal

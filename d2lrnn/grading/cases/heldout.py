@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import d2lrnn
+
 import numpy as np
 from mxnet import autograd, nd
-
-import d2lrnn
 
 from ..case import Case, Mistake, differs, doing
 from .driving import refusal

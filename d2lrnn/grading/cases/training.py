@@ -15,11 +15,11 @@ from contextlib import redirect_stdout
 from functools import partial
 from typing import Any
 
+import d2lrnn
+
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
-
-import d2lrnn
 
 from ..case import RTOL, Case, Check, Mistake, differs, doing
 from .rnn import NAMES

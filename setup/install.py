@@ -62,7 +62,8 @@ def follow(pip: subprocess.Popen[str], progress: Progress) -> list[str]:
             said.append(" ")
         line = said[-1]
         progress.total -= line.startswith("Ignoring ")  # what other platforms and Pythons need
-        collected += line.startswith(("Collecting ", "Requirement already"))
+        collected += line.startswith(("Collecting ", "Processing ", "Requirement already"))
+        collected = min(collected, progress.total)  # of some pip says two of these
         installing = installing or line.startswith("Installing collected")
         if installing:
             progress.show(f"installing {min(count_installed() - before, collected)} of {collected} packages")

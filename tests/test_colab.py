@@ -21,6 +21,7 @@ import pytest
 from browser import served
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pythons import NEWEST
 
 from book import notebooks
 from book.notebooks import colab_address
@@ -68,9 +69,9 @@ class Colab(NamedTuple):
 
 @pytest.fixture(scope="module")
 def colab(tmp_path_factory: pytest.TempPathFactory) -> Colab:
-    """A new environment of this Python's version, with packages that Colab has, at the locked versions."""
+    """A new environment of the newest Python, with packages that Colab has, at the locked versions."""
     folder = tmp_path_factory.mktemp("colab")
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    subprocess.run([NEWEST, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     (folder / "colab.lock").write_text(_lock(COLAB_HAS))
     subprocess.run([python, ROOT / "setup" / "install.py", folder / "colab.lock"], check=True)

@@ -16,32 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pythons import HERE, OTHERS, PYTHONS, VERSION
 
 from setup import check
 
 ROOT = Path(__file__).parent.parent
-VERSION = "import platform; print(platform.python_version())"
-KEPT = (
-    "LANG",
-    "LC_ALL",
-    "PATH",
-    "PIP_",
-    "SSL_",
-    "REQUESTS_CA_BUNDLE",
-    "D2LRNN_",
-)  # how to reach an index, too
+# how to reach an index, too
+KEPT = ("LANG", "LC_ALL", "PATH", "PIP_", "SSL_", "REQUESTS_CA_BUNDLE", "D2LRNN_")
 PIPS = {"23.0": "3.11", "23.2": "3.11", "": "3.13"}  # "": the newest. With the Python that brings such a one
 SMALL = ["--hidden-dim", "8", "--max-chars", "2000", "--epochs", "2", "--batch-size", "4", "--num-steps", "9"]
-HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 pytestmark = pytest.mark.slow
 
 
 def _environment(home: Path) -> dict[str, str]:
     """What a new user's shell has, without this checkout's .venv on the PATH."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
-    folders = [
-        folder for folder in kept["PATH"].split(os.pathsep) if Path(folder) != Path(sys.executable).parent
-    ]
+    ours = str(Path(sys.executable).parent)
+    folders = [folder for folder in kept["PATH"].split(os.pathsep) if folder != ours]
     home.mkdir(exist_ok=True)
     return {**kept, "PATH": os.pathsep.join(folders), "HOME": str(home), "PYENV_ROOT": _pyenv()}
 
@@ -50,27 +41,10 @@ def _pyenv() -> str:
     return os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
 
 
-def _pythons() -> dict[str, str]:
-    """Version -> path of the Pythons that setup/venv.sh finds, oldest first."""
-    found = subprocess.run(
-        ["sh", "setup/venv.sh", "--list"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.split()
-    versions: dict[str, str] = {}
-    for path in [*found, str(Path(sys.base_prefix) / "bin" / "python3")]:
-        version = subprocess.run([path, "-c", VERSION], capture_output=True, text=True).stdout
-        versions.setdefault(".".join(version.split(".")[:2]), path)
-    return dict(sorted(versions.items(), key=lambda item: int(item[0].split(".")[1])))
-
-
-PYTHONS = _pythons()
-OTHERS = [version for version in PYTHONS if version != HERE]
-
-
 def _copy(folder: Path) -> Path:
     """The tracked files, as a clone would have them, changes that are not committed yet included."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split(
-        "\0"
-    )
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout
+    names = tracked.split("\0")
     assert len(names) > 100
     for name in filter(None, names):
         if (ROOT / name).exists():
@@ -91,8 +65,11 @@ def _run(command: Sequence[Any], folder: Path, *, home: Path, **variables: str) 
 # The wheel
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+@pytest.fixture(
+    scope="module",
+    params=[HERE, *(pytest.param(version, marks=pytest.mark.door) for version in OTHERS)],
+)
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The folder of the programs of an environment with the wheel, and the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [
@@ -110,7 +87,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     shutil.copytree(folder / "source" / "setup", folder / "setup")
     shutil.copy(folder / "source" / "pyproject.toml", folder)
     shutil.rmtree(folder / "source")
-    _run([PYTHONS.get(HERE, sys.executable), "-m", "venv", "env"], folder, home=folder / "home")
+    _run([PYTHONS[request.param], "-m", "venv", "env"], folder, home=folder / "home")
     python = folder / "env/bin/python"
     _run([python, folder / "setup/install.py", folder / "setup/train.lock"], folder, home=folder / "home")
     _run([python, "-m", "pip", "install", "--no-index", "--no-deps", wheel], folder, home=folder / "home")
@@ -278,3 +255,38 @@ def test_newer_versions_of_everything_change_nothing(tmp_path: Path) -> None:
     assert "9999" not in freeze
     assert {check.canonicalize_name(name) for name in found} >= set(locked)
     shutil.rmtree(copy)
+
+
+# A machine with nothing on it
+
+BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")  # of this machine: it may trust an index in between
+
+
+@pytest.mark.door
+@pytest.mark.timeout(2 * 3600)
+def test_a_bare_debian_asks_for_what_it_lacks_then_trains_and_passes_the_tests(tmp_path: Path) -> None:
+    if os.getuid() != 0 or not shutil.which("debootstrap"):
+        pytest.skip("only root can make a Debian, with debootstrap")
+    root = tmp_path / "debian"
+    packages = "--include=python3-venv,make,git,ca-certificates"
+    _run(["debootstrap", packages, "trixie", root], tmp_path, home=tmp_path / "home")
+    shutil.copy("/etc/resolv.conf", root / "etc")
+    shutil.copy(BUNDLE, root / BUNDLE.relative_to("/"))
+    _copy(root / "clone")
+    inside = ["unshare", "--mount", "--pid", "--fork", f"--mount-proc={root}/proc", "chroot", str(root)]
+    inside += ["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"PIP_CERT={BUNDLE}"]
+
+    refused = subprocess.run([*inside, "make", "-C", "/clone", "train"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert (
+        "MXNet needs libgomp.so.1 libquadmath.so.0, which this system lacks: sudo apt install"
+        in refused.stderr
+    )
+
+    _run([*inside, "apt-get", "install", "-y", "libgomp1", "libquadmath0"], tmp_path, home=tmp_path / "home")
+    _run([*inside, "git", "-C", "/clone", "init", "--quiet"], tmp_path, home=tmp_path / "home")
+    _run([*inside, "git", "-C", "/clone", "add", "--all"], tmp_path, home=tmp_path / "home")
+    printed = _run([*inside, "make", "-C", "/clone", "train"], tmp_path, home=tmp_path / "home")
+    assert "let it write: " in printed
+    assert " passed" in _run([*inside, "make", "-C", "/clone", "test"], tmp_path, home=tmp_path / "home")
+    shutil.rmtree(root)

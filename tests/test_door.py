@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 KEPT = ("LANG", "LC_ALL", "PATH", "PIP_", "SSL_", "REQUESTS_CA_BUNDLE", "D2LRNN_")
 PIPS = {"23.0": "3.11", "23.2": "3.11", "": "3.13"}  # "": the newest. With the Python that brings such a one
 SMALL = ["--hidden-dim", "8", "--max-chars", "2000", "--epochs", "2", "--batch-size", "4", "--num-steps", "9"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # an environment is installed, perhaps twice
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -113,7 +113,7 @@ def test_the_numbers_are_those_of_the_kernel() -> None:
 
 
 def test_the_reference_is_not_among_the_readable_paths(tmp_path: Path) -> None:
-    hidden = ["d2l", "d2lrnn", "d2lrnn-0.1.0.dist-info", "__editable__.d2lrnn-0.1.0.pth", "python3.11"]
+    hidden = ["d2l", "d2lrnn", "d2lrnn-0.1.0.dist-info", "_d2lrnn.pth", "python3.13"]
     for name in ["numpy", "mxnet", "pythonjsonlogger", "site-packages", "dist-packages", *hidden]:
         (tmp_path / name).mkdir()
     found = {

@@ -83,7 +83,7 @@ def page() -> Iterator[Page]:
 @pytest.mark.parametrize(
     "path", chapter_files(*LANGUAGES), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-def test_a_chapter_runs_in_a_fresh_kernel_in_time(path: Path) -> None:
+def test_a_chapter_runs_in_a_fresh_kernel(path: Path) -> None:
     chapter = execute(path)
 
     keep_outputs(chapter)

@@ -259,6 +259,7 @@ def test_newer_versions_of_everything_change_nothing(tmp_path: Path) -> None:
 
 # A machine with nothing on it
 
+TERMINALS = "mount -t devpts -o ptmxmode=666 devpts /dev/pts && mount --bind /dev/pts/ptmx /dev/ptmx"
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")  # of this machine: it may trust an index in between
 
 
@@ -274,7 +275,8 @@ def test_a_bare_debian_asks_for_what_it_lacks_then_trains_and_passes_the_tests(t
     shutil.copy(BUNDLE, root / BUNDLE.relative_to("/"))
     _copy(root / "clone")
     inside = ["unshare", "--mount", "--pid", "--fork", f"--mount-proc={root}/proc", "chroot", str(root)]
-    inside += ["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"PIP_CERT={BUNDLE}"]
+    inside += ["sh", "-c", f'{TERMINALS} && exec "$@"', "sh", "env", "-i", "HOME=/root"]
+    inside += ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"PIP_CERT={BUNDLE}"]
 
     refused = subprocess.run([*inside, "make", "-C", "/clone", "train"], capture_output=True, text=True)
     assert refused.returncode == 2

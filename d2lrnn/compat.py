@@ -1,7 +1,7 @@
 """What MXNet 1.9.1 reads while it is imported, supplied where the Python or the NumPy of today lack it.
 
 MXNet's last release is a shared library and pure Python, so no Python is too new for it as such: all that
-stops it is names that are gone. `import d2lrnn` hooks into the import of mxnet, whoever asks for it. The hook
+stops it is names that are gone. `import d2lrnn` hooks into the import of mxnet, by any module. The hook
 supplies these names, and takes them away again once mxnet is loaded:
 
     read in                        what                             gone since     supplied
@@ -154,7 +154,7 @@ def _missing_libraries() -> Iterator[None]:
         yield
     except OSError as error:
         for name in [name for name in sys.modules if name.startswith("mxnet.")]:
-            del sys.modules[name]  # so that whoever asks again gets the same answer
+            del sys.modules[name]  # so that the next import gets the same answer
         remedy = f": {SYSTEM_LIBRARIES}" if re.search("libgomp|libquadmath", str(error)) else ""
         raise CannotLoad(f"MXNet's library cannot be loaded: {error}{remedy}", name="mxnet") from None
 

@@ -37,8 +37,14 @@ from urllib.request import (
 import numpy as np
 
 PACKAGE = Path(__file__).resolve().parent
-_INSTALLED = PACKAGE / "data" / "lyrics.txt"
-OURS = _INSTALLED if _INSTALLED.is_file() else PACKAGE.parent / "data" / "lyrics.txt"  # in a checkout
+
+
+def shipped(name: str) -> Path:
+    """A file that comes with us: in the package where a wheel was installed, beside it in a checkout."""
+    return PACKAGE / name if (PACKAGE / name).is_file() else PACKAGE.parent / name
+
+
+OURS = shipped("data/lyrics.txt")
 MAX_BYTES = 2**30  # of a file, or of a text in an archive
 BLOCK = 2**18  # bytes or characters: long texts are read and counted in pieces that a processor's cache holds
 MARKS = {  # the longer first: UTF-32 begins as UTF-16 does

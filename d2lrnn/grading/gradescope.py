@@ -11,12 +11,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from d2lrnn.corpora import OURS, PACKAGE
+from d2lrnn.corpora import OURS, PACKAGE, shipped
 
-LOCK = next(
-    (lock for folder in (PACKAGE.parent, PACKAGE) if (lock := folder / "setup" / "train.lock").is_file()),
-    PACKAGE / "setup" / "train.lock",
-)
 SETUP = """\
 #!/usr/bin/env bash
 # Once, while the image is built. Any Python from 3.10 on will do: Ubuntu 22.04 and later have one.
@@ -58,7 +54,7 @@ def write_autograder(
     texts = {
         "setup.sh": SETUP,
         "run_autograder": RUN.format(options=" ".join(options)),
-        "requirements.txt": LOCK.read_text("utf-8"),
+        "requirements.txt": shipped("setup/train.lock").read_text("utf-8"),
         "points.toml": points,
         "seed": f"{seed}\n",
         "d2lrnn/data/lyrics.txt": OURS.read_text("utf-8"),

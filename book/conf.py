@@ -19,13 +19,11 @@ from sphinx.search.zh import SearchChinese
 
 from book import notebooks
 
-# Where others find what this site offers, once it is published; they may stay empty.
-notebooks_published_at = (
-    ""  # OWNER/REPO/blob/BRANCH on GitHub, which holds the site: pages get «open in Colab»
-)
-wheel_published_at = (
-    ""  # the address of the wheel, which notebooks install; else they take the file beside them
-)
+# Where others find what this site offers, once it is published; both may stay empty.
+# OWNER/REPO/blob/BRANCH on GitHub, which holds the site: pages get «open in Colab»
+notebooks_published_at = ""
+# the address of the wheel, which notebooks install; else they take the file beside them
+wheel_published_at = ""
 
 ZH = tags.has("zh")  # type: ignore[name-defined]  # noqa: F821
 
@@ -135,9 +133,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the search language, the numbers of chapters, the notebooks and their settings."""
     app.add_config_value("notebooks_published_at", "", "html", str)
     app.add_config_value("wheel_published_at", "", "html", str)
-    app.add_config_value(
-        "first_cell", notebooks.FIRST_CELL, "html", str
-    )  # another one: all are written again
+    # where the first cell has changed, all pages are written again
+    app.add_config_value("first_cell", notebooks.FIRST_CELL, "html", str)
     app.add_search_language(SearchCharacters)
     app.connect("source-read", number_the_chapter)
     app.connect("html-page-context", offer_the_notebook, priority=400)  # before the theme's own, at 500

@@ -65,27 +65,16 @@ def test_the_line_that_train_ends_with_lets_the_network_write(capsys: pytest.Cap
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("flags", [(), ("--workers", 2, "--in-turn")], ids=["one worker", "two in turn"])
 def test_the_line_after_a_stop_goes_on_with_the_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    flags: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(train, "time", StopAfter(3, signal.SIGINT))
-        assert run_small("--epochs", 2, "--out", AWKWARD) == 130
+        assert run_small("--epochs", 2, "--out", AWKWARD, *flags) == 130
 
     _, line = capsys.readouterr().out.splitlines()[-1].split("saved; go on with ")
-    assert "epoch   2  perplexity" in paste(line)
-
-
-@pytest.mark.slow
-def test_the_line_after_a_stop_keeps_to_one_process(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "time", StopAfter(3, signal.SIGINT))
-        assert run_small("--epochs", 2, "--out", AWKWARD, "--workers", 2, "--in-turn") == 130
-
-    _, line = capsys.readouterr().out.splitlines()[-1].split("saved; go on with ")
-    assert line.endswith(" --in-turn")
+    assert line.endswith(" --in-turn") == ("--in-turn" in flags)
     assert "epoch   2  perplexity" in paste(line)
 
 

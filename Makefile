@@ -69,8 +69,8 @@ published: .venv/.train .venv/.d2lrnn  ## the published figures, trained again (
 scaling: .venv/.train .venv/.d2lrnn  ## what several workers cost and bring, measured and modelled (minutes; Linux on x86-64 only)
 	$(BIN)/python -m benchmarks.scaling
 
-torture: .venv/.dev .venv/.d2lrnn  ## accidents of every kind, by the thousand (about an hour; into benchmarks/torture.md)
-	$(BIN)/python -m benchmarks.torture $(ARGS)
+torture: .venv/.dev .venv/.d2lrnn  ## accidents of every kind, by the thousand (about an hour; into audits/torture.md)
+	$(BIN)/python -m audits.torture $(ARGS)
 
 lock: setup  ## resolve pyproject.toml again into setup/*.lock
 	$(BIN)/python setup/lock.py

@@ -1,1 +1,1 @@
-"""What is measured, and what takes too long for the tests."""
+"""How fast it is, and the figures that were published."""

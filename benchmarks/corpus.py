@@ -193,8 +193,8 @@ def training_seconds(num_bytes: int, batches: int = 60) -> dict[int, list[float]
     All with the settings of `python -m d2lrnn.train`; the three take turns batch by batch, so that what else
     the machine does meets them alike.
     """
-    from d2lrnn.config import Settings
-    from d2lrnn.run import Run
+    from d2lrnn.running.run import Run
+    from d2lrnn.running.settings import Settings
 
     seconds: dict[int, list[float]] = {1: [], 10: [], 100: []}
     runs = {}

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import d2lrnn  # before mxnet: it decides how many threads that gets
 from d2lrnn.launching.job import free_port
 
-from .links import Place, machines
+from audits.links import Place, machines
 
 WRITTEN = Path(__file__).with_suffix(".md")
 ROOT = WRITTEN.parent.parent
@@ -124,8 +124,8 @@ def work(vocab_size: int) -> None:
     All begin together, and a step takes as long as its slower worker. Batches are small, 8 x 5, so that the
     exchange, which does not depend on them, is not lost in the noise of computing.
     """
-    from d2lrnn.learning import train_batch
-    from d2lrnn.run import keep_memory
+    from d2lrnn.engine.backprop import train_batch
+    from d2lrnn.running.run import keep_memory
 
     import mxnet as mx
     import numpy as np

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .terminal import complain
+from .cli import complain
 
 PROG = "d2lrnn"
 COMMANDS = {  # what it does, and an example that works

@@ -15,7 +15,7 @@ In a notebook one cell does it: `from d2lrnn.assignment import check; check()` t
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes long to load
-    from .signals import begin
+    from .cli import begin
 
     begin("python -m d2lrnn.assignment")
 
@@ -31,13 +31,11 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .cli import Parser, command_line, complain, exit_code, interrupting, printable
 from .compat import CannotLoad
-from .config import Parser
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
 from .grading.skeleton import LESSON_OF, find_lessons, notebook, submission_text
-from .signals import exit_code, interrupting
-from .terminal import command_line, complain, printable
 
 if TYPE_CHECKING:
     from .grading.marking import Marks

@@ -16,7 +16,7 @@ import numpy as np
 from mxnet import autograd, nd
 
 from .checks import check_gradients, check_size
-from .store import Workers
+from .engine.kvstore import Workers
 
 State = tuple[nd.NDArray, ...]
 NATS = -4  # in the buffer, behind the gradients: loss, characters, who wants to save, who to stop

@@ -23,7 +23,7 @@ logits (num_steps * batch_size, V), time-major, and the states new_H, new_C, …
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes long to load
-    from .signals import begin
+    from .cli import begin
 
     begin("python -m d2lrnn.export")
 
@@ -32,10 +32,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .cli import Parser, command_line, complain, exit_code, interrupting, printable
 from .compat import CannotLoad
-from .config import Parser, Settings, add_setting
-from .signals import exit_code, interrupting
-from .terminal import command_line, complain, printable
+from .running.settings import Settings, add_setting
 
 PROG = "python -m d2lrnn.export"
 
@@ -55,13 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from .material import find_context
-    from .network_file import load_network, write_network
+    from .formats.safetensors_file import load_network, write_network
+    from .running.dataset import find_context
 
     write, out = write_network, "network.safetensors"
     if arguments.onnx:
         try:
-            from .onnx_graph import write_onnx
+            from .formats.onnx_file import write_onnx
         except ImportError as error:
             remedy = command_line("pip", "install", "onnx")
             raise ValueError(f"--onnx needs the package onnx ({error}): {remedy}") from None

@@ -17,17 +17,17 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from .cells import GRU, LSTM, RNN, Steps
 from .checks import check_indices, check_size
+from .engine.backprop import learn
+from .engine.cells import GRU, LSTM, RNN, Steps
+from .engine.fast_decoding import Writer
+from .engine.layers import Arrays, Layer, State
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
-from .layers import Arrays, Layer, State
-from .learning import learn
 from .loss import cross_entropy
 from .lstm import LSTMParams, get_lstm_params, init_lstm_state
 from .rnn import RNNParams, get_params, init_rnn_state
 from .sampling import try_gpu
-from .writing import Writer
 
 
 def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:

@@ -13,7 +13,7 @@ DIR/seed decides the hidden inputs: keep it to yourself. A run that was interrup
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes long to load
-    from .signals import begin
+    from .cli import begin
 
     begin("python -m d2lrnn.grade")
 
@@ -24,13 +24,11 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from . import _cores
+from .cli import Parser, complain, exit_code, interrupting
 from .compat import CannotLoad
-from .config import Parser
 from .grading.jail import JailError
 from .grading.loading import load_mxnet
 from .grading.skeleton import find_lessons
-from .signals import exit_code, interrupting
-from .terminal import complain
 
 PROG = "python -m d2lrnn.grade"
 

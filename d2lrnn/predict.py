@@ -11,7 +11,7 @@ python -m d2lrnn.predict model.safetensors               a network from such a f
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes long to load
-    from .signals import begin
+    from .cli import begin
 
     begin("python -m d2lrnn.predict")
 
@@ -22,10 +22,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .cli import Parser, complain, exit_code, interrupting, printable
 from .compat import CannotLoad
-from .config import Parser, Settings, add_setting
-from .signals import exit_code, interrupting
-from .terminal import complain, printable
+from .running.settings import Settings, add_setting
 
 PROG = "python -m d2lrnn.predict"
 
@@ -72,8 +71,8 @@ def _predict(arguments: argparse.Namespace) -> None:
     if temperature:
         _load_mxnet()
     from .decoding import generate_batch
-    from .material import find_context
-    from .network_file import load_network, write_network
+    from .formats.safetensors_file import load_network, write_network
+    from .running.dataset import find_context
 
     ctx = find_context(arguments.ctx)
     source, settings, vocab, network, params = load_network(arguments.run, ctx, best=arguments.best)

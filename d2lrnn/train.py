@@ -11,7 +11,7 @@ last checkpoint (one a minute), with the numbers that it would have had.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes long to load
-    from .signals import begin
+    from .cli import begin
 
     begin("python -m d2lrnn.train")
 
@@ -24,17 +24,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .begin import choose, launch_run, prepare, share_cores
+from .cli import BAR, Parser, after_the_first, command_line, complain, hear, printable
 from .compat import CannotLoad
-from .config import Parser, add_settings
 from .launching.job import SSH, read_hosts
 from .launching.watchdog import report
-from .role import become, check_number, join, part
-from .signals import after_the_first, hear
-from .terminal import BAR, command_line, complain, printable
+from .running.distributed import become, check_number, join, part
+from .running.settings import add_settings
+from .running.start import choose, launch_run, prepare, share_cores
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .running.run import Run
 
 PROG = "python -m d2lrnn.train"
 AUTOSAVE = 60.0  # seconds
@@ -79,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train_and_tell(run: Run, how: dict[str, Any]) -> int:
     from mxnet import MXNetError
 
-    from .run import keep_memory
+    from .running.run import keep_memory
 
     keep_memory()
     with Stop(run.hurry) as stop:

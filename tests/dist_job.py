@@ -10,11 +10,11 @@ import sys
 import traceback
 from pathlib import Path
 
-from d2lrnn import role
-from d2lrnn.config import Settings
 from d2lrnn.dist import Workers
-from d2lrnn.resume import resume_run
-from d2lrnn.run import Run
+from d2lrnn.running import distributed
+from d2lrnn.running.resume import resume_run
+from d2lrnn.running.run import Run
+from d2lrnn.running.settings import Settings
 
 import numpy as np
 from mxnet import nd
@@ -75,7 +75,7 @@ def new_run(name: str, settings: Settings, index: "int | None") -> Run:
 
 
 def join(run: Run, workers: OneAfterTheOther) -> Run:
-    role.meet(run, workers)
+    distributed.meet(run, workers)
     return run
 
 

@@ -9,65 +9,86 @@ from pathlib import Path
 
 import d2lrnn
 from d2lrnn import CHAPTERS
+from d2lrnn.__main__ import COMMANDS
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "d2lrnn"
 LESSONS = {name: number for number, (name, _) in CHAPTERS.items()}
-COMMANDS = {
-    "__main__",
-    "config",
-    "terminal",
-    "signals",
-    "folder",
-    "run",
-    "resume",
-    "begin",
-    "material",
-    "role",
-    "curve",
-    "train",
-    "predict",
-    "network_file",
-    "onnx_graph",
-    "export",
-    "assignment",
-    "grade",
-}  # ceremony on top of the lessons
-GROUND = {"compat", "checks", "corpora"}  # what lessons stand on: MXNet on today's Python, refusals, files
-PARTS = {"cells", "layers", "learning", "writing"}  # of lesson 15, which is too long for one file
-STORE = {"store"}  # of lesson 17 likewise
-PYTHON_FILES = sorted(PACKAGE.glob("*.py"))
-GRADING = sorted((PACKAGE / "grading").glob("*.py"))
-LAUNCHING = sorted((PACKAGE / "launching").glob("*.py"))
+GROUND = {"compat", "checks", "corpora", "cli"}  # what all others stand on; cli only what is not a lesson
+FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+MODULES = sorted(
+    path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".") for path in PACKAGE.rglob("*.py")
+)
+PARTS_OF = {"engine": ("fast", "dist")}  # the lessons whose parts a folder holds
+# Who may import from whom, beside itself: the arrows of the house, downward only.
+BELOW = {
+    "engine": {"lessons", "ground"},
+    "running": {"launching", "engine", "lessons", "ground"},
+    "formats": {"running", "lessons", "ground"},
+    "launching": {"ground"},
+    "grading": {"lessons", "ground"},
+    "train": {"running", "launching", "lessons", "ground"},
+    "predict": {"running", "formats", "lessons", "ground"},
+    "export": {"running", "formats", "lessons", "ground"},
+    "assignment": {"grading", "lessons", "ground"},
+    "grade": {"grading", "lessons", "ground"},
+    "__main__": {"ground"},
+    "__init__": {"ground"},
+}
 
 
 def _imports(module: str) -> set[str]:
     """The modules of this package that a module imports, at its top or inside a function."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
-    relative = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
-    return {node.module for node in relative if node.module}
+    path = PACKAGE / f"{module.replace('.', '/')}.py"
+    package = ["d2lrnn", *module.split(".")[:-1]]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            origin = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            names = [".".join(filter(None, [*origin, alias.name])) for alias in node.names]
+            found |= {name.removeprefix("d2lrnn.") for name in names}
+    known = {name.removesuffix(".__init__") for name in MODULES} - {"__init__"}
+    nearest = {next((m for m in (name, name.rpartition(".")[0]) if m in known), "") for name in found}
+    return nearest - {""}
 
 
-def test_every_module_is_a_lesson_a_command_or_ground() -> None:
-    modules = {path.stem for path in PYTHON_FILES} - {"__init__"}
+def _floor(module: str) -> str:
+    """Where a module lives: its folder, lessons, ground, or itself if it is a command."""
+    head = module.split(".")[0]
+    return "lessons" if head in LESSONS else "ground" if head in GROUND else head
 
-    assert modules == set(LESSONS) | COMMANDS | GROUND | PARTS | STORE
+
+def test_a_listing_shows_lessons_commands_and_little_else() -> None:
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+
+    assert files == {*LESSONS, *COMMANDS, *GROUND, "__init__", "__main__"}
+    assert FOLDERS == ["engine", "formats", "grading", "launching", "running"]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if _floor(m) in BELOW])
+def test_folders_and_commands_import_only_what_lies_below(module: str) -> None:
+    floor = _floor(module)
+
+    assert {_floor(name) for name in _imports(module)} <= BELOW[floor] | {floor}
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_imports_only_lessons_before_it(lesson: str) -> None:
     before = {name for name, number in LESSONS.items() if number < LESSONS[lesson]}
+    parts = {folder for folder, lessons in PARTS_OF.items() if lesson in lessons}
 
-    parts = {"fast": PARTS, "dist": STORE}.get(lesson, set())
-    assert _imports(lesson) <= before | GROUND | parts
+    assert {name.split(".")[0] for name in _imports(lesson)} <= before | GROUND - {"cli"} | parts
 
 
-def test_the_parts_of_lesson_15_import_only_lessons_before_it() -> None:
-    before = {name for name, number in LESSONS.items() if number < LESSONS["fast"]}
+@pytest.mark.parametrize("folder", PARTS_OF)
+def test_the_parts_of_a_lesson_import_only_lessons_before_it(folder: str) -> None:
+    before = {name for name, number in LESSONS.items() if number < min(LESSONS[m] for m in PARTS_OF[folder])}
 
-    assert all(_imports(part) <= before | GROUND | PARTS for part in PARTS)
+    for module in MODULES:
+        if module.startswith(f"{folder}."):
+            assert {m for m in _imports(module) if _floor(m) == "lessons"} <= before, module
 
 
 def test_the_ground_imports_no_lesson() -> None:
@@ -122,36 +143,17 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def test_importing_the_package_loads_neither_mxnet_nor_numpy() -> None:
-    code = "import sys, d2lrnn, d2lrnn.config; print({'mxnet', 'numpy', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, d2lrnn.running.settings; print({'mxnet', 'numpy', 'matplotlib'} & set(sys.modules))"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
-def test_only_assignment_and_grade_know_the_grading() -> None:
-    modules = {path.stem for path in PYTHON_FILES}
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_lists_its_parts(folder: str) -> None:
+    text = (PACKAGE / folder / "__init__.py").read_text(encoding="utf-8")
+    parts = {name.split(".")[1] for name in MODULES if name.startswith(f"{folder}.")} - {"__init__"}
 
-    assert {m for m in modules if any(i.startswith("grading") for i in _imports(m))} == {
-        "assignment",
-        "grade",
-    }
-
-
-def test_only_train_and_how_it_begins_know_the_launching() -> None:
-    modules = {path.stem for path in PYTHON_FILES}
-
-    assert {m for m in modules if any(i.startswith("launching") for i in _imports(m))} == {
-        "begin",
-        "role",
-        "train",
-    }
-
-
-def test_the_packages_inside_list_their_parts() -> None:
-    parts = {"grading": {path.stem for path in GRADING} | {"cases"}, "launching": {p.stem for p in LAUNCHING}}
-    for package, modules in parts.items():
-        text = (PACKAGE / package / "__init__.py").read_text(encoding="utf-8")
-
-        assert set(re.findall(r"(?m)^(\w+)  ", text)) == modules - {"__init__"}
+    assert set(re.findall(r"(?m)^(\w+)  ", text)) == parts
 
 
 def test_the_cases_are_sorted_by_lessons() -> None:
@@ -160,11 +162,9 @@ def test_the_cases_are_sorted_by_lessons() -> None:
     assert modules == set(LESSONS) | {"__init__", "driving"}
 
 
-@pytest.mark.parametrize(
-    "path", [*PYTHON_FILES, *GRADING, *LAUNCHING], ids=lambda path: path.relative_to(PACKAGE).as_posix()[:-3]
-)
-def test_functions_are_short_and_public_ones_have_docstrings(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [name for name in MODULES if ".cases." not in name])
+def test_functions_are_short_and_public_ones_have_docstrings(module: str) -> None:
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     private = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name.startswith("_")]
     inner = [node for outer in [*functions, *private] for node in ast.walk(outer) if node is not outer]

@@ -1,8 +1,9 @@
 """Lesson 15: the fast network is the book's: the same loss, the same state, the same gradients."""
 
 import d2lrnn
-from d2lrnn import cross_entropy, get_inputs, get_rows, learning, train_and_predict_rnn
+from d2lrnn import cross_entropy, get_inputs, get_rows, train_and_predict_rnn
 from d2lrnn.decoding import generate_batch
+from d2lrnn.engine import backprop
 
 import mxnet as mx
 import numpy as np
@@ -210,7 +211,7 @@ def new_network(subject, cell, num_layers, **options):
 
 
 def train_batch_of(subject):
-    return getattr(subject, "train_batch", learning.train_batch)
+    return getattr(subject, "train_batch", backprop.train_batch)
 
 
 @cells

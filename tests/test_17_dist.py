@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import d2lrnn
 from d2lrnn import Optimizer, cross_entropy, get_inputs, get_network
-from d2lrnn.learning import train_batch
+from d2lrnn.engine.backprop import train_batch
 
 import mxnet as mx
 import numpy as np

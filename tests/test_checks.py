@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import d2lrnn
-from d2lrnn import checks, terminal
-from d2lrnn.config import Settings
+from d2lrnn import checks, cli
+from d2lrnn.running.settings import Settings
 from d2lrnn.training import evaluate
 
 import mxnet as mx
@@ -309,25 +309,25 @@ def test_a_size_of_0_is_not_taken_for_unknown(size: Any) -> None:
     }.items(),
 )
 def test_no_text_steers_the_terminal_that_shows_it(text: str, shown: str) -> None:
-    assert terminal.printable(text) == shown
+    assert cli.printable(text) == shown
     assert (
-        terminal.printable(text, keep="")
-        == terminal.error_line(text)
+        cli.printable(text, keep="")
+        == cli.error_line(text)
         == shown.replace("\n", r"\n").replace("\t", r"\t")
     )
 
 
 @given(text=st.text(st.characters()))
 def test_what_is_shown_can_be_encoded_and_is_left_alone_when_it_is_shown_again(text: str) -> None:
-    shown = terminal.printable(text, keep="")
+    shown = cli.printable(text, keep="")
 
-    assert terminal.printable(shown, keep="") == shown
+    assert cli.printable(shown, keep="") == shown
     assert len(f"{shown}.".splitlines()) == 1
     shown.encode()
 
 
 def test_an_error_line_is_short_and_keeps_both_ends() -> None:
-    line = terminal.error_line("begin" + "x" * 10**6 + "end")
+    line = cli.error_line("begin" + "x" * 10**6 + "end")
 
     assert line[:5] + line[-3:] == "beginend"
     assert len(line) < 1100

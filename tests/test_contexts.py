@@ -15,12 +15,13 @@ from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import d2lrnn
-from d2lrnn import CHAPTERS, export, predict, role, train
-from d2lrnn.config import Settings, flags
+from d2lrnn import CHAPTERS, export, predict, train
 from d2lrnn.decoding import generate_batch
-from d2lrnn.learning import train_batch
-from d2lrnn.material import find_context
-from d2lrnn.run import Run
+from d2lrnn.engine.backprop import train_batch
+from d2lrnn.running import distributed
+from d2lrnn.running.dataset import find_context
+from d2lrnn.running.run import Run
+from d2lrnn.running.settings import Settings, flags
 
 import mxnet as mx
 import numpy as np
@@ -30,10 +31,10 @@ from mxnet import autograd, gluon, nd
 HOME = mx.cpu(1)
 ALLOWED = {  # who may use another device, and why
     "mxnet.gluon.parameter._finish_deferred_init": "Gluon draws weights on the CPU and copies them",
-    "d2lrnn.resume._newest": "which device the arrays of a checkpoint go to is known once it has been read",
-    "d2lrnn.run.resume": "copies them to it",
-    "d2lrnn.store.gather": "what workers tell each other beside the gradients is numpy's",
-    "d2lrnn.store.tell": "likewise",
+    "d2lrnn.running.resume._newest": "which device a checkpoint goes to is known once it has been read",
+    "d2lrnn.running.run.resume": "copies them to it",
+    "d2lrnn.engine.kvstore.gather": "what workers tell each other beside the gradients is numpy's",
+    "d2lrnn.engine.kvstore.tell": "likewise",
 }
 VOCAB = d2lrnn.Vocab("abcde")
 CORPUS = VOCAB.encode("abcdeedcbaaabbccddee" * 2)
@@ -438,7 +439,7 @@ def test_a_worker_of_a_job_stays_on_its_device(sampler: str, gpu: None, tmp_path
     with everything_on(HOME):
         run = Run(Settings(**SMALL, sampler=sampler, ctx="gpu"))
         run.begin(tmp_path)
-        role.meet(run, one_worker(d2lrnn))
+        distributed.meet(run, one_worker(d2lrnn))
         for _ in run.train_epoch():
             run.agree(True, False)
         run.save()

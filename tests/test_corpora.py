@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn import Vocab, load_corpus
-from d2lrnn.config import Settings
-from d2lrnn.run import Run
+from d2lrnn.running.run import Run
+from d2lrnn.running.settings import Settings
 from d2lrnn.text import one_line
 
 import numpy as np

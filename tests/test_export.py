@@ -11,9 +11,9 @@ from typing import Any
 
 from d2lrnn import Vocab, __version__, export, predict, train
 from d2lrnn.checkpoint import load_newest
-from d2lrnn.config import Settings
 from d2lrnn.fast import get_network
-from d2lrnn.network_file import write_network
+from d2lrnn.formats.safetensors_file import write_network
+from d2lrnn.running.settings import Settings
 
 import numpy as np
 import pytest
@@ -193,7 +193,7 @@ def test_onnxruntime_computes_our_logits_and_states(
     cell: str, layers: int, hidden_dim: int, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnx")
-    from d2lrnn.onnx_graph import write_onnx
+    from d2lrnn.formats.onnx_file import write_onnx
 
     settings, vocab, params = some_network(cell, layers, hidden_dim=hidden_dim)
     write_onnx(tmp_path / "a.onnx", settings, vocab, params)
@@ -225,7 +225,7 @@ def test_onnxruntime_computes_our_logits_and_states(
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_the_graph_is_valid_and_says_what_it_is(cell: str, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    from d2lrnn.onnx_graph import write_onnx
+    from d2lrnn.formats.onnx_file import write_onnx
 
     write_onnx(tmp_path / "a.onnx", *some_network(cell, 2))
 
@@ -255,7 +255,7 @@ def test_the_lines_of_the_readme_write_with_onnxruntime_what_predict_writes(
 
 def test_an_index_beyond_the_vocabulary_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    from d2lrnn.onnx_graph import write_onnx
+    from d2lrnn.formats.onnx_file import write_onnx
 
     write_onnx(tmp_path / "a.onnx", *some_network("rnn", 1))
     session = ort_session(tmp_path / "a.onnx")
@@ -266,12 +266,12 @@ def test_an_index_beyond_the_vocabulary_is_an_error(tmp_path: Path) -> None:
 
 def test_a_network_too_large_for_onnx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnx")
-    from d2lrnn import onnx_graph
+    from d2lrnn.formats import onnx_file
 
-    monkeypatch.setattr(onnx_graph, "MAX_BYTES", 500)
+    monkeypatch.setattr(onnx_file, "MAX_BYTES", 500)
 
     with pytest.raises(ValueError, match="ONNX takes 500 at most"):
-        onnx_graph.write_onnx(tmp_path / "a.onnx", *some_network("rnn", 1))
+        onnx_file.write_onnx(tmp_path / "a.onnx", *some_network("rnn", 1))
 
 
 def test_without_the_package_onnx_it_is_said_what_to_install(
@@ -279,7 +279,7 @@ def test_without_the_package_onnx_it_is_said_what_to_install(
 ) -> None:
     some_network("rnn", 1, tmp_path / "a")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "d2lrnn.onnx_graph", raising=False)
+    monkeypatch.delitem(sys.modules, "d2lrnn.formats.onnx_file", raising=False)
 
     assert export.main([str(tmp_path / "a"), "--onnx", "--out", str(tmp_path / "a.onnx")]) == 2
 

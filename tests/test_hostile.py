@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from d2lrnn import Vocab, predict, train
-from d2lrnn import run as run_module
 from d2lrnn.decoding import MAX_CHARS, encode_prefix
+from d2lrnn.running import run as run_module
 
 import pytest
 from small_run import SMALL, run_small
 
-from benchmarks import fuzz_corpora
+from audits import fuzzing
 
 pytestmark = pytest.mark.slow
 
@@ -178,12 +178,12 @@ def test_a_corpus_of_control_characters_is_written_without_them(
     assert (out + err).replace("\n", "").isprintable()
 
 
-# --- the campaign of benchmarks/fuzz_corpora.py in short, and that it sees what it is there for ---
+# --- the campaign of audits/fuzzing.py in short, and that it sees what it is there for ---
 
 
 @pytest.mark.slow
 def test_mutated_corpora_are_read_rightly_or_refused() -> None:
-    found = fuzz_corpora.fuzz_corpora(minutes=0.05, seed=0, engine="lines")
+    found = fuzzing.fuzz_corpora(minutes=0.05, seed=0, engine="lines")
 
     assert found["findings"] == []
     assert found["inputs"] > 100 < found["coverage_of_seeds"]
@@ -206,8 +206,8 @@ def test_the_campaign_sees_a_mistake(
         return mistake(path.read_bytes())
 
     monkeypatch.setattr(importlib.import_module("d2lrnn.text"), "read_corpus", reads_badly)
-    tally = fuzz_corpora.Tally(tmp_path)
-    tally.try_input(bytes([fuzz_corpora.AS_IT_IS]) + b"a\xff\n")
+    tally = fuzzing.Tally(tmp_path)
+    tally.try_input(bytes([fuzzing.AS_IT_IS]) + b"a\xff\n")
 
     assert [what for what in tally.findings if finding in what]
 
@@ -231,12 +231,12 @@ def test_the_campaign_sees_what_kills_its_child(
         f"(folder / 'tally.json').write_text({json.dumps(tally)!r})\n"
         f"(folder / 'a.txt').write_text('x')\n{end}"
     )
-    monkeypatch.setattr(fuzz_corpora, "__file__", str(script))
-    monkeypatch.setattr(fuzz_corpora, "HANG_SECONDS", 1 if finding == "hang" else 600)
+    monkeypatch.setattr(fuzzing, "__file__", str(script))
+    monkeypatch.setattr(fuzzing, "HANG_SECONDS", 1 if finding == "hang" else 600)
 
-    found = fuzz_corpora.fuzz_corpora(minutes=1, engine="lines")
+    found = fuzzing.fuzz_corpora(minutes=1, engine="lines")
 
     (death,) = found["findings"]
     assert death["what"].startswith(finding)
     assert (found["signals"], found["hangs"]) == (int(finding != "hang"), int(finding == "hang"))
-    assert death["input"] == fuzz_corpora.packed(bytes([fuzz_corpora.AS_IT_IS]) + b"x")
+    assert death["input"] == fuzzing.packed(bytes([fuzzing.AS_IT_IS]) + b"x")

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from d2lrnn.launching import attempt
-from d2lrnn.launching.launch import Host, read_hosts
+from d2lrnn.launching import supervisor
+from d2lrnn.launching.job import Host, read_hosts
 from d2lrnn.launching.watchdog import STALLED
 
 import pytest
@@ -33,15 +33,15 @@ SILENCE = 2  # seconds, in tests of what is silent; else 10, as outside of tests
 
 LAUNCHER = """
 import json, sys
-from d2lrnn.launching import attempt
+from d2lrnn.launching import supervisor
 from d2lrnn.launching.launch import Host, Job, launch
-attempt.SILENCE, attempt.GRACE = map(float, sys.argv[2:])
-hear = attempt.Attempt._hear
-def hear_and_write_down(self, member, kind, value):
-    hear(self, member, kind, value)
+supervisor.SILENCE, supervisor.GRACE = map(float, sys.argv[2:])
+hear = supervisor.Supervisor._hear
+def hear_and_write_down(self, process, kind, value):
+    hear(self, process, kind, value)
     if kind in ("out", "err", "report"):
-        with open("heard", "a", encoding="utf-8") as heard: print(member.name, kind, value, file=heard)
-attempt.Attempt._hear = hear_and_write_down
+        with open("heard", "a", encoding="utf-8") as heard: print(process.name, kind, value, file=heard)
+supervisor.Supervisor._hear = hear_and_write_down
 job = json.loads(sys.argv[1])
 job["hosts"] = [Host(*host) for host in job["hosts"]]
 sys.exit(launch(Job(**job)))
@@ -78,7 +78,8 @@ class Launched:
     def __init__(self, folder: Path, worker: str, **options: Any) -> None:
         self.mark = f"D2LRNN_TEST_MARK={uuid.uuid4().hex}"
         self.folder = folder
-        pauses = [str(options.pop("silence", attempt.SILENCE)), str(options.pop("grace", attempt.GRACE))]
+        defaults = {"silence": supervisor.SILENCE, "grace": supervisor.GRACE}
+        pauses = [str(options.pop(name, default)) for name, default in defaults.items()]
         streams = {name: options.pop(name) for name in ("stdout", "stderr") if name in options}
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MXNET_"))}
         environment = {**ours, **options.pop("env", {}), "PYTHONPATH": str(ROOT)}
@@ -126,8 +127,8 @@ class Launched:
                         found.append(int(folder.name))
         return sorted(found)
 
-    def node_of(self, worker: int) -> int:
-        """The process id of its node."""
+    def agent_of(self, worker: int) -> int:
+        """The process id of its agent."""
         mine = f"D2LRNN_WORKER_INDEX={worker}".encode()
         pid = next(p for p in self.pids("worker.py") if mine in Path(f"/proc/{p}/environ").read_bytes())
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -521,7 +522,7 @@ def test_nothing_but_itself_outlives_a_stopped_launcher(launched: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_node_that_is_killed_or_silent_takes_its_worker_along_and_is_named(
+def test_an_agent_that_is_killed_or_silent_takes_its_worker_along_and_is_named(
     launched: Any, tmp_path: Path
 ) -> None:
     jobs = {}
@@ -531,7 +532,7 @@ def test_a_node_that_is_killed_or_silent_takes_its_worker_along_and_is_named(
         jobs[number] = launched(STEPS, folder=folder, silence=silence, grace=0.5)
     for number, job in jobs.items():
         job.hears("computing")
-        os.kill(job.node_of(1), number)
+        os.kill(job.agent_of(1), number)
 
     for job in jobs.values():
         code, _, err = job.end()
@@ -597,7 +598,7 @@ def test_a_host_on_which_nothing_starts_is_named_with_what_ssh_says(launched: An
 @pytest.mark.slow
 def test_a_cut_connection_is_named_and_nothing_goes_on_behind_it(launched: Any, tmp_path: Path) -> None:
     jobs = {}
-    for how in ("closed", "silent", "closed, and the node is stopped"):
+    for how in ("closed", "silent", "closed, and the agent is stopped"):
         folder = tmp_path / how
         folder.mkdir()
         jobs[how] = launched(
@@ -606,12 +607,12 @@ def test_a_cut_connection_is_named_and_nothing_goes_on_behind_it(launched: Any, 
         )  # fmt: skip
     for how, job in jobs.items():
         job.hears("computing", num_workers=3)
-        node = job.node_of(1)
-        link = next(pid for pid in job.pids("/bin/sh", "198.51.100.2") if node in descendants(pid))
+        agent = job.agent_of(1)
+        link = next(pid for pid in job.pids("/bin/sh", "198.51.100.2") if agent in descendants(pid))
         if how == "silent":
             (job.folder / "cut").touch()
         if "stopped" in how:
-            os.kill(node, signal.SIGSTOP)
+            os.kill(agent, signal.SIGSTOP)
         os.killpg(link, signal.SIGSTOP if how == "silent" else signal.SIGKILL)
 
     for job in jobs.values():

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import pytest
 from small_run import SMALL, run_small, weights
 
-from benchmarks.links import SWITCH, Place, cut, limit, machines
-from benchmarks.torture.workers import Job, latest, until
+from audits.links import SWITCH, Place, cut, limit, machines
+from audits.torture.workers import Job, latest, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 RUN = ("--workers", 2, "--sampler", "consecutive", "--epochs", 40, "--pred-period", 1000)
@@ -62,7 +62,7 @@ def job(network: Network, folder: Path, *more: object) -> Iterator[Job]:
     finally:
         job.process.kill()
         job.wait()
-        assert until(lambda: not job.members()), "processes have outlived their job"
+        assert until(lambda: not job.processes()), "processes have outlived their job"
 
 
 def in_one_process(folder: Path) -> dict[str, bytes]:
@@ -77,7 +77,7 @@ def test_workers_on_two_hosts_train_as_one_process_does_and_survive_a_kill(
         assert until(lambda: latest(tmp_path / "run") > "000001")
         addresses = listening(network)
         begin = time.monotonic()
-        os.kill(running.members()["worker 1"], signal.SIGKILL)
+        os.kill(running.processes()["worker 1"], signal.SIGKILL)
         said = running.said(f"worker 1 on {network.places[2].address}.*SIGKILL", begin)
         code = running.wait()
 

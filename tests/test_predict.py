@@ -15,10 +15,10 @@ from typing import Any
 
 from d2lrnn import Vocab, export, predict
 from d2lrnn.checkpoint import load_newest, save_next
-from d2lrnn.config import Settings
 from d2lrnn.fast import get_network
-from d2lrnn.network_file import read_network, write_network
-from d2lrnn.run import Run
+from d2lrnn.formats.safetensors_file import read_network, write_network
+from d2lrnn.running.run import Run
+from d2lrnn.running.settings import Settings
 
 import numpy as np
 import pytest

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn import load_checkpoint, predict, train
-from d2lrnn import run as run_module
 from d2lrnn.checkpoint import load_newest
-from d2lrnn.folder import load_run
-from d2lrnn.terminal import command_line
+from d2lrnn.cli import command_line
+from d2lrnn.running import run as run_module
+from d2lrnn.running.directory import load_run
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, num_batches: int, *arguments: An
 # --- as if it had never stopped ---
 
 
-KINDS = [  # benchmarks/torture.py has them all
+KINDS = [  # audits/torture.py has them all
     "--cell rnn --sampler random --optimizer adam --dropout 0.5",
     "--cell rnn --sampler consecutive --optimizer sgd",
     "--cell gru --sampler consecutive --optimizer adam --dropout 0.5",
@@ -150,7 +150,7 @@ def test_sigterm_saves_too_and_says_so_in_the_exit_code(
 
 @pytest.mark.parametrize(
     ("command", "busy_with"),
-    [(train, "d2lrnn.run.Run"), (predict, "d2lrnn.network_file.newest_run")],
+    [(train, "d2lrnn.running.run.Run"), (predict, "d2lrnn.formats.safetensors_file.newest_run")],
     ids=["train", "predict"],
 )
 def test_ctrl_c_while_there_is_nothing_to_save_leaves_no_traceback(
@@ -436,7 +436,7 @@ def test_resume_warns_of_what_changes_the_last_digits(
 
 # --- two at once ---
 
-HOLD = "import sys, time; from pathlib import Path; from d2lrnn.folder import lock;"
+HOLD = "import sys, time; from pathlib import Path; from d2lrnn.running.directory import lock;"
 HOLD += "held = lock(Path('a')); print('held', flush=True); time.sleep(60)"
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn import export, grade
-from d2lrnn.signals import exit_code, hear, interrupting
+from d2lrnn.cli import exit_code, hear, interrupting
 from d2lrnn.train import Stop
 
 import pytest
 from small_run import SMALL
 
-from benchmarks.torture.workers import state, until
+from audits.torture.workers import state, until
 
 ROOT = Path(__file__).parent.parent
 # A call of C that does not come back, with the interpreter released: the thread waits for its own lock.
@@ -68,7 +68,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("command", "loads"),
     [
-        *((command, "argparse") for command in ("train", "predict", "export", "grade", "assignment")),
+        *((command, "dataclasses") for command in ("train", "predict", "export", "grade", "assignment")),
         *(
             (command, "mxnet")
             for command in ("train", "predict --temperature 1", "export", "grade x --out y")
@@ -101,7 +101,7 @@ def test_a_worker_that_waits_inside_mxnet_for_the_others_to_join_ends_at_once(
         "DMLC_NUM_SERVER": "1",
         "DMLC_NODE_HOST": "127.0.0.1",
         "D2LRNN_WORKER_INDEX": "1",
-        "D2LRNN_NODE": str(tell_it),
+        "D2LRNN_AGENT": str(tell_it),
     }
     process = start(
         "-m", "d2lrnn.train", *SMALL, "--workers", "2", cwd=tmp_path, env=environment, pass_fds=[tell_it]
@@ -117,7 +117,7 @@ def test_a_worker_that_waits_inside_mxnet_for_the_others_to_join_ends_at_once(
 def test_what_the_shell_has_told_a_command_to_ignore_it_ignores() -> None:
     code = """
 import signal
-from d2lrnn.signals import begin
+from d2lrnn.cli import begin
 begin("x")
 print(*(callable(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)), flush=True)
 """
@@ -180,8 +180,8 @@ def test_an_export_that_is_stopped_leaves_no_half_of_a_file(
         finally:
             closed.append(True)
 
-    monkeypatch.setattr("d2lrnn.network_file.load_network", lambda *_, **__: (None,) * 5)
-    monkeypatch.setattr("d2lrnn.network_file.write_network", write)
+    monkeypatch.setattr("d2lrnn.formats.safetensors_file.load_network", lambda *_, **__: (None,) * 5)
+    monkeypatch.setattr("d2lrnn.formats.safetensors_file.write_network", write)
 
     assert export.main([]) == 143
     assert closed == [True]
@@ -208,7 +208,7 @@ def test_an_interrupt_knows_its_exit_code() -> None:
 def test_a_process_forked_in_between_ends_at_once() -> None:
     code = """
 import os, signal
-from d2lrnn.signals import interrupting
+from d2lrnn.cli import interrupting
 with interrupting():
     child = os.fork()
     if not child:
@@ -233,7 +233,7 @@ with interrupting():
 def test_a_signal_while_python_ends_changes_nothing_of_the_exit_code() -> None:
     code = """
 import atexit, sys
-from d2lrnn.signals import begin
+from d2lrnn.cli import begin
 @atexit.register
 def ends():
     print("ending", flush=True)

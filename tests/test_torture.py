@@ -1,4 +1,4 @@
-"""The campaign of benchmarks/torture in short, and that it sees the mistakes that it is there for."""
+"""The campaign of audits/torture in short, and that it sees the mistakes that it is there for."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from d2lrnn import checkpoint, run
+from d2lrnn import checkpoint
 from d2lrnn.checkpoint import ARRAYS, FACTS, MANIFEST
-from d2lrnn.run import Run
+from d2lrnn.running import run
+from d2lrnn.running.run import Run
 
 import numpy as np
 import pytest
 
-from benchmarks.torture import damage, disk, kills, long_runs
-from benchmarks.torture.children import call
-from benchmarks.torture.figures import Figure, keep, to_table
+from audits.torture import damage, disk, kills, long_runs
+from audits.torture.children import call
+from audits.torture.figures import Figure, keep, to_table
 
 pytestmark = pytest.mark.slow
 

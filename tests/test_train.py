@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from d2lrnn import config, predict, train
-from d2lrnn import run as run_module
-from d2lrnn.config import Settings
+from d2lrnn import predict, train
+from d2lrnn.running import run as run_module
+from d2lrnn.running.settings import Settings
 
 import mxnet as mx
 import pytest
@@ -220,7 +220,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         256,
         0.1,
     )
-    assert config.PREFIXES == ("分开", "不分开", "战争中部队")
+    assert settings.PREFIXES == ("分开", "不分开", "战争中部队")
 
 
 # --- python -m d2lrnn.predict ---

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from d2lrnn.checkpoint import load_newest
-from d2lrnn.folder import lock
 from d2lrnn.launching.job import free_port
+from d2lrnn.running.directory import lock
 
 import pytest
 from small_run import SMALL, perplexities, run_small, weights
 
-from benchmarks.torture.workers import Job, latest, processes, until
+from audits.torture.workers import Job, latest, processes, until
 
 TOGETHER = ("--workers", "2", "--sampler", "consecutive", "--epochs", "3")
 LONG = ("--epochs", "60", "--pred-period", "1000", "--autosave", "0.3")
@@ -86,7 +86,7 @@ def test_ctrl_c_stops_all_and_what_two_began_two_or_one_in_turn_end_and_not_thre
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     running = job(*TOGETHER, *ENDLESS, "--out", tmp_path / "run")
     assert until(lambda: latest(tmp_path / "run") > "000002")
-    stopped = running.members()["worker 1"]
+    stopped = running.processes()["worker 1"]
     os.kill(stopped, signal.SIGSTOP)
     running.process.send_signal(signal.SIGINT)
     assert until(lambda: is_pending(stopped, signal.SIGINT))  # it is passed on, and cannot be heard

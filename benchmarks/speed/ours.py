@@ -11,8 +11,8 @@ from typing import Any
 
 import d2lrnn
 from d2lrnn.decoding import generate_batch
-from d2lrnn.learning import train_batch
-from d2lrnn.run import keep_memory
+from d2lrnn.engine.backprop import train_batch
+from d2lrnn.running.run import keep_memory
 
 import numpy as np
 from mxnet import nd, profiler

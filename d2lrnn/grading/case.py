@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .leans import source_of
+from .lent_code import source_of
 
 ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
 Check = Callable[[Any, Any, dict], "str | None"]

@@ -23,7 +23,7 @@ import numpy as np
 from . import sandbox
 from .case import Case, Verdict, doing, fault_of, verdict
 from .jail import Call, Jail, Reply
-from .leans import support
+from .lent_code import support
 from .submissions import Cell, Submission, clean_line
 from .wire import WireError
 

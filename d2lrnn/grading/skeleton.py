@@ -174,7 +174,7 @@ def _header(todo: Sequence[Exercise]) -> str:
 
 @cache
 def _source(module: str) -> str:
-    return (PACKAGE / f"{module}.py").read_text("utf-8")
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text("utf-8")
 
 
 @cache
@@ -187,8 +187,10 @@ def _statements(module: str) -> dict[str, ast.stmt]:
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             found[node.targets[0].id] = node
         elif isinstance(node, ast.ImportFrom):
+            folder = module.split(".")[: -node.level] if node.level else []
+            source = ".".join([*folder, *(node.module or "").split(".")])
             for alias in node.names:
-                found[alias.asname or alias.name] = ast.ImportFrom(node.module, [alias], node.level)
+                found[alias.asname or alias.name] = ast.ImportFrom(source, [alias], node.level)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 found[alias.asname or alias.name] = ast.Import([alias])

@@ -2,9 +2,9 @@
 
 job         what is to run, and where: the hosts of a file
 launch      starts a job, and starts it again from the last checkpoint
-attempt     one start of a job: who is the culprit when it cannot go on
-member      a process of the job as the launcher sees it, at the other end of a link
-node        beside each process, on its machine: starts it, tells of it, and ends it in any event
-voice       the one that prints: lines of all processes, and a bar
+supervisor  one start of a job: who is the culprit when it cannot go on
+process     a process of the job as the launcher sees it, at the other end of a link
+agent       beside each process, on its machine: starts it, tells of it, and ends it in any event
+console     the one that prints: lines of all processes, and a bar
 watchdog    in a worker: notices that nothing goes on any more
 """

@@ -1,18 +1,17 @@
 """Start a job on this machine or on several, watch it, end all of it when one part cannot go on, begin again.
 
-A job is a scheduler, servers (both are MXNet's own) and workers. Each runs under a node (node.py), which is
-started here or through ssh, and which ends what it has started when it no longer hears from us. So nothing
-outlives the launcher. A thread for each node (member.py) puts what it says into one queue; only the main
-thread decides (attempt.py); a thread of its own prints (voice.py).
+A job is a scheduler, servers (both are MXNet's own) and workers. Each runs under an agent (agent.py), which
+is started here or through ssh, and which ends what it has started when it no longer hears from us. So nothing
+outlives the launcher. A thread for each agent (process.py) puts what it says into one queue; only the main
+thread decides (supervisor.py); a thread of its own prints (console.py).
 """
 
 from __future__ import annotations
 
-from ..signals import hear
-from ..terminal import error_line, warn
-from .attempt import Attempt, End
+from ..cli import error_line, hear, warn
+from .console import Console
 from .job import Host, Job, is_loopback, read_hosts
-from .voice import Voice
+from .supervisor import End, Supervisor
 
 __all__ = ["Host", "Job", "launch", "read_hosts"]
 
@@ -34,26 +33,26 @@ def launch(job: Job) -> int:
             f"{addresses} can run code there; use addresses of a private network only (chapter 17)"
         )
     signals: list[int] = []
-    voice = Voice()
+    console = Console()
     try:
         with hear(signals.append):
-            return _run(job, voice, signals)
+            return _run(job, console, signals)
     finally:
-        voice.close()
+        console.close()
 
 
-def _run(job: Job, voice: Voice, signals: list[int]) -> int:
+def _run(job: Job, console: Console, signals: list[int]) -> int:
     restarts = 0
     while True:
-        attempt = Attempt(job, voice, signals, is_first=not restarts)
+        supervisor = Supervisor(job, console, signals, is_first=not restarts)
         try:
-            attempt.start()
-            end = attempt.watch()
+            supervisor.start()
+            end = supervisor.watch()
             again = end.again and restarts < job.max_restarts and not signals
             if end.line:
-                voice.say(error_line(end.line + _what_now(end, again, restarts, job.max_restarts)))
+                console.say(error_line(end.line + _what_now(end, again, restarts, job.max_restarts)))
         finally:
-            attempt.end()
+            supervisor.end()
         if not again:
             return end.code
         restarts += 1

@@ -26,7 +26,7 @@ def report(**facts: Any) -> bool:
     facts: phase and step, which a Watchdog reports by itself, or bar={"n":, "total":, "text":}, a few times
     a second.
     """
-    pipe = os.environ.get("D2LRNN_NODE")
+    pipe = os.environ.get("D2LRNN_AGENT")
     if pipe is None:
         return False
     with contextlib.suppress(OSError):

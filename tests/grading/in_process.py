@@ -10,7 +10,7 @@ from d2lrnn import CHAPTERS
 from d2lrnn.grading.case import Case, Verdict, plain, verdict
 from d2lrnn.grading.cases import CASES
 from d2lrnn.grading.jail import Call, Reply
-from d2lrnn.grading.leans import NEVER_LENT, source_of, support
+from d2lrnn.grading.lent_code import NEVER_LENT, source_of, support
 from d2lrnn.grading.marking import Exam
 
 import mxnet as mx

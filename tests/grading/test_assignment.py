@@ -13,14 +13,14 @@ from types import ModuleType
 import d2lrnn
 from d2lrnn import CHAPTERS, assignment
 from d2lrnn.grading.cases import CASES, GRADED
-from d2lrnn.grading.leans import source_of
+from d2lrnn.grading.lent_code import source_of
 from d2lrnn.grading.skeleton import chapter_of, find_lessons, notebook, submission_text
 
 import nbclient
 import nbformat
 import pytest
 
-from benchmarks.class_of_60 import right
+from audits.class_of_60 import right
 
 ROOT = Path(d2lrnn.__file__).parent.parent
 RIGHT = source_of((CHAPTERS[lesson][0], name) for lesson in (3, 5) for name in CHAPTERS[lesson][1].split())

@@ -1,4 +1,4 @@
-"""Submissions that cheat, hang or destroy gain nothing and harm nobody: see benchmarks/arena.py."""
+"""Submissions that cheat, hang or destroy gain nothing and harm nobody: see audits/arena.py."""
 
 import ast
 import contextlib
@@ -16,7 +16,7 @@ from d2lrnn.grading.submissions import Cell, Submission
 
 import pytest
 
-from benchmarks.arena import (
+from audits.arena import (
     ATTACKS,
     FUNCTIONS,
     PUBLIC,

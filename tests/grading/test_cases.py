@@ -12,7 +12,7 @@ from d2lrnn import CHAPTERS
 from d2lrnn.grading.case import Case, Verdict, differs, fault_of, question, verdict
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Jail, Reply
-from d2lrnn.grading.leans import bound, support
+from d2lrnn.grading.lent_code import bound, support
 from d2lrnn.grading.marking import tomllib
 
 import numpy as np

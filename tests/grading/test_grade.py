@@ -16,7 +16,7 @@ from typing import Any
 from d2lrnn import CHAPTERS, grade
 from d2lrnn.grading import cases, results
 from d2lrnn.grading.jail import Jail, JailError
-from d2lrnn.grading.leans import source_of
+from d2lrnn.grading.lent_code import source_of
 from d2lrnn.grading.marking import Exam
 from d2lrnn.grading.skeleton import submission_text
 from d2lrnn.grading.submissions import MAX_BYTES, Cell, Submission

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 from d2lrnn import CHAPTERS, grade
-from d2lrnn.grading.leans import source_of
+from d2lrnn.grading.lent_code import source_of
 
 import pytest
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import d2lrnn
 from d2lrnn import CHAPTERS
-from d2lrnn.grading.leans import source_of
+from d2lrnn.grading.lent_code import source_of
 
 import nbformat
 import pytest

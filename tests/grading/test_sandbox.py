@@ -18,7 +18,7 @@ from d2lrnn.grading import sandbox, seccomp
 
 import pytest
 
-from benchmarks.arena import NOBODY, LackingError, as_user
+from audits.arena import NOBODY, LackingError, as_user
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is made for Linux")
 x86_64 = pytest.mark.skipif(platform.machine() != seccomp.MACHINE, reason="no table of system calls")

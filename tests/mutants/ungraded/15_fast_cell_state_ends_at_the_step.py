@@ -2,7 +2,7 @@
 
 import d2lrnn.fast
 from d2lrnn import *
-from d2lrnn.cells import lstm_back
+from d2lrnn.engine.cells import lstm_back
 
 
 def back(F, dstate, slopes, times):

@@ -1,0 +1,1 @@
+"""How safe it is: attacks on the grader, and accidents of every kind."""

@@ -1,1 +1,0 @@
-"""Nothing is lost, and nothing wrong is taken for right: the campaign (python -m benchmarks.torture)."""

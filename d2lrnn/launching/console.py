@@ -1,0 +1,64 @@
+"""What the launcher says: lines of many processes and one bar, on one terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sys
+import threading
+from typing import Any
+
+from tqdm import tqdm
+
+from ..cli import BAR, printable
+
+
+class Console(threading.Thread):
+    """Prints lines and draws the bar: a terminal that does not take them delays nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._news: tuple[int, int, str] | None = None
+        self._bar = tqdm(disable=True)
+        self.start()
+
+    def say(self, text: str, stream: str = "stderr") -> None:
+        """Print one line."""
+        self._lines.put((stream, text))
+
+    def show(self, facts: dict[str, Any]) -> None:
+        """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
+        waiting = self._news
+        self._news = int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep="")
+        if waiting is None:
+            self._lines.put(("bar", None))
+
+    def close(self) -> None:
+        """Return when all is printed."""
+        self._lines.put(None)
+        self.join()
+
+    def run(self) -> None:
+        """Print what comes, until it is closed."""
+        for stream, text in iter(self._lines.get, None):
+            with contextlib.suppress(OSError, ValueError):
+                if stream == "bar":
+                    self._draw()
+                else:
+                    file = getattr(sys, stream)
+                    encoding = file.encoding or "utf-8"
+                    text = text.encode(encoding, "backslashreplace").decode(encoding)
+                    tqdm.write(text, file=file)
+                    file.flush()
+        self._bar.close()
+
+    def _draw(self) -> None:
+        news, self._news = self._news, None
+        assert news
+        n, total, text = news
+        if total != self._bar.total or n < self._bar.n:  # the first, or after a new start
+            self._bar.close()
+            self._bar = tqdm(total=total, initial=n, **BAR)
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(n - self._bar.n)

@@ -1,0 +1,86 @@
+"""What a run is made of: a text, its vocabulary and indices, and a device that can hold the network."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import mxnet as mx
+import numpy as np
+from tqdm import tqdm
+
+from ..checks import check_memory
+from ..corpora import BLOCK, find_corpus, read_corpus
+from ..decoding import encode_prefix
+from ..fast import CELLS
+from ..sampling import try_gpu
+from ..text import Vocab, one_line
+from .settings import PREFIXES, Settings
+
+
+class Material(NamedTuple):
+    """A corpus as indices, their vocabulary, the sum of its text, and what samples begin with."""
+
+    indices: np.ndarray
+    vocab: Vocab
+    sha256: str
+    prefixes: tuple[str, ...]
+
+
+def load_material(settings: Settings) -> Material:
+    """Read the corpus that the settings name; its text is not kept. On a terminal a long one has a bar.
+
+    Raises:
+        ValueError, FileNotFoundError: there is no such corpus, it is no text, or it cannot spell a prefix.
+    """
+    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    # total: to read, to count and to look up, which take about as long as each other
+    with tqdm(desc="reading", total=3, bar_format=form, delay=1, disable=None, leave=False) as bar:
+        keep = settings.max_chars and 2 * settings.max_chars  # each may be a line end of two characters
+        text = read_corpus(find_corpus(settings.corpus), keep=keep, progress=bar.update)
+        text = one_line(text)[: settings.max_chars]
+        sha256 = hashlib.sha256()
+        for start in range(0, len(text), BLOCK):
+            sha256.update(text[start : start + BLOCK].encode())
+        vocab = Vocab(text)
+        bar.update()
+        prefixes = settings.prefix or _default_prefixes(text, vocab)
+        for prefix in prefixes:
+            encode_prefix(prefix, settings.pred_len, vocab)
+        indices = vocab.to_indices(text)
+        bar.update()
+    return Material(indices, vocab, sha256.hexdigest(), prefixes)
+
+
+def _default_prefixes(text: str, vocab: Vocab) -> tuple[str, ...]:
+    """Those of the tutorial that this corpus can spell; else how it begins."""
+    return tuple(p for p in PREFIXES if set(p) <= vocab.char_to_idx.keys()) or (text.lstrip()[:5],)
+
+
+def find_context(name: str) -> mx.Context:
+    """The device that --ctx names.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name == "cpu":
+        return mx.cpu()
+    if name == "gpu" and try_gpu() == mx.cpu():
+        raise ValueError("--ctx gpu: MXNet sees no GPU here; give cpu or auto (GPUs need mxnet-cu112)")
+    return try_gpu()
+
+
+def check_fits(settings: Settings, vocab_size: int) -> None:
+    """Refuse sizes that cannot fit, before MXNet is asked for them.
+
+    Raises:
+        ValueError: the network, its gradients or a batch need more memory than there is.
+    """
+    rows, gates = settings.batch_size * settings.num_steps, CELLS[settings.cell].num_gates
+    width = settings.hidden_dim
+    weights = (2 * vocab_size + 1) * width * gates + 2 * settings.layers * gates * width * (width + 1)
+    floats = weights * (4 if settings.optimizer == "adam" else 2) + rows * (
+        3 * vocab_size + 6 * gates * settings.layers * width
+    )
+    remedy = "give a smaller --hidden-dim, --batch-size, --num-steps or --layers"
+    check_memory("these settings need", 4 * floats, remedy)

@@ -1,0 +1,158 @@
+"""What this process is where several train together: the environment says it, as MXNet's servers want it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..cli import after_the_first, hear, leave
+
+if TYPE_CHECKING:
+    from ..dist import Workers
+    from .run import Run
+
+PLACES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
+FAULT = 70  # the exit code of a fault that nobody has foreseen, as in sysexits.h
+INDEX = "D2LRNN_WORKER_INDEX"
+LINGER = (
+    20.0  # seconds that a server goes on after a signal: the workers save by it, and Slurm kills after 30
+)
+
+
+def become() -> int | None:
+    """Which worker this process is; None: it trains by itself.
+
+    A scheduler or a server never comes back from here: it serves until the workers have gone.
+
+    Raises:
+        ValueError: the environment says something else, or not all that is needed.
+    """
+    role = os.environ.get("DMLC_ROLE")
+    if role is None:
+        return None
+    if role not in ("scheduler", "server", "worker"):
+        raise ValueError(f"DMLC_ROLE is {role!r}: give scheduler, server or worker")
+    missing = [name for name in PLACES if not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"DMLC_ROLE is {role}, and this is not set: {', '.join(missing)}; see chapter 17")
+    if role != "worker":
+        _serve(role)
+    index, num_workers = os.environ.get(INDEX, ""), os.environ["DMLC_NUM_WORKER"]
+    if not index.isdecimal() or not num_workers.isdecimal() or int(index) >= int(num_workers):
+        raise ValueError(
+            f"{INDEX} is {index or 'not set'}: number the {num_workers} workers (DMLC_NUM_WORKER) from 0 on"
+        )
+    return int(index)
+
+
+def _serve(role: str) -> NoReturn:
+    """Be a scheduler or a server until the workers have gone, or for a while after a signal."""
+
+    def linger(number: int) -> None:
+        timer = threading.Timer(LINGER, leave, [number, f"{role}: stopped, and the workers have not left"])
+        timer.daemon = True
+        timer.start()
+
+    with hear(beside=after_the_first(linger, f"{role}: stopped at once")):
+        import mxnet  # noqa: F401  # it serves while it is imported, and ends the process
+    raise ValueError(
+        f"DMLC_ROLE is {role}, and this build of MXNet cannot be one: only that for Linux on x86-64 can"
+    )
+
+
+def check_number(num_workers: int) -> None:
+    """The settings speak of as many workers as the environment.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if num_workers != int(os.environ["DMLC_NUM_WORKER"]):
+        raise ValueError(
+            f"--workers is {num_workers}, and DMLC_NUM_WORKER {os.environ['DMLC_NUM_WORKER']}: give the same"
+        )
+
+
+def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> None:
+    """Have run train together with the other workers, under a watchdog, as long as the stack is open.
+
+    Raises:
+        ValueError: they were not all started alike.
+    """
+    from ..dist import Workers
+    from ..launching.watchdog import Watchdog
+
+    stack.push(_end_at_once)
+    watchdog = stack.enter_context(Watchdog(patience, f"worker {index}"))
+    watchdog.note("joining")
+    meet(run, Workers(index, run.settings.workers, deterministic=run.settings.deterministic))
+    run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
+    if not os.environ.get("D2LRNN_AGENT"):  # else the launcher knows better whether all can go on
+        run.hurry = watchdog.hurry
+
+
+def meet(run: Run, workers: Workers) -> None:
+    """Have run train with workers; all go on from where the first stands, which alone has read a checkpoint.
+
+    Raises:
+        ValueError: they were not all started alike.
+    """
+    workers.compare(_fingerprint(run))
+    _share_progress(run, workers)
+    run.train_with(workers)
+
+
+def _fingerprint(run: Run) -> dict[str, Any]:
+    """What all workers must have in common before they send arrays to each other."""
+    config = run.config()
+    facts = config.pop("facts")
+    for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx"):
+        del config[own]
+    versions = {name: facts[name] for name in ("d2lrnn", "mxnet")}
+    chars = hashlib.sha256("".join(run.vocab.idx_to_char).encode()).hexdigest()
+    shapes = [(name, param.shape) for name, param in run.params._asdict().items()]
+    return {**config, **versions, "corpus": run.corpus_sha256, "vocabulary": chars, "shapes": shapes}
+
+
+def _share_progress(run: Run, workers: Workers) -> None:
+    """Give all workers the first one's weights, moments and place in the corpus; to each its state."""
+    from .directory import PROGRESS
+
+    told = {name: getattr(run, name) for name in PROGRESS}
+    told |= {"t": run.optimizer.t, "carries": run.state is not None}
+    told = json.loads(workers.tell(json.dumps(told).encode()))
+    for name in PROGRESS:
+        setattr(run, name, told[name])
+    run.optimizer.t, batch_size = told["t"], run.settings.batch_size
+    if told["carries"] and run.state is None:
+        rows = batch_size * workers.num_workers
+        run.state = run.network.init_state(rows, run.settings.hidden_dim, run.ctx)
+    arrays = run.arrays()
+    workers.share(arrays)
+    if run.state:
+        begin = batch_size * workers.index
+        run.state = tuple(S[begin : begin + batch_size].copy() for S in run.state)
+    sha256 = hashlib.sha256(b"".join(array.asnumpy().tobytes() for array in arrays.values()))
+    workers.compare({"step count": run.optimizer.t, "weights": sha256.hexdigest()})
+
+
+def part(run: Run) -> None:
+    """What they had to do together is done: wait until all have come so far, and leave the others."""
+    from ..dist import Workers
+
+    run.note("done")
+    if isinstance(run.workers, Workers):
+        run.workers.leave()
+
+
+def _end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
+    """After a fault that nobody has foreseen: MXNet would wait at its exit for what never comes."""
+    if kind and not issubclass(kind, SystemExit):
+        traceback.print_exception(kind, error, where)
+        sys.stderr.flush()
+        os._exit(FAULT)

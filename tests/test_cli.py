@@ -1,0 +1,135 @@
+"""The command that is printed as the next step can be pasted into a shell as it stands."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from d2lrnn import assignment, export, predict, train
+from d2lrnn.cli import command_line
+
+import pytest
+from small_run import SMALL, run_small
+from test_resume import StopAfter
+
+STRANGE = ["my run", "it's", 'say "hi"', "$HOME `ls` \\", "第 1 次", "-x", "~", "*", "a;b"]
+AWKWARD = "it's my 歌 $run"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def paste(line: str) -> str:
+    """What a line prints when it is run by a shell in the current folder."""
+    shell = subprocess.run(["sh", "-c", line], capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert (shell.returncode, shell.stderr) == (0, ""), line
+    return shell.stdout
+
+
+def test_whatever_an_argument_contains_arrives_as_it_is() -> None:
+    Path("arguments.py").write_text("import json, sys\nprint(json.dumps(sys.argv[1:]))")
+
+    assert json.loads(paste(command_line("arguments", *STRANGE))) == STRANGE
+
+
+def test_a_path_is_never_taken_for_a_flag() -> None:
+    assert command_line("d2lrnn.predict", Path("-x")).endswith(" -m d2lrnn.predict ./-x")
+
+
+def test_the_python_is_the_running_one_named_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+
+    assert command_line("d2lrnn.train") == ".venv/bin/python -m d2lrnn.train"
+    for elsewhere in (tmp_path.parent, tmp_path / ".venv/bin", Path("/")):
+        monkeypatch.chdir(elsewhere)
+        python = Path(command_line("d2lrnn.train").removesuffix(" -m d2lrnn.train"))
+        assert len(python.parts) > 1, "a name alone is looked up on the PATH"
+        assert python.absolute() == tmp_path / ".venv/bin/python"
+
+
+@pytest.mark.slow
+def test_the_line_that_train_ends_with_lets_the_network_write(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_small("--epochs", 1, "--out", AWKWARD, "--prefix", "我") == 0
+
+    _, line = capsys.readouterr().out.splitlines()[-1].split("let it write: ")
+    assert len(paste(line)) == len("我") + 100 + len("\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [(), ("--workers", 2, "--in-turn")], ids=["one worker", "two in turn"])
+def test_the_line_after_a_stop_goes_on_with_the_run(
+    flags: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "time", StopAfter(3, signal.SIGINT))
+        assert run_small("--epochs", 2, "--out", AWKWARD, *flags) == 130
+
+    _, line = capsys.readouterr().out.splitlines()[-1].split("saved; go on with ")
+    assert line.endswith(" --in-turn") == ("--in-turn" in flags)
+    assert "epoch   2  perplexity" in paste(line)
+
+
+@pytest.mark.slow
+def test_the_line_after_a_job_has_ended_names_its_hosts() -> None:
+    Path("my hosts").write_text("127.0.0.1 2")
+    job = ["--hosts", "my hosts", "--workers", "2", "--epochs", "2", "--optimizer", "sgd", "--lr", "1e30"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "d2lrnn.train", *SMALL, *job, "--out", AWKWARD], capture_output=True, text=True
+    )
+
+    (line,) = re.findall(r"go on with (.+)", ended.stderr)
+    shell = subprocess.run(["sh", "-c", line], capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert "'--hosts=my hosts'" in line
+    assert "--lr was 1e+30 and is 1e+29 from now on" in shell.stderr
+
+
+@pytest.mark.slow
+def test_the_line_after_an_explosion_goes_on_with_a_smaller_lr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_small("--epochs", 2, "--out", AWKWARD, "--lr", 1e30, "--optimizer", "sgd") == 1
+
+    _, line = capsys.readouterr().err.split("go on with ")
+    shell = subprocess.run(["sh", "-c", line], capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert "--lr was 1e+30 and is 1e+29 from now on" in shell.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "arguments", "before", "module"),
+    [
+        (predict.main, [], "or train one with ", "d2lrnn.train"),
+        (export.main, [], "or train one with ", "d2lrnn.train"),
+        (train.main, ["--resume", AWKWARD], "begin one there with ", "d2lrnn.train"),
+        (export.main, ["--onnx"], "): ", "pip"),
+    ],
+    ids=["predict", "export", "resume", "onnx"],
+)
+def test_an_error_names_the_command_that_would_do(
+    command: Callable[[list[str]], int], arguments: list[str], before: str, module: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "d2lrnn.formats.onnx_file", raising=False)
+
+    assert command(arguments) == 2
+
+    line = capsys.readouterr().err.rsplit(before, 1)[1].strip()
+    assert line.split(" -m ")[1].split()[0] == module
+    assert "usage:" in paste(f"{line} --help").lower()
+
+
+@pytest.mark.slow
+def test_the_line_that_a_new_assignment_ends_with_checks_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert assignment.main(["new", AWKWARD, "--lesson", "onehot"]) == 0
+
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(line)[-2:] == ["check", AWKWARD]
+    assert "not written yet" in paste(line)

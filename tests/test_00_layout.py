@@ -91,6 +91,14 @@ def test_the_parts_of_a_lesson_import_only_lessons_before_it(folder: str) -> Non
             assert {m for m in _imports(module) if _floor(m) == "lessons"} <= before, module
 
 
+def test_no_imports_go_round_in_a_circle() -> None:
+    arrows = {name.removesuffix(".__init__"): _imports(name) for name in MODULES if name != "__init__"}
+    while leaves := {name for name, targets in arrows.items() if not targets & arrows.keys()}:
+        arrows = {name: targets for name, targets in arrows.items() if name not in leaves}
+
+    assert arrows == {}
+
+
 def test_the_ground_imports_no_lesson() -> None:
     assert all(_imports(module) <= GROUND for module in GROUND)
 

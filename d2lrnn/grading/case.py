@@ -108,9 +108,6 @@ class Case:
     mistakes: tuple[Mistake, ...] = ()
     seconds: float = 10.0
 
-    def __reduce__(self) -> tuple[Callable[[str, str], Case], tuple[str, str]]:
-        return _case_of, (self.function, self.name)  # to another process goes its name: it has no more
-
     @property
     def driver(self) -> str:
         """drive and all it leans on, as text that runs alone."""
@@ -121,12 +118,6 @@ class Case:
         if self.expect:
             return self.expect(deepcopy(inputs))
         return run_drive(self.drive, _Package({}), inputs)
-
-
-def _case_of(function: str, name: str) -> Case:
-    from .cases import CASES
-
-    return next(case for case in CASES if (case.function, case.name) == (function, name))
 
 
 @cache

@@ -37,6 +37,7 @@ HIDDEN_DRAWS = 2  # a case
 # So often a function, and a submission, may let us wait for nothing: a class does not wait for one student.
 # (Whoever reads that more was not asked learns that a question, perhaps a hidden one, has kept us waiting.)
 WAITS_OF_A_FUNCTION, WAITS = 3, 6
+_exam: Exam  # of a process that makes answers
 NOT_WRITTEN = "not written yet"
 NOTHING_DONE = "a function that does nothing is right here, too: this counts once another case is right"
 SAME_ANSWER = "the right answer is the same for all inputs: the rest counts once another case is right"
@@ -177,12 +178,11 @@ class Exam:
     @contextlib.contextmanager
     def made_ahead(self, jobs: int = 1) -> Iterator[None]:
         """While this is open, other processes make the answers, in order; a question waits for its own."""
-        with ProcessPoolExecutor(jobs, get_context("fork"), _begin_making) as pool:
+        with ProcessPoolExecutor(jobs, get_context("fork"), _begin_making, (self,)) as pool:
             try:
-                for case, k in self.pairs():
-                    self._coming[case.function, case.name, k] = pool.submit(
-                        case.expected, self.inputs(case, k)
-                    )
+                for i, case in enumerate(self.cases):
+                    for k in range(self.num_hidden + 1):
+                        self._coming[case.function, case.name, k] = pool.submit(_answer, i, k)
                 yield
             finally:
                 self._coming.clear()
@@ -195,11 +195,19 @@ class Exam:
                 self.question(case, k)
 
 
-def _begin_making() -> None:
+def _begin_making(exam: Exam) -> None:
     """In a process that makes answers: Ctrl-C is the affair of the one that asked for them."""
+    global _exam
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sandbox.end_with_parent()
     sandbox.keep_private()
+    _exam = exam
+
+
+def _answer(i: int, k: int) -> Any:
+    """In such a process: the right answer to case i, which came with the fork, for the k-th inputs."""
+    case = _exam.cases[i]
+    return case.expected(_exam.inputs(case, k))
 
 
 def mark(submission: Submission, exam: Exam, jail: Jail) -> Marks:

@@ -35,8 +35,8 @@ CHAPTERS = {
     16: ("checkpoint", "write_atomically save_checkpoint load_checkpoint save_next load_newest"),
     17: ("dist", "shard flat_gradients InTurn Workers Replica"),
 }
-_LESSON_OF = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}
-__all__ = ["CHAPTERS", *_LESSON_OF]
+LESSON_OF = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}
+__all__ = ["CHAPTERS", *LESSON_OF]
 
 # MXNet reads these once, when it is loaded; what the user has set wins. Operations as small as ours gain
 # nothing from threads inside of them, but much from running side by side: so as many workers as cores, each
@@ -55,9 +55,9 @@ compat.install()
 
 def __getattr__(name: str) -> Any:
     """Load a lesson when one of its names is first asked for: `--help` need not wait for mxnet."""
-    if name not in _LESSON_OF:
+    if name not in LESSON_OF:
         raise AttributeError(f"module 'd2lrnn' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"d2lrnn.{_LESSON_OF[name]}"), name)
+    return getattr(importlib.import_module(f"d2lrnn.{LESSON_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
@@ -68,7 +68,7 @@ class _Package(types.ModuleType):
     """Importing lesson `rnn` would bind `d2lrnn.rnn` to the module; the name belongs to its function."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        lesson_of_its_own_name = isinstance(value, types.ModuleType) and _LESSON_OF.get(name) == name
+        lesson_of_its_own_name = isinstance(value, types.ModuleType) and LESSON_OF.get(name) == name
         super().__setattr__(name, getattr(value, name) if lesson_of_its_own_name else value)
 
 

@@ -31,11 +31,12 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import LESSON_OF
 from .cli import Parser, command_line, complain, exit_code, interrupting, printable
 from .compat import CannotLoad
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
-from .grading.skeleton import LESSON_OF, find_lessons, notebook, submission_text
+from .grading.skeleton import find_lessons, notebook, submission_text
 
 if TYPE_CHECKING:
     from .grading.marking import Marks
@@ -134,10 +135,9 @@ def passes(
 def _marks_of_lessons(
     path: str | os.PathLike[str] | None, wanted: Sequence[str] | None, *, alone: bool = False
 ) -> Marks:
-    lessons = find_lessons(wanted)
     submission = _given(path)
-    begun = {LESSON_OF[name] for name in submission.defined}
-    return _marks(submission, lessons=lessons if wanted or not begun else sorted(begun), alone=alone)
+    begun = [LESSON_OF[name] for name in submission.defined]
+    return _marks(submission, lessons=find_lessons(wanted or begun), alone=alone)
 
 
 def _given(path: str | os.PathLike[str] | None) -> Submission:

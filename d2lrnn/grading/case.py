@@ -10,12 +10,11 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from .lent_code import source_of
+from .lent_code import program
 
 ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
 Check = Callable[[Any, Any, dict], "str | None"]
@@ -111,19 +110,13 @@ class Case:
     @property
     def driver(self) -> str:
         """drive and all it leans on, as text that runs alone."""
-        return _text_of(self.drive)
+        return program(self.drive)
 
     def expected(self, inputs: dict[str, Any]) -> Any:
         """The right answer, made in this process: by expect, or by our own package."""
         if self.expect:
             return self.expect(deepcopy(inputs))
         return run_drive(self.drive, _Package({}), inputs)
-
-
-@cache
-def _text_of(drive: Callable[..., Any]) -> str:
-    module, name = drive.__module__.partition("d2lrnn.")[2], drive.__name__
-    return f"{source_of([(module, name)])}\ndrive = {name}\n"
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,15 @@ all that it needs comes with it, and nothing else does.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from itertools import takewhile
+from typing import Any, NamedTuple
 
-from .. import _LESSON_OF as NAMES  # in order of lessons
+from .. import LESSON_OF
 from ..corpora import PACKAGE
 
+IMPORTS = (ast.Import, ast.ImportFrom)
 # Nothing leans on these: load_corpus opens what a worker has not, the others are the end of their road.
 NEVER_LENT = {"load_corpus", "bptt", "grad_norms_by_lag"}
 # What two of them share, a loop or the way a checkpoint lies on the disk, one would tell of the other.
@@ -25,13 +27,12 @@ GIVEN_AWAY_BY = {
 }
 
 
-class Module(NamedTuple):
-    """A module's top-level statements by the names they bind: its own, and what it imports."""
+class Statement(NamedTuple):
+    """What binds a name at the top of a module; of an import, the part that does."""
 
-    own: dict[str, str]  # name -> source text
-    uses: dict[str, frozenset[str]]  # name -> the names in that text
-    imports: dict[str, str]  # name -> the line that imports it from elsewhere
-    borrowed: dict[str, tuple[str, str]]  # name -> (module of this package, its name there)
+    node: ast.stmt
+    text: str
+    origin: tuple[str, str] | None = None  # imported from this package: (module, its name there)
 
 
 @cache
@@ -43,11 +44,12 @@ def support(function: str) -> tuple[str, tuple[str, ...]]:
     Raises:
         KeyError: there is no such function in CHAPTERS.
     """
-    order = list(NAMES)
-    before = order[: order.index(function)] if function in NAMES else [NAMES[function]]
+    if function not in LESSON_OF:
+        raise KeyError(function)
     unlent = NEVER_LENT | GIVEN_AWAY_BY.get(function, set())
+    before = takewhile(lambda name: name != function, LESSON_OF)
     lent = tuple(name for name in before if name not in unlent)
-    return source_of((NAMES[name], name) for name in lent), lent
+    return source_of((LESSON_OF[name], name) for name in lent), lent
 
 
 def source_of(names: Iterable[tuple[str, str]]) -> str:
@@ -60,60 +62,74 @@ def source_of(names: Iterable[tuple[str, str]]) -> str:
     """
     imports: dict[str, str] = {}
     texts: dict[str, str] = {}
-    for name, text, is_import in _in_order(names):
-        section = imports if is_import else texts
+    for name, (node, text, _) in _in_order(names):
+        section = imports if isinstance(node, IMPORTS) else texts
         if section.setdefault(name, text) != text:
             raise ValueError(f"{name} is two things: {section[name]!r} and {text!r}")
     lines = ["from __future__ import annotations", *sorted(set(imports.values()))]
     return "\n".join([*lines, "", *dict.fromkeys(texts.values()), ""])
 
 
-def _in_order(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, bool]]:
-    """(name, text, whether it is an import): what something leans on comes before it."""
+@cache
+def program(drive: Callable[..., Any]) -> str:
+    """A function of this package and all it leans on, as text that runs alone and calls it drive."""
+    module, name = drive.__module__.partition("d2lrnn.")[2], drive.__name__
+    return f"{source_of([(module, name)])}\ndrive = {name}\n"
+
+
+def _in_order(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Statement]]:
+    """What binds each name: what something leans on comes before it."""
     seen: set[tuple[str, str]] = set()
 
-    def visit(module: str, name: str) -> Iterator[tuple[str, str, bool]]:
-        if (module, name) in seen:
+    def visit(module: str, name: str) -> Iterator[tuple[str, Statement]]:
+        statement = read(module).get(name)
+        if statement is None or (module, name) in seen:
             return
         seen.add((module, name))
-        parts = read(module)
-        if name in parts.own:
-            for used in sorted(parts.uses[name]):
-                yield from visit(module, used)
-            yield name, parts.own[name], False
-        elif name in parts.borrowed:
-            yield from visit(*parts.borrowed[name])
-            if parts.borrowed[name][1] != name:
-                yield name, f"{name} = {parts.borrowed[name][1]}", False
-        elif name in parts.imports:
-            yield name, parts.imports[name], True
+        if statement.origin:
+            yield from visit(*statement.origin)
+            if statement.origin[1] != name:
+                yield name, Statement(ast.Pass(), f"{name} = {statement.origin[1]}")
+            return
+        for used in _used(statement.node):
+            yield from visit(module, used)
+        yield name, statement
 
     for module, name in names:
         yield from visit(module, name)
 
 
 @cache
-def read(module: str) -> Module:
-    """The top-level statements of a module of this package."""
+def read(module: str) -> dict[str, Statement]:
+    """The statements at the top of a module of this package, by the names that they bind.
+
+    Raises:
+        ValueError: two of them bind one name.
+    """
     text = PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text("utf-8")
-    lines = text.splitlines()
-    parts = Module({}, {}, {}, {})
-    for statement in ast.parse(text).body:
-        if isinstance(statement, ast.ImportFrom) and statement.level:
-            folder = module.split(".")[: -statement.level]
-            source = ".".join([*folder, *(statement.module or "").split(".")]).strip(".")
-            parts.borrowed.update({a.asname or a.name: (source, a.name) for a in statement.names})
-        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-            for alias in statement.names:
-                bare = type(statement)(**{**vars(statement), "names": [alias]})
-                parts.imports[alias.asname or alias.name.split(".")[0]] = ast.unparse(bare)
-        else:
-            decorators = getattr(statement, "decorator_list", [])
-            first = min(node.lineno for node in (statement, *decorators))
-            for name in bound(statement):
-                parts.own[name] = "\n".join(lines[first - 1 : statement.end_lineno])
-                parts.uses[name] = frozenset(_used(statement))
-    return parts
+    found: dict[str, Statement] = {}
+    for node in ast.parse(text).body:
+        parts = _imported(module, node) if isinstance(node, IMPORTS) else _defined(node, text.splitlines())
+        for name, statement in parts:
+            if name in found:
+                raise ValueError(f"{module} binds {name} twice: give one of the two another name")
+            found[name] = statement
+    return found
+
+
+def _imported(module: str, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Statement]]:
+    level = node.level if isinstance(node, ast.ImportFrom) else 0
+    source = ".".join([*module.split(".")[:-level], getattr(node, "module", None) or ""]).strip(".")
+    for alias in node.names:
+        bare = type(node)(**{**vars(node), "names": [alias]})
+        origin = (source, alias.name) if level else None
+        yield alias.asname or alias.name.split(".")[0], Statement(bare, ast.unparse(bare), origin)
+
+
+def _defined(node: ast.stmt, lines: Sequence[str]) -> Iterator[tuple[str, Statement]]:
+    first = min(part.lineno for part in (node, *getattr(node, "decorator_list", [])))
+    statement = Statement(node, "\n".join(lines[first - 1 : node.end_lineno]))
+    return ((name, statement) for name in bound(node))
 
 
 def bound(statement: ast.stmt) -> list[str]:
@@ -125,8 +141,13 @@ def bound(statement: ast.stmt) -> list[str]:
     return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
-def _used(node: ast.AST) -> Iterator[str]:
-    """Names that are looked up when the code runs: those of annotations never are."""
+@cache
+def _used(node: ast.AST) -> list[str]:
+    """Names that are looked up when the code runs, sorted: those of annotations never are."""
+    return sorted(set(_looked_up(node)))
+
+
+def _looked_up(node: ast.AST) -> Iterator[str]:
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns"):
             continue
@@ -134,4 +155,4 @@ def _used(node: ast.AST) -> Iterator[str]:
             if isinstance(child, ast.Name):
                 yield child.id
             if isinstance(child, ast.AST):
-                yield from _used(child)
+                yield from _looked_up(child)

@@ -11,14 +11,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from d2lrnn import CHAPTERS
-from d2lrnn.corpora import PACKAGE
+from .. import CHAPTERS, LESSON_OF
+from ..corpora import PACKAGE
+from .lent_code import IMPORTS, Statement, read
 
-LESSON_OF = {name: lesson for lesson, (_, names) in CHAPTERS.items() for name in names.split()}
 EXPLANATION = """\
 Your versions of the functions of d2lrnn: your own lines take the place of raise NotImplementedError.
 
@@ -172,67 +171,34 @@ def _header(todo: Sequence[Exercise]) -> str:
 # --- from the package's source --------------------------------------------------------------------
 
 
-@cache
-def _source(module: str) -> str:
-    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text("utf-8")
-
-
-@cache
-def _statements(module: str) -> dict[str, ast.stmt]:
-    """Name -> the statement at the top of a lesson that binds it; of an import, only the part that does."""
-    found: dict[str, ast.stmt] = {}
-    for node in ast.parse(_source(module)).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            found[node.name] = node
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = node
-        elif isinstance(node, ast.ImportFrom):
-            folder = module.split(".")[: -node.level] if node.level else []
-            source = ".".join([*folder, *(node.module or "").split(".")])
-            for alias in node.names:
-                found[alias.asname or alias.name] = ast.ImportFrom(source, [alias], node.level)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                found[alias.asname or alias.name] = ast.Import([alias])
-    return found
-
-
 def _exercise(name: str, lesson: int) -> Exercise:
     module, called = CHAPTERS[lesson][0], name
-    node = _statements(module)[name]
-    imports = set(_leans_on(module, node))
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):  # init_gru_state = init_rnn_state
-        called = node.value.id
-        other = _statements(module)[called]
-        assert isinstance(other, ast.ImportFrom)
-        assert other.module
-        module = other.module
-        node = _statements(module)[called]
-    assert isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    statement = read(module)[name]
+    imports = set(_leans_on(module, statement.node))
+    if isinstance(statement.node, ast.Assign):  # init_gru_state = init_rnn_state
+        origin = read(module)[ast.unparse(statement.node.value)].origin
+        assert origin
+        module, called = origin
+        statement = read(module)[called]
     needs = _Needs(module)
-    needs.visit_signature(node)
-    code = _emptied(module, node, f"{name}: lesson {lesson}, {chapter_of(lesson)}")
+    needs.visit_signature(statement.node)
+    code = _emptied(statement, f"{name}: lesson {lesson}, {chapter_of(lesson)}")
     code = re.sub(rf"^(def|class) {called}\b", rf"\1 {name}", code)
     imports |= needs.imports - {called}
-    return Exercise(
-        name, lesson, code, ast.get_docstring(node) or "", tuple(needs.given), tuple(sorted(imports))
-    )
+    doc = ast.get_docstring(statement.node) or ""  # type: ignore[arg-type]
+    return Exercise(name, lesson, code, doc, tuple(needs.given), tuple(sorted(imports)))
 
 
-def _emptied(module: str, node: ast.FunctionDef | ast.ClassDef, message: str) -> str:
+def _emptied(statement: Statement, message: str) -> str:
     """The text of a function or a class, with nothing left of a body but its docstring, and a raise."""
-    lines = _source(module).splitlines()
-    parts = [node] if isinstance(node, ast.FunctionDef) else node.body
-    for part in reversed(
-        [part for part in parts if isinstance(part, ast.FunctionDef)]
-    ):  # from below: lines move
+    node, lines = ast.parse(statement.text).body[0], statement.text.splitlines()
+    parts = node.body if isinstance(node, ast.ClassDef) else [node]
+    for part in reversed([part for part in parts if isinstance(part, ast.FunctionDef)]):  # lines below move
         first = part.body[0]
         begin = first.end_lineno if ast.get_docstring(part) is not None else first.lineno - 1
-        statement = f"raise NotImplementedError({json.dumps(message, ensure_ascii=False)})"
-        lines[begin : part.end_lineno] = [" " * first.col_offset + statement]
-    removed = len(_source(module).splitlines()) - len(lines)
-    assert node.end_lineno
-    return "\n".join(lines[node.lineno - 1 : node.end_lineno - removed])
+        error = f"raise NotImplementedError({json.dumps(message, ensure_ascii=False)})"
+        lines[begin : part.end_lineno] = [" " * first.col_offset + error]
+    return "\n".join(lines[node.lineno - 1 :])  # without decorators
 
 
 class _Needs:
@@ -258,25 +224,25 @@ class _Needs:
             self._need(name)
 
     def _need(self, name: str) -> None:
-        node = _statements(self.module).get(name)
-        if node is None or name in self._seen:
+        statement = read(self.module).get(name)
+        if statement is None or name in self._seen:
             return
         self._seen.add(name)
+        node = statement.node
         if name in LESSON_OF:
             self.imports.add(name)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            assert node.module
-            inner = _Needs(node.module)
-            inner._need(name)
+        elif statement.origin:
+            inner = _Needs(statement.origin[0])
+            inner._need(statement.origin[1])
             self.imports |= inner.imports
             self.given += [text for text in inner.given if text not in self.given]
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            self.imports.add(ast.unparse(node))
+        elif isinstance(node, IMPORTS):
+            self.imports.add(statement.text)
         elif isinstance(node, ast.ClassDef):
             self.visit_signature(node)
             lessons = [number for number, (module, _) in CHAPTERS.items() if module == self.module]
             message = ", ".join([name, *(f"lesson {n}, {chapter_of(n)}" for n in lessons)])
-            self.given.append(_emptied(self.module, node, message))
+            self.given.append(_emptied(statement, message))
         elif isinstance(node, ast.Assign):
             for used in (n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)):
                 self._need(used)
@@ -286,5 +252,5 @@ class _Needs:
 def _leans_on(module: str, node: ast.stmt) -> Iterator[str]:
     """The names of the course in a body: what may be taken from d2lrnn."""
     for part in ast.walk(node):
-        if isinstance(part, ast.Name) and part.id in LESSON_OF and part.id in _statements(module):
+        if isinstance(part, ast.Name) and part.id in LESSON_OF and part.id in read(module):
             yield part.id

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from .skeleton import LESSON_OF
+from .. import LESSON_OF
 
 MAX_BYTES = 10 * 2**20  # of one file
 MAX_TOTAL = 2**30  # of all that is read from one argument

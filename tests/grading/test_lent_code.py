@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from d2lrnn import CHAPTERS
+from d2lrnn import CHAPTERS, LESSON_OF
 from d2lrnn.grading import lent_code
-from d2lrnn.grading.lent_code import NAMES, NEVER_LENT, bound, source_of, support
+from d2lrnn.grading.lent_code import NEVER_LENT, bound, source_of, support
 
 import pytest
 
-ORDER = list(NAMES)
+ORDER = list(LESSON_OF)
 each_function = pytest.mark.parametrize("function", ORDER)
 
 
@@ -122,6 +122,13 @@ def test_one_name_for_two_things_is_refused(package: Path) -> None:
 
     with pytest.raises(ValueError, match="_size is two things"):
         source_of([("a", "f"), ("b", "g")])
+
+
+def test_two_things_under_one_name_in_a_module_are_refused(package: Path) -> None:
+    (package / "a.py").write_text("size = 1\nsize = 2\n\n\ndef f():\n    return size\n")
+
+    with pytest.raises(ValueError, match="size"):
+        source_of([("a", "f")])
 
 
 def test_every_lesson_can_be_had_as_one_text() -> None:

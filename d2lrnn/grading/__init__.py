@@ -7,6 +7,7 @@ worker          the untrusted side: locks itself up, forks for each call, runs s
 loading         how mxnet is loaded, on both sides, in two thirds of the time
 jail            the trusted side of a worker: start, ask, watch, kill
 case            a case, the comparison of an answer with the right one, the words for what went wrong
+drivers         what the grader itself asks a worker, beside the cases
 lent_code       the reference code that a graded function leans on, without the function itself
 cases           the cases of each lesson
 submissions     files, notebooks, folders and zips -> named sources

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from d2lrnn.grading import sandbox, wire
+from . import drivers, sandbox, wire
+from .lent_code import program
 
 STARTUP_SECONDS = 120.0
 TICK_SECONDS = 0.05
@@ -72,14 +73,6 @@ class Reply:
     console: str = ""
     seconds: float = 0.0
     suspicions: tuple[str, ...] = ()
-
-
-COMPILE = """
-import marshal
-
-def drive(s, source):
-    return marshal.dumps(compile(source, "submission.py", "exec", dont_inherit=True))
-"""
 
 
 @functools.cache
@@ -152,7 +145,7 @@ class Jail:
 
     def _compile(self, source: str) -> bytes:
         """Once, and in the worker, since there are sources that kill a compiler. b"": it cannot be done."""
-        reply = self._ask(Call("", COMPILE, {"source": source}), b"")
+        reply = self._ask(Call("", program(drivers.compiled), {"source": source}), b"")
         return reply.value if reply.ok and isinstance(reply.value, bytes) else b""
 
     def _ask(self, call: Call, code: bytes) -> Reply:

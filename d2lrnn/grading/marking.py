@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from . import sandbox
+from . import drivers, sandbox
 from .case import Case, Verdict, doing, fault_of, verdict
 from .jail import Call, Jail, Reply
-from .lent_code import support
+from .lent_code import program, support
 from .submissions import Cell, Submission, clean_line
 from .wire import WireError
 
@@ -41,37 +41,6 @@ _exam: Exam  # of a process that makes answers
 NOT_WRITTEN = "not written yet"
 NOTHING_DONE = "a function that does nothing is right here, too: this counts once another case is right"
 SAME_ANSWER = "the right answer is the same for all inputs: the rest counts once another case is right"
-LOAD = """
-def drive(s, names):
-    return [name for name in names if name in vars(s)]
-"""
-RUN_CELLS = """
-def drive(s, cells):
-    namespace, errors = {"__name__": "submission"}, []
-    for text in cells:
-        try:
-            exec(compile(text, "<submission>", "exec", dont_inherit=True), namespace)
-            errors.append("")
-        except BaseException as error:
-            errors.append(f"{type(error).__name__}: {error}"[:200])
-    return errors
-"""
-ASK_ALL = """
-def drive(s, questions):
-    answers = []
-    for driver, all_inputs in questions:
-        names, values = {"__name__": "driver"}, []
-        exec(compile(driver, "driver.py", "exec", dont_inherit=True), names)
-        try:
-            for inputs in all_inputs:
-                values.append(names["drive"](s, **inputs))
-        except NotImplementedError:
-            values = values or "missing"
-        except Exception:
-            pass  # there are too few values now
-        answers.append(values)
-    return answers
-"""
 
 
 @dataclass(frozen=True)
@@ -250,11 +219,11 @@ class _Marking:
         """Why the submission cannot be run at all, or nothing. Cells of a notebook that fail are dropped."""
         if len(self.submission.cells) > 1:
             texts = [cell.text for cell in self.submission.cells]
-            reply = self.jail.ask(Call("", RUN_CELLS, {"cells": texts}))
+            reply = self.jail.ask(Call("", program(drivers.errors_of_cells), {"cells": texts}))
             if reply.ok and isinstance(reply.value, list) and len(reply.value) == len(texts):
                 self._leave_out(reply.value)
         names = list(self.exam.functions())
-        reply = self._ask(Call(self.submission.source, LOAD, {"names": names}), "", "")
+        reply = self._ask(Call(self.submission.source, program(drivers.defined), {"names": names}), "", "")
         if reply.ok and isinstance(reply.value, list):
             self.defined = {name for name in reply.value if isinstance(name, str)}
         return "" if reply.ok else _cannot_run(reply)
@@ -298,7 +267,8 @@ class _Marking:
         questions = [[case.driver, [self.exam.question(case, k)[0] for k in ks]] for case in cases]
         text, lent = support(cases[0].function)
         seconds = max(case.seconds for case in cases)
-        call = Call(self.submission.source, ASK_ALL, {"questions": questions}, text, lent, seconds)
+        driver, inputs = program(drivers.all_answers), {"questions": questions}
+        call = Call(self.submission.source, driver, inputs, text, lent, seconds)
         try:
             reply = self._ask(call, cases[0].function, "")
         except WireError:  # too much for one question

@@ -20,7 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPException, HTTPResponse, IncompleteRead
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import (
@@ -53,8 +53,14 @@ MARKS = {  # the longer first: UTF-32 begins as UTF-16 does
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# what zipfile raises where an archive is damaged, or lies
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError, UnicodeDecodeError)
 MAX_FETCH_BYTES = 8 * 2**20
 CONNECT_SECONDS, FETCH_SECONDS = 10, 120
+
+
+class Unreadable(ValueError):
+    """A file that is not read; the message continues its name."""
 
 
 class Remote(NamedTuple):
@@ -134,6 +140,40 @@ def read_corpus(
             raise
 
 
+def check_length(num_bytes: int, most: int) -> None:
+    """A file holds at most so many bytes.
+
+    Raises:
+        Unreadable: it holds more.
+    """
+    if num_bytes > most:
+        raise Unreadable(f"holds {num_bytes:,} bytes: give at most {most:,}")
+
+
+def check_member(member: zipfile.ZipInfo, most: int) -> None:
+    """A file in an archive of unknown origin may be opened, and then holds at most so many bytes.
+
+    Raises:
+        Unreadable: it may not, and why.
+    """
+    if points_outside(member.filename):
+        raise Unreadable("points outside the archive: not opened")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise Unreadable("is a link in the archive: give the file itself")
+    if member.flag_bits & 1:
+        raise Unreadable("is encrypted: give a zip without a password")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        method = member.compress_type
+        raise Unreadable(f"has compression method {method}: give a zip that is stored or deflated")
+    check_length(member.file_size, most)
+
+
+def points_outside(name: str) -> bool:
+    """Whether the name of an archive's member is a path that leads out of the folder it is unpacked to."""
+    name = name.replace("\\", "/")
+    return name.startswith("/") or name[1:2] == ":" or ".." in name.split("/")
+
+
 def count_characters(text: str) -> dict[str, int]:
     """How often each character occurs, in code point order: Counter(text), and fast on a long text."""
     counts = np.zeros(0, np.int64)
@@ -175,7 +215,7 @@ def _read(file: IO[bytes], suffix: str, progress: Callable[[float], object]) -> 
     before = os.fstat(file.fileno())
     if not stat.S_ISREG(before.st_mode):
         raise ValueError("is no regular file")
-    _check_length(before.st_size)
+    check_length(before.st_size, MAX_BYTES)
     is_zip = file.read(4) == b"PK\x03\x04" or suffix.lower() == ".zip"
     file.seek(0)
     if is_zip:
@@ -192,11 +232,6 @@ def _blocks(file: IO[bytes], num_bytes: int, progress: Callable[[float], object]
         block = file.read(min(BLOCK, num_bytes - start))
         yield block
         progress(len(block) / num_bytes)
-
-
-def _check_length(num_bytes: int) -> None:
-    if num_bytes > MAX_BYTES:
-        raise ValueError(f"holds {num_bytes:,} bytes: give at most {MAX_BYTES:,}")
 
 
 def _decode(blocks: Iterable[bytes], keep: int | None) -> str:
@@ -250,41 +285,21 @@ def _unzip(file: IO[bytes], num_bytes: int, progress: Callable[[float], object])
             with archive.open(member) as text:
                 # block by block: read() would inflate all there is, whatever the directory says
                 yield from _blocks(text, member.file_size, progress)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        OSError,
-        OverflowError,
-        RuntimeError,
-        UnicodeDecodeError,
-    ) as error:
+    except DAMAGED as error:
         raise ValueError(f"cannot be read as a zip archive ({str(error) or type(error).__name__})") from None
 
 
 def _text_member(members: list[zipfile.ZipInfo], num_bytes: int) -> zipfile.ZipInfo:
     for member in members:
-        name = member.filename
-        if (
-            ".." in PurePosixPath(name.replace("\\", "/")).parts
-            or name.startswith(("/", "\\"))
-            or ":" in name
-        ):
-            raise ValueError(f"has a member {name!r}, which points outside the archive: not opened")
+        if points_outside(member.filename):
+            raise ValueError(
+                f"has a member {member.filename!r}, which points outside the archive: not opened"
+            )
     texts = [m for m in members if m.filename.lower().endswith(".txt") and "__MACOSX" not in m.filename]
     if len(texts) != 1:
         raise ValueError(f"holds {len(texts)} .txt files: give an archive with one")
     (text,) = texts
-    _check_length(text.file_size)
-    if stat.S_ISLNK(text.external_attr >> 16):
-        raise ValueError(f"has a member {text.filename!r}, which is a link and no text: not opened")
-    if text.flag_bits & 1:
-        raise ValueError("is encrypted: give a zip without a password")
-    if text.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(
-            f"has compression method {text.compress_type}: give a zip that is stored or deflated"
-        )
+    check_member(text, MAX_BYTES)
     if text.file_size > max(2**24, 100 * num_bytes):  # text.compress_size may be a lie, this is none
         raise ValueError(f"would swell from {num_bytes:,} bytes to {text.file_size:,}: not opened")
     return text

@@ -9,20 +9,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import lzma
 import os
 import re
 import stat
 import tokenize
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from .. import LESSON_OF
+from ..corpora import DAMAGED, Unreadable, check_length, check_member
 
 MAX_BYTES = 10 * 2**20  # of one file
 MAX_TOTAL = 2**30  # of all that is read from one argument
@@ -35,10 +34,6 @@ TAG = "submission"
 _JUNK = re.compile(r"(^|/)(\.|__MACOSX/|__pycache__/|Thumbs\.db$|desktop\.ini$)")
 _MAGIC = re.compile(r"^(\s*)(?:[%!]{1,2}\w.*|\?*[\w.]+\?+\s*)$")  # %matplotlib inline, !pip install, nd.dot?
 _FUTURE = re.compile(r"^from __future__ import [\w, ]+$", re.M)
-
-
-class Unreadable(ValueError):
-    """A file that cannot be graded; the message continues its name."""
 
 
 class Cell(NamedTuple):
@@ -169,7 +164,7 @@ def _in_folder(folder: Path) -> Iterator[_Entry]:
     count = 0
     for here, folders, files in os.walk(folder):
         folders.sort()
-        for name in sorted(files) + [name for name in folders if (Path(here) / name).is_symlink()]:
+        for name in sorted(files) + [name for name in folders if os.path.islink(Path(here, name))]:
             count += 1
             if count > MAX_FILES:
                 raise Unreadable(f"holds more than {MAX_FILES:,} files")
@@ -179,28 +174,24 @@ def _in_folder(folder: Path) -> Iterator[_Entry]:
 
 
 def _read_file(path: Path, *, follow: bool) -> bytes:
-    if path.is_symlink() and not follow:
-        raise Unreadable("is a link: hand in the file itself")
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise Unreadable("is no regular file")
-    if path.stat().st_size > MAX_BYTES:
-        raise Unreadable(_too_large(path.stat().st_size))
     try:
+        if path.is_symlink() and not follow:
+            raise Unreadable("is a link: hand in the file itself")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise Unreadable("is no regular file")
+        check_length(found.st_size, MAX_BYTES)
         with path.open("rb") as file:
             return file.read(MAX_BYTES)
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from None
 
 
-def _too_large(size: float) -> str:
-    return f"has {size / 2**20:.1f} MB: at most {MAX_BYTES // 2**20} MB are read"
-
-
 def _in_zip(file: Any, left: list[int]) -> Iterator[_Entry]:
     """left: how many bytes may still be read, in a list, for it is shared with the archives inside."""
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (*DAMAGED, ValueError):
         raise Unreadable("is no zip archive, or a damaged one") from None
     members = [info for info in archive.infolist() if not info.is_dir()]
     if len(members) > MAX_FILES:
@@ -217,23 +208,15 @@ def _in_zip(file: Any, left: list[int]) -> Iterator[_Entry]:
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, left: list[int], *, twice: bool) -> bytes:
-    name = info.filename.replace("\\", "/")
-    if name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name):
-        raise Unreadable("has a path that leads out of the archive")
     if twice:
         raise Unreadable("is in the archive twice")
-    if info.flag_bits & 0x1:
-        raise Unreadable("is encrypted")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise Unreadable("is a link: hand in the file itself")
-    if info.file_size > MAX_BYTES:
-        raise Unreadable(_too_large(info.file_size))
+    check_member(info, MAX_BYTES)
     if left[0] <= 0:
         raise Unreadable(f"comes after {MAX_TOTAL // 2**20} MB: the archive holds more than is read")
     try:
         with archive.open(info) as member:
             data = member.read()  # zipfile reads no more than the size that the archive claims
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError):
+    except (*DAMAGED, ValueError):
         raise Unreadable("is damaged in the archive") from None
     left[0] -= len(data)
     return data

@@ -199,15 +199,12 @@ class TestClass:
         assert grade.main([str(archive), "--out", str(tmp_path / "out"), *SOME]) == 0
 
         notes = {name: row["note"] for name, row in grades(tmp_path / "out").items()}
-        assert notes == {
-            "alice": "",
-            "cells": "cells.ipynb is a notebook without code cells",
-            "empty": "empty.py is empty",
-            "evil": "evil.py has a path that leads out of the archive",
-            "huge": f"huge.py has 50.0 MB: at most {MAX_BYTES // 2**20} MB are read",
-            "latin": "latin.py is not UTF-8 text: save it as UTF-8",
-            "prose": "cannot be run: SyntaxError: invalid syntax (line 1)",
-        }
+        words = {
+            "alice": "", "cells": "cells.ipynb", "empty": "empty.py", "evil": "outside", "latin": "UTF-8",
+            "huge": f"{MAX_BYTES:,}", "prose": "(line 1)",
+        }  # fmt: skip
+        assert {name: words[name] in note for name, note in notes.items()} == dict.fromkeys(words, True)
+        assert notes["alice"] == ""
 
     def test_an_endless_loop_costs_its_function_only(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage lines, and leave."""
-        self.exit(2, f"{self.prog}: {error_line(message)}; see --help\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}; see --help\n")
 
 
 # --- messages ---
@@ -49,17 +49,15 @@ def printable(text: str, *, keep: str = "\n\t") -> str:
     return STEERING.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
 
 
-def error_line(message: object) -> str:
-    """What a command says on stderr: printable, on one line, the middle left out if it is very long."""
-    line = printable(str(message), keep="")
-    if len(line) > MAX_LINE:
-        line = f"{line[: MAX_LINE // 2]} … {line[-MAX_LINE // 2 :]}"
-    return line
+def one_line(text: object, length: int = MAX_LINE) -> str:
+    """text, printable and on one line; of more than so many characters the middle is left out."""
+    line = printable(str(text), keep="")
+    return line if len(line) <= length else f"{line[: length // 2 - 1]} … {line[2 - length // 2 :]}"
 
 
 def complain(who: str, message: object) -> None:
     """One line on stderr."""
-    print(f"{who}: {error_line(message)}", file=sys.stderr)
+    print(f"{who}: {one_line(message)}", file=sys.stderr)
 
 
 def warn(message: object) -> None:

@@ -17,12 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..cli import printable
 from . import drivers, sandbox, wire
 from .lent_code import program
 
@@ -394,9 +394,9 @@ class _Exchange:
             ok=result["ok"],
             value=result.get("value"),
             stage=result.get("stage", ""),
-            error=_clean(result.get("error", "")[:2000])[:500],
+            error=printable(result.get("error", "")[:2000])[:500],
             line=result.get("line"),
-            console=_clean(self.console.decode(errors="replace")),
+            console=printable(self.console.decode(errors="replace")),
             seconds=seconds,
             suspicions=tuple(self.suspicions),
         )
@@ -535,8 +535,3 @@ def _read(fd: int) -> bytes:
         return os.read(fd, 2**16)
     except BlockingIOError:
         return b""
-
-
-def _clean(text: str) -> str:
-    """Return text without what could command a terminal or turn the direction of writing."""
-    return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))

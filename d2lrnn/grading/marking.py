@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from ..cli import one_line
 from . import drivers, sandbox
 from .case import Case, Verdict, doing, fault_of, verdict
 from .jail import Call, Jail, Reply
 from .lent_code import program, support
-from .submissions import Cell, Submission, clean_line
+from .submissions import Cell, Submission
 from .wire import WireError
 
 if sys.version_info >= (3, 11):
@@ -208,7 +209,7 @@ class _Marking:
             file=self.submission.file,
             status=status,
             outcomes=tuple(outcomes),
-            note=clean_line("; ".join(filter(None, [problem, *self.notes])), 500),
+            note=one_line("; ".join(filter(None, [problem, *self.notes])), 500),
             digest=self.digest,
             suspicions=tuple(self.suspicions),
             tier=self.jail.tier,
@@ -232,7 +233,7 @@ class _Marking:
         kept: list[Cell] = []
         for cell, error in zip(self.submission.cells, errors):  # of cells that only try things out, no word
             if error and re.search(r"^(def|class) ", cell.text, re.M):
-                self.notes.append(clean_line(f"code cell {cell.number} is left out: {error}"))
+                self.notes.append(one_line(f"code cell {cell.number} is left out: {error}"))
             if not error:
                 kept.append(cell)
         self.submission = replace(self.submission, cells=tuple(kept) or (Cell(1, "pass"),))
@@ -339,7 +340,7 @@ class _Marking:
         if case and reply.stage in ("died", "wire", "memory", "output"):
             found.append(f"ended as «{reply.stage}»")
         self.suspicions += [
-            {"function": function, "case": case, "what": clean_line(what, 300)}
+            {"function": function, "case": case, "what": one_line(what, 300)}
             for what in found
             if not any(old["function"] == function and old["what"] == what for old in self.suspicions)
         ]

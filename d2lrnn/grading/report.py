@@ -18,10 +18,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from d2lrnn import CHAPTERS
-
+from .. import CHAPTERS
+from ..cli import one_line
 from .marking import Marks, Outcome, Points
-from .submissions import clean_line
 
 COLOURS, PLAIN = {"right": "\033[32m", "wrong": "\033[31m", "missing": "\033[2m"}, "\033[0m"
 SIGNS = {"right": "✓", "wrong": "✗", "missing": "·"}
@@ -45,7 +44,7 @@ b { display: inline-block; width: 1.6rem; text-indent: 0 }
 
 def line(text: str, length: int = 500) -> str:
     """text for one line of a terminal or of a log that a CI reads: nothing in it is a command."""
-    return re.sub("([#:])(?=\\1)", r"\1 ", clean_line(text, length))
+    return re.sub("([#:])(?=\\1)", r"\1 ", one_line(text, length))
 
 
 def state(outcome: Outcome) -> str:
@@ -202,7 +201,7 @@ def results_json(marks: Marks, points: Points) -> dict[str, Any]:
     """What Gradescope expects in /autograder/results/results.json."""
     return {
         "score": points.score(marks.outcomes),
-        "output": clean_line(" ".join(filter(None, [marks.note, f"Isolation: {isolation(marks)}."])), 1000),
+        "output": one_line(" ".join(filter(None, [marks.note, f"Isolation: {isolation(marks)}."])), 1000),
         "output_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
@@ -213,7 +212,7 @@ def results_json(marks: Marks, points: Points) -> dict[str, Any]:
                 "score": points.earned(outcome),
                 "max_score": points.worth(outcome),
                 "status": "passed" if state(outcome) == "right" else "failed",
-                "output": clean_line(_said(outcome), 1000),
+                "output": one_line(_said(outcome), 1000),
                 "output_format": "text",
                 "tags": [outcome.function, f"lesson {outcome.lesson}"],
                 "visibility": "visible",
@@ -287,4 +286,4 @@ def _said(outcome: Outcome) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(clean_line(text, 1000))
+    return html.escape(one_line(text, 1000))

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from .. import LESSON_OF
+from ..cli import one_line
 from ..corpora import DAMAGED, Unreadable, check_length, check_member
 
 MAX_BYTES = 10 * 2**20  # of one file
@@ -114,17 +115,10 @@ def read_submissions(paths: Iterable[str | os.PathLike[str]], *, single: bool = 
         try:
             entries = list(_entries(path))
         except Unreadable as error:
-            found.append(Submission(_clean(path.stem), path.name, problem=f"{clean_line(path.name)} {error}"))
+            found.append(Submission(_clean(path.stem), path.name, problem=f"{one_line(path.name)} {error}"))
             continue
         found += [_choose(name, files) for name, files in _by_student(path, entries, single).items()]
     return _with_unique_names(found)
-
-
-def clean_line(text: str, length: int = 200) -> str:
-    """text as one line that can be shown anywhere: no control, no direction, no surrogate characters."""
-    shown = "".join(" " if char.isspace() else char for char in text)
-    shown = "".join(char for char in shown if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co"))
-    return shown if len(shown) <= length else shown[: length - 1] + "…"
 
 
 def _clean(name: str) -> str:
@@ -260,18 +254,18 @@ def _choose(name: str, entries: list[_Entry]) -> Submission:
         key=lambda entry: (len(entry.path.parts), _rank(entry.path.name), entry.path),
     )
     if not files:
-        others = ", ".join(clean_line(str(entry.path), 60) for entry in entries[:3])
+        others = ", ".join(one_line(str(entry.path), 60) for entry in entries[:3])
         return Submission(name, problem=f"no .py and no .ipynb {f'(but {others})' if others else 'in it'}")
     readable: list[Submission] = []
     problems: list[str] = []
     for entry in files[:MAX_CANDIDATES]:
-        file = clean_line(str(entry.path))
+        file = one_line(str(entry.path))
         try:
             readable.append(Submission(name, file, _cells(entry.path, entry.read())))
         except Unreadable as error:
             problems.append(f"{file} {error}")
     if not readable:
-        return Submission(name, clean_line(str(files[0].path)), problem=problems[0])
+        return Submission(name, one_line(str(files[0].path)), problem=problems[0])
     best = max(readable, key=_num_written)  # the first of several
     taken = [f"{best.file} was taken, of {len(files)} files"] if len(files) > 1 else []
     return replace(best, note="; ".join(taken + problems[:3]))
@@ -288,7 +282,7 @@ def _unpacked(entry: _Entry) -> list[_Entry]:
     try:
         inner = list(_in_zip(io.BytesIO(entry.read()), [MAX_TOTAL // 10]))
     except Unreadable as error:
-        raise Unreadable(f"{clean_line(entry.path.name)} {error}") from None
+        raise Unreadable(f"{one_line(entry.path.name)} {error}") from None
     return [file for file in inner if not _JUNK.search(str(file.path))]
 
 
@@ -311,7 +305,7 @@ def _python_text(data: bytes) -> str:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         if encoding not in ENCODINGS:
-            raise Unreadable(f"says that it is written in {clean_line(encoding, 30)}: save it as UTF-8")
+            raise Unreadable(f"says that it is written in {one_line(encoding, 30)}: save it as UTF-8")
         text = data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError):
         raise Unreadable("is not UTF-8 text: save it as UTF-8") from None

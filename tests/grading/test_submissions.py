@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from d2lrnn.grading import submissions
-from d2lrnn.grading.submissions import Cell, Submission, clean_line, read_submissions
+from d2lrnn.grading.submissions import Cell, Submission, read_submissions
 
 import pytest
 from hypothesis import given
@@ -239,11 +239,6 @@ def test_names_do_not_depend_on_the_order(tmp_path: Path) -> None:
 )
 def test_a_name_is_fit_for_a_file(name: str, expected: str) -> None:
     assert submissions._clean(name) == expected
-
-
-def test_a_line_shows_nothing_that_commands_or_turns(tmp_path: Path) -> None:
-    assert clean_line("a\nb\x1b[31m\u202ec\ud800\te") == "a b[31mc e"
-    assert clean_line("x" * 300, 10) == "x" * 9 + "…"
 
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def _grade(arguments: argparse.Namespace, lessons: Sequence[int]) -> int:
     results = Results(Path(arguments.out), arguments.seed, arguments.points)
     exam, jobs = Exam(cases, results.seed), arguments.jobs or _cores
     results.grade(submissions, exam, arguments.isolation, jobs)
+    results.report(exam)
     return 0
 
 

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import LESSON_OF
@@ -106,10 +107,10 @@ def read(module: str) -> dict[str, Statement]:
     Raises:
         ValueError: two of them bind one name.
     """
-    text = PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text("utf-8")
+    lines = source(module).splitlines()
     found: dict[str, Statement] = {}
-    for node in ast.parse(text).body:
-        parts = _imported(module, node) if isinstance(node, IMPORTS) else _defined(node, text.splitlines())
+    for node in ast.parse(source(module)).body:
+        parts = _imported(module, node) if isinstance(node, IMPORTS) else _defined(node, lines)
         for name, statement in parts:
             if name in found:
                 raise ValueError(f"{module} binds {name} twice: give one of the two another name")
@@ -117,12 +118,46 @@ def read(module: str) -> dict[str, Statement]:
     return found
 
 
+def source(module: str) -> str:
+    """The text of a module of this package."""
+    return _file(module).read_text("utf-8")
+
+
+def needed_by(modules: Iterable[str]) -> set[str]:
+    """These modules and all of this package that they import, at their top or inside a function."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in found or not _file(module).is_file():
+            continue
+        found.add(module)
+        for node in ast.walk(ast.parse(source(module))):
+            origin = _origin(module, node)
+            if isinstance(node, ast.ImportFrom) and origin is not None:
+                waiting += [origin, *(f"{origin}.{alias.name}".strip(".") for alias in node.names)]
+    return found
+
+
+def _file(module: str) -> Path:
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def _origin(module: str, node: ast.AST) -> str | None:
+    """The module of this package from which a statement in another imports; None: from elsewhere."""
+    if not isinstance(node, ast.ImportFrom):
+        return None
+    if node.level:
+        return ".".join([*module.split(".")[: -node.level], node.module or ""]).strip(".")
+    package, _, name = (node.module or "").partition(".")
+    return name if package == "d2lrnn" else None
+
+
 def _imported(module: str, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Statement]]:
-    level = node.level if isinstance(node, ast.ImportFrom) else 0
-    source = ".".join([*module.split(".")[:-level], getattr(node, "module", None) or ""]).strip(".")
+    source = _origin(module, node)
     for alias in node.names:
         bare = type(node)(**{**vars(node), "names": [alias]})
-        origin = (source, alias.name) if level else None
+        origin = None if source is None else (source, alias.name)
         yield alias.asname or alias.name.split(".")[0], Statement(bare, ast.unparse(bare), origin)
 
 

@@ -63,6 +63,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Suspicion:
+    """What an instructor may want to look at; case is empty where it is about the whole function."""
+
+    function: str
+    case: str
+    what: str
+
+
+@dataclass(frozen=True)
 class Marks:
     """What came of one submission. status: "graded", "error" (it cannot be run) or "unreadable"."""
 
@@ -72,7 +81,7 @@ class Marks:
     outcomes: tuple[Outcome, ...]
     note: str = ""
     digest: str = ""  # of its text
-    suspicions: tuple[dict[str, Any], ...] = ()
+    suspicions: tuple[Suspicion, ...] = ()
     tier: str = ""
     lacking: tuple[str, ...] = ()
 
@@ -189,7 +198,7 @@ class _Marking:
     def __init__(self, submission: Submission, exam: Exam, jail: Jail) -> None:
         self.submission, self.exam, self.jail = submission, exam, jail
         self.digest = submission.digest
-        self.suspicions: list[dict[str, Any]] = []
+        self.suspicions: list[Suspicion] = []
         self.notes = [submission.note] if submission.note else []
         self.waits = 0  # how often it made us wait for nothing
         self.defined: set[str] = set()  # the graded names that are there
@@ -340,9 +349,9 @@ class _Marking:
         if case and reply.stage in ("died", "wire", "memory", "output"):
             found.append(f"ended as «{reply.stage}»")
         self.suspicions += [
-            {"function": function, "case": case, "what": one_line(what, 300)}
+            Suspicion(function, case, one_line(what, 300))
             for what in found
-            if not any(old["function"] == function and old["what"] == what for old in self.suspicions)
+            if not any((old.function, old.what) == (function, what) for old in self.suspicions)
         ]
         if reply.line is None:
             return reply
@@ -357,7 +366,7 @@ class _Marking:
         for function, asked in functions.items():
             if all(outcome.example and outcome.hidden is False for outcome in asked):
                 what = f"right for all {len(asked)} examples, wrong for hidden inputs"
-                self.suspicions.append({"function": function, "case": "", "what": what})
+                self.suspicions.append(Suspicion(function, "", what))
 
 
 def _cannot_run(reply: Reply) -> str:

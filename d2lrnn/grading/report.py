@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import CHAPTERS
 from ..cli import one_line
-from .marking import Marks, Outcome, Points
+from .marking import Marks, Outcome, Points, Suspicion
 
 COLOURS, PLAIN = {"right": "\033[32m", "wrong": "\033[31m", "missing": "\033[2m"}, "\033[0m"
 SIGNS = {"right": "✓", "wrong": "✗", "missing": "·"}
@@ -231,11 +231,11 @@ def suspicions_jsonl(all_marks: Sequence[Marks]) -> str:
             same_text.setdefault(marks.digest, []).append(marks.submission)
     lines = []
     for marks in all_marks:
-        lines += [{"submission": marks.submission, **suspicion} for suspicion in marks.suspicions]
+        suspicions = list(marks.suspicions)
         others = [name for name in same_text.get(marks.digest, []) if name != marks.submission]
         if others:
-            what = f"the same text as {', '.join(others)}"
-            lines.append({"submission": marks.submission, "function": "", "case": "", "what": what})
+            suspicions.append(Suspicion("", "", f"the same text as {', '.join(others)}"))
+        lines += [{"submission": marks.submission, **vars(suspicion)} for suspicion in suspicions]
     return "".join(json.dumps(entry) + "\n" for entry in lines)
 
 

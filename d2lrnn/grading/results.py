@@ -6,6 +6,7 @@ a submission is kept as soon as it is known, without points: these are counted w
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -18,21 +19,24 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
-
-from d2lrnn.checkpoint import write_atomically
-from d2lrnn.corpora import PACKAGE
+from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
+from .. import CHAPTERS
+from ..checkpoint import write_atomically
+from ..cli import warn
+from ..corpora import PACKAGE
 from . import report, sandbox
 from .cases import CASES
 from .jail import Jail
-from .marking import POINTS_FILE, Exam, Marks, Outcome, mark, read_points, write_points
+from .lent_code import needed_by, source
+from .marking import POINTS_FILE, Exam, Marks, Outcome, Suspicion, mark, read_points, write_points
 from .submissions import Submission
 
-_jail: Jail | None = None  # of this process
-_work: tuple[Exam, str] | None = None  # what this process of the pool marks with: an exam, an isolation
+# of a process of the pool: what it marks with, and what it closes at its end
+_work: tuple[Exam, str]
+_end = contextlib.ExitStack()
 
 
 def new_seed() -> int:
@@ -52,6 +56,14 @@ def read_seed(seed: str) -> int:
     return int(text)
 
 
+class Kept(NamedTuple):
+    """What came of a submission, as it is kept: under which exam, and of which text."""
+
+    exam: str
+    submission: str
+    marks: Marks
+
+
 class Results:
     """The folder of results: its seed and its points, what was graded before, and the reports."""
 
@@ -67,7 +79,7 @@ class Results:
         self._write("points.toml", write_points(self.points, CASES))
 
     def grade(self, submissions: Sequence[Submission], exam: Exam, isolation: str, jobs: int) -> None:
-        """Mark what was not marked before, and write the reports about all that is in the folder."""
+        """Mark what was not marked before, and keep what came of it."""
         before = {s.name: self._outcomes_of(s, exam, isolation) for s in submissions}
         todo = [s for s in submissions if before[s.name] is None]
         if len(todo) < len(submissions):
@@ -77,17 +89,18 @@ class Results:
                 self._keep(submission, marks, exam, isolation)
                 bar.set_postfix_str(marks.submission, refresh=False)
                 bar.update()
-        self.report(exam)
 
     def report(self, exam: Exam) -> None:
         """grades.csv, suspicions.jsonl, and a feedback.html and a results.json for every submission."""
-        all_marks, others = [], 0
+        all_marks, outdated = [], []
         for file in sorted((self.path / "outcomes").glob("*.json")):
-            kept = json.loads(file.read_text("utf-8"))
-            if kept["exam"] == _exam_key(exam):
-                all_marks.append(_marks(kept["marks"]))
+            kept = _read_kept(file)
+            if kept is None:
+                warn(f"{file} is damaged, and not in grades.csv: give {file.stem} again")
+            elif kept.exam == _exam_key(exam):
+                all_marks.append(kept.marks)
             else:
-                others += 1
+                outdated.append(file.stem)
         for marks in all_marks:
             folder = Path("feedback") / marks.submission
             (self.path / folder).mkdir(exist_ok=True)
@@ -99,8 +112,9 @@ class Results:
         self._write("suspicions.jsonl", report.suspicions_jsonl(all_marks))
         print(report.class_table(all_marks, self.points))
         print(f"isolation: {', '.join(sorted({report.isolation(marks) for marks in all_marks}))}")
-        if others:
-            print(f"{others} graded earlier with other cases are left out: give them again")
+        if outdated:
+            earlier = f"{len(outdated)} graded with other cases, or by another version,"
+            warn(f"{earlier} are not in grades.csv: give them again: {', '.join(outdated)}")
         print(f"{self.path}/ holds grades.csv, suspicions.jsonl and feedback/")
 
     def _keep_seed(self, given: int | None) -> int:
@@ -118,31 +132,29 @@ class Results:
         return seed
 
     def _outcomes_of(self, submission: Submission, exam: Exam, isolation: str) -> Marks | None:
-        try:
-            kept = json.loads((self.path / "outcomes" / f"{submission.name}.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-        same = kept["exam"] == _exam_key(exam) and kept["submission"] == _submission_key(
-            submission, isolation
-        )
-        return _marks(kept["marks"]) if same else None
+        kept = _read_kept(self.path / "outcomes" / f"{submission.name}.json")
+        keys = _exam_key(exam), _submission_key(submission, isolation)
+        return kept.marks if kept and kept[:2] == keys else None
 
     def _keep(self, submission: Submission, marks: Marks, exam: Exam, isolation: str) -> None:
-        kept = {
-            "exam": _exam_key(exam),
-            "submission": _submission_key(submission, isolation),
-            "marks": dataclasses.asdict(marks),
-        }
-        self._write(Path("outcomes") / f"{submission.name}.json", json.dumps(kept, indent=1))
+        kept = Kept(_exam_key(exam), _submission_key(submission, isolation), marks)
+        text = json.dumps({**kept._asdict(), "marks": dataclasses.asdict(marks)}, indent=1)
+        self._write(Path("outcomes") / f"{submission.name}.json", text)
 
     def _write(self, name: str | Path, text: str) -> None:
         write_atomically(self.path / name, text.encode())
 
 
-def _marks(kept: dict[str, Any]) -> Marks:
-    outcomes = tuple(Outcome(**outcome) for outcome in kept.pop("outcomes"))
-    suspicions, lacking = tuple(kept.pop("suspicions")), tuple(kept.pop("lacking"))
-    return Marks(**kept, outcomes=outcomes, suspicions=suspicions, lacking=lacking)
+def _read_kept(file: Path) -> Kept | None:
+    """What was kept, None if there is no such file or a damaged one."""
+    try:
+        kept = Kept(**json.loads(file.read_text("utf-8")))
+        marks = dict(kept.marks)  # type: ignore[call-overload]
+        marks["outcomes"] = tuple(Outcome(**outcome) for outcome in marks["outcomes"])
+        marks["suspicions"] = tuple(Suspicion(**suspicion) for suspicion in marks["suspicions"])
+        return kept._replace(marks=Marks(**{**marks, "lacking": tuple(marks["lacking"])}))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _exam_key(exam: Exam) -> str:
@@ -153,8 +165,15 @@ def _exam_key(exam: Exam) -> str:
 
 @cache
 def _package_key() -> str:
-    texts = [file.read_bytes() for file in sorted(PACKAGE.rglob("*.py"))]
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+    return hashlib.sha256("\0".join(map(source, sorted(deciding_modules()))).encode()).hexdigest()
+
+
+def deciding_modules() -> set[str]:
+    """The modules that decide what comes of a submission: of the lessons, the cases and the marking."""
+    lessons = [lesson for lesson, _ in CHAPTERS.values()]
+    files = [file.relative_to(PACKAGE).with_suffix("") for file in (PACKAGE / "grading").glob("*/*.py")]
+    cases = [file.as_posix().replace("/", ".") for file in files]
+    return needed_by(["__init__", *lessons, *cases, "grading.marking", "grading.worker"])
 
 
 def _submission_key(submission: Submission, isolation: str) -> str:
@@ -172,11 +191,8 @@ def _mark_all(
     sandbox.keep_private()  # the hidden questions are in here
     jobs = min(jobs, len(submissions))
     if jobs == 1:
-        try:
-            with exam.made_ahead():
-                yield from ((submission, _mark(submission, exam, isolation)) for submission in submissions)
-        finally:
-            _close_jail()
+        with exam.made_ahead(), Jail(isolation) as jail:
+            yield from ((submission, mark(submission, exam, jail)) for submission in submissions)
         return
     exam.prepare(jobs)  # before the fork, so that it is done once
     context = multiprocessing.get_context("fork")
@@ -197,7 +213,7 @@ def _begin_worker(exam: Exam, isolation: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     _work = exam, isolation
-    multiprocessing.util.Finalize(None, _close_jail, exitpriority=1)
+    multiprocessing.util.Finalize(None, _end.close, exitpriority=1)
 
 
 def _leave(*_: object) -> NoReturn:
@@ -206,23 +222,14 @@ def _leave(*_: object) -> NoReturn:
 
 
 def _mark_here(submission: Submission) -> Marks:
-    assert _work
+    exam, isolation = _work
     try:
-        return _mark(submission, *_work)
+        return mark(submission, exam, _own_jail(isolation))
     except SystemExit:  # the pool would take it for the result; and in the handler itself a lock may be held
-        _close_jail()
+        _end.close()
         os._exit(0)
 
 
-def _mark(submission: Submission, exam: Exam, isolation: str) -> Marks:
-    global _jail
-    if _jail is None:
-        _jail = Jail(isolation)
-    return mark(submission, exam, _jail)
-
-
-def _close_jail() -> None:
-    global _jail
-    if _jail is not None:
-        _jail.close()
-    _jail = None
+@cache
+def _own_jail(isolation: str) -> Jail:
+    return _end.enter_context(Jail(isolation))

@@ -1,5 +1,6 @@
 """The whole way, with the real jail: a class, from files to reports, again, later, in another order."""
 
+import contextlib
 import csv
 import ctypes
 import dataclasses
@@ -45,8 +46,7 @@ def notebook(*cells: str) -> str:
 @pytest.fixture
 def one_jail(jail: Jail, monkeypatch: pytest.MonkeyPatch) -> None:
     """A jail takes seconds to start: let all tests share one."""
-    monkeypatch.setattr(results, "_jail", jail)
-    monkeypatch.setattr(results, "_close_jail", lambda: None)
+    monkeypatch.setattr(results, "Jail", lambda isolation: contextlib.nullcontext(jail))
 
 
 @pytest.fixture
@@ -153,6 +153,26 @@ class TestClass:
         assert {(line["submission"], line["what"]) for line in lines} == {
             ("alice", "the same text as bob"), ("bob", "the same text as alice")
         }  # fmt: skip
+
+    def test_who_was_graded_earlier_is_not_left_out_in_silence(
+        self, class_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "out"
+        files = {name: str(class_folder / f"{name}.py") for name in ("alice", "dave", "eve", "frank")}
+        grade.main([*files.values(), "--out", str(out), *SOME])
+        before = grades(out)
+        alice, dave, eve, _ = sorted((out / "outcomes").iterdir())
+        alice.write_text(alice.read_text()[:1000])
+        dave.write_text("{}")
+        eve.write_text(json.dumps({**json.loads(eve.read_text()), "exam": "of another version"}))
+        capsys.readouterr()
+
+        grade.main([files["frank"], "--out", str(out), *SOME])
+        lines = capsys.readouterr().err.splitlines()
+        grade.main([*files.values(), "--out", str(out), *SOME])
+
+        assert [name for line in lines for name in files if name in line] == ["alice", "dave", "eve"]
+        assert grades(out) == before
 
     def test_other_points_need_no_questions(
         self, class_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -307,11 +327,23 @@ def test_two_processes_grade_as_one_does_even_when_stopped_between(
     assert all("Traceback" not in run.stderr for run in runs)
 
 
+def test_a_patch_to_what_decides_no_outcome_leaves_the_earlier_ones_valid() -> None:
+    deciding = results.deciding_modules()
+
+    assert {"__init__", "compat", "checks", "rnn", "dist", "engine.layers", "engine.kvstore"} <= deciding
+    assert {
+        f"grading.{name}" for name in ("marking", "cases.rnn", "drivers", "worker", "seccomp")
+    } <= deciding
+    assert not {"train", "grade", "running.run", "launching.job", "grading.report"} & deciding
+
+
 class Prepared(Exception):
     pass
 
 
-def test_what_holds_the_hidden_questions_is_closed_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_holds_the_hidden_questions_is_closed_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def prepare(exam: Exam, jobs: int) -> None:
         raise Prepared
 
@@ -321,6 +353,6 @@ def test_what_holds_the_hidden_questions_is_closed_to_others(monkeypatch: pytest
     submissions = [Submission(name, f"{name}.py", (Cell(0, RIGHT),)) for name in ("alice", "bob")]
 
     with pytest.raises(Prepared):
-        list(results._mark_all(submissions, Exam([], 1), "best", 2))
+        results.Results(tmp_path, None, None).grade(submissions, Exam([], 1), "best", 2)
 
     assert prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0

@@ -24,7 +24,17 @@ from d2lrnn.grading import report
 from d2lrnn.grading.case import Case, Mistake, doing
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Reply
-from d2lrnn.grading.marking import POINTS_FILE, Exam, Marks, Outcome, Points, mark, read_points, write_points
+from d2lrnn.grading.marking import (
+    POINTS_FILE,
+    Exam,
+    Marks,
+    Outcome,
+    Points,
+    Suspicion,
+    mark,
+    read_points,
+    write_points,
+)  # fmt: skip
 from d2lrnn.grading.submissions import Cell, Submission
 
 import numpy as np
@@ -141,7 +151,7 @@ def test_the_example_alone_earns_its_share_and_is_suspected() -> None:
     marks = marks_of(lambda name, x: right(name, x) if x == 1.0 or name == "it is the same" else 0.0)
 
     assert earned(marks) == [1, 1, 4]
-    assert [(s["function"], s["what"]) for s in marks.suspicions] == [
+    assert [(s.function, s.what) for s in marks.suspicions] == [
         ("cross_entropy", "right for all 2 examples, wrong for hidden inputs")
     ]
     assert all(outcome.message == "" for outcome in marks.outcomes)
@@ -243,7 +253,7 @@ def test_suspicions_are_kept() -> None:
     assert marks.suspicions == ()  # the answers of Told.ask to many questions carry none
 
     died = marks_of(lambda name, x: Reply(False, stage="died", error="", suspicions=("killed its worker",)))
-    assert {s["what"] for s in died.suspicions} == {"killed its worker", "ended as «died»"}
+    assert {s.what for s in died.suspicions} == {"killed its worker", "ended as «died»"}
     lines = [json.loads(text) for text in report.suspicions_jsonl([died]).splitlines()]
     assert lines[0] == {
         "submission": "alice", "function": "cross_entropy", "case": "", "what": "killed its worker"
@@ -449,7 +459,7 @@ NASTY = (
 def nasty() -> Marks:
     outcomes = (Outcome("cross_entropy", "it is doubled", 5, False, False, NASTY),)
     return Marks(
-        "=SUM(A1)", NASTY, "graded", outcomes, f"@{NASTY}", "", ({"what": "x"},), "minimal", ("all",)
+        "=SUM(A1)", NASTY, "graded", outcomes, f"@{NASTY}", "", (Suspicion("", "", "x"),), "minimal", ("all",)
     )
 
 

@@ -15,12 +15,13 @@ import types
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from d2lrnn.grading import report, sandbox
+from d2lrnn.grading.case import Case
 from d2lrnn.grading.cases import CASES
-from d2lrnn.grading.jail import Jail, JailError, descendants
-from d2lrnn.grading.marking import Exam, Points, mark
+from d2lrnn.grading.jail import Call, Jail, JailError, Reply, descendants
+from d2lrnn.grading.marking import Exam, Marks, Points, by_function, mark
 from d2lrnn.grading.submissions import Cell, Submission, read_submissions
 
 import numpy as np
@@ -49,7 +50,7 @@ def serve(tier: str, arena: str) -> None:
         print(json.dumps(grader.grade(*json.loads(line))), file=channel, flush=True)
 
 
-def published(cases: Iterable[Any]) -> str:
+def published(cases: Iterable[Case]) -> str:
     """The examples and their answers, as attacks/known.py reads them."""
     driven: dict[str, Any] = {}
     for case in cases:
@@ -57,7 +58,7 @@ def published(cases: Iterable[Any]) -> str:
     return pickle.dumps(driven).hex()
 
 
-def one_case_each() -> list[Any]:
+def one_case_each() -> list[Case]:
     """The first case of each of the functions."""
     return [next(case for case in CASES if case.function == function) for function in FUNCTIONS]
 
@@ -73,13 +74,13 @@ class Ours:
         isolation = {"root": "strict", "minimal": "minimal"}.get(tier, "best")
         self.jail = Jail(isolation, namespaces=tier != "bare")
         self.tier, self.lacking = self.jail.tier, self.jail.lacking
-        self.replies: list[Any] = []
+        self.replies: list[Reply] = []
         self.spoilt: set[str] = set()  # drivers of functions for which nothing is due
         self.text = written("c0_correct", {}).decode() + f"\n# {EARLIER}\n"
         if self._control():
             raise RuntimeError("a sound submission does not get full marks here")
 
-    def ask(self, call: Any) -> Any:
+    def ask(self, call: Call) -> Reply:
         """Pass a question on, with little time and memory; with time enough, if an answer is due."""
         drivers = {question[0] for question in call.inputs.get("questions", ())} or {call.driver}
         seconds = SECONDS if drivers & self.spoilt else PATIENT
@@ -90,10 +91,10 @@ class Ours:
         """Mark a file that deserves something for these functions, report, and mark a sound file after it."""
         self.replies.clear()
         self.spoilt = {case.driver for case in self.cases if case.function not in due}
-        marks = mark(read_submissions([path])[0], self.exam, self)  # type: ignore[arg-type]
+        marks = mark(read_submissions([path])[0], self.exam, self)
         shares = {
             function: self.points.score(outcomes) / self.points.max_score(outcomes)
-            for function, outcomes in report.by_function(marks.outcomes).items()
+            for function, outcomes in by_function(marks.outcomes).items()
         }
         return {"points": shares, "successes": [*self._told(), *self._reported(marks), *self._control()]}
 
@@ -102,7 +103,7 @@ class Ours:
         said = "\n".join(f"{reply.console}\n{reply.error}\n{reply.value!r:.10000}" for reply in self.replies)
         return sorted({line[:150] for line in said.splitlines() if "BEATEN" in line or SECRET in line})[:5]
 
-    def _reported(self, marks: Any) -> list[str]:
+    def _reported(self, marks: Marks) -> list[str]:
         """What is in the reports and may not be there."""
         texts = {
             "terminal": report.class_table([marks], self.points) + "\n" + report.check_report(marks),
@@ -126,7 +127,7 @@ class Ours:
     def _control(self) -> list[str]:
         """A sound submission in the same jail gets what it deserves, whatever was graded before it."""
         self.spoilt = set()
-        marks = mark(Submission("sound", "sound.py", (Cell(0, self.text),)), self.control, self)  # type: ignore[arg-type]
+        marks = mark(Submission("sound", "sound.py", (Cell(0, self.text),)), self.control, self)
         right = all(outcome.example and outcome.hidden for outcome in marks.outcomes)
         return [] if right else [f"the next student loses points: {marks.note}"]
 
@@ -136,7 +137,7 @@ class Naive:
 
     tier = "none"
 
-    def __init__(self, channel: Any, arena: Path) -> None:
+    def __init__(self, channel: IO[str], arena: Path) -> None:
         self.channel, self.results = channel, arena / "results" / "results.json"
         self.cases = one_case_each()
 

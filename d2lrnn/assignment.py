@@ -200,7 +200,8 @@ def _load(alone: bool) -> None:
 
 def _show(marks: Marks) -> bool:
     """Print; whether all that is written is right."""
-    from .grading.report import by_function, check_report, function_state
+    from .grading.marking import by_function
+    from .grading.report import check_report, function_state
 
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(check_report(marks, colour=colour))

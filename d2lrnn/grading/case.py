@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from .jail import Reply
 from .lent_code import program
+from .wire import plain
 
 ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
 Check = Callable[[Any, Any, dict], "str | None"]
@@ -107,6 +109,9 @@ class Case:
     mistakes: tuple[Mistake, ...] = ()
     seconds: float = 10.0
 
+    def __str__(self) -> str:
+        return f"{self.function}: {self.name}"
+
     @property
     def driver(self) -> str:
         """drive and all it leans on, as text that runs alone."""
@@ -127,7 +132,7 @@ class Verdict:
     message: str = ""
 
 
-def verdict(case: Case, inputs: dict[str, Any], reply: Any, expected: Any) -> Verdict:
+def verdict(case: Case, inputs: dict[str, Any], reply: Reply, expected: Any) -> Verdict:
     """Judge a Reply of the jail. No answer, however odd, raises an error here."""
     if not reply.ok:
         return Verdict(False, _failure(case, inputs, reply))
@@ -177,17 +182,6 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def plain(value: Any) -> Any:
-    """A driver's answer as it comes back from a worker: MXNet's arrays as numpy's."""
-    if hasattr(value, "asnumpy"):
-        return value.asnumpy()
-    if isinstance(value, dict):
-        return {key: plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return (list if isinstance(value, list) else tuple)(plain(v) for v in value)
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def run_drive(drive: Callable[..., Any], subject: Any, inputs: dict[str, Any]) -> Any:
     """Ask a namespace that is trusted, in this process, with generators seeded."""
     import mxnet as mx
@@ -224,7 +218,7 @@ def _fits(mistake: Mistake, case: Case, answer: Any, expected: Any, inputs: dict
         return False
 
 
-def _failure(case: Case, inputs: dict[str, Any], reply: Any) -> str:
+def _failure(case: Case, inputs: dict[str, Any], reply: Reply) -> str:
     if reply.stage == "missing":
         return "not written yet"
     line = f" (line {reply.line})" if reply.line else ""

@@ -16,14 +16,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from ..cli import one_line
 from . import drivers, sandbox
 from .case import Case, Verdict, doing, fault_of, verdict
-from .jail import Call, Jail, Reply
+from .jail import Call, Reply
 from .lent_code import program, support
 from .submissions import Cell, Submission
 from .wire import WireError
@@ -86,34 +86,29 @@ class Marks:
     lacking: tuple[str, ...] = ()
 
 
+OfFunction = TypeVar("OfFunction", Case, Outcome)
+
+
 @dataclass
 class Exam:
     """The cases, with inputs and right answers made once for a whole class. seed None: examples only."""
 
     cases: Sequence[Case]
     seed: int | None = None
-    _answers: dict[tuple[str, str, int], tuple[dict, Any]] = field(default_factory=dict)
-    _coming: dict[tuple[str, str, int], Future] = field(default_factory=dict)
-    _little: dict[tuple[str, str], bool] = field(default_factory=dict)
-
-    def functions(self) -> dict[str, list[Case]]:
-        """The cases of every function, in order."""
-        cases: dict[str, list[Case]] = {}
-        for case in self.cases:
-            cases.setdefault(case.function, []).append(case)
-        return cases
+    _answers: dict[tuple[str, int], tuple[dict, Any]] = field(default_factory=dict)
+    _coming: dict[tuple[str, int], Future] = field(default_factory=dict)
+    _little: dict[str, bool] = field(default_factory=dict)
 
     def inputs(self, case: Case, k: int) -> dict[str, Any]:
         """The k-th inputs of a case: 0 is the public example, the others depend on nothing but the seed."""
         if k == 0:
             return case.example
         assert self.seed is not None
-        name = f"{case.function}: {case.name}"
-        return case.draw(np.random.default_rng([self.seed, zlib.crc32(name.encode()), k]))
+        return case.draw(np.random.default_rng([self.seed, zlib.crc32(str(case).encode()), k]))
 
     def question(self, case: Case, k: int) -> tuple[dict[str, Any], Any]:
         """The k-th inputs of a case and the right answer to them."""
-        key = case.function, case.name, k
+        key = str(case), k
         if key not in self._answers:
             inputs, coming = self.inputs(case, k), self._coming.pop(key, None)
             self._answers[key] = inputs, coming.result() if coming else case.expected(inputs)
@@ -139,10 +134,9 @@ class Exam:
 
     def asks_little(self, case: Case) -> bool:
         """Whether doing nothing is right, or, for the hidden inputs, the right answer to the example."""
-        key = case.function, case.name
-        if key not in self._little:
-            self._little[key] = self.asks_nothing(case) or self._repeats_itself(case)
-        return self._little[key]
+        if str(case) not in self._little:
+            self._little[str(case)] = self.asks_nothing(case) or self._repeats_itself(case)
+        return self._little[str(case)]
 
     def _repeats_itself(self, case: Case) -> bool:
         if not self.num_hidden:
@@ -161,7 +155,7 @@ class Exam:
             try:
                 for i, case in enumerate(self.cases):
                     for k in range(self.num_hidden + 1):
-                        self._coming[case.function, case.name, k] = pool.submit(_answer, i, k)
+                        self._coming[str(case), k] = pool.submit(_answer, i, k)
                 yield
             finally:
                 self._coming.clear()
@@ -189,13 +183,31 @@ def _answer(i: int, k: int) -> Any:
     return case.expected(_exam.inputs(case, k))
 
 
-def mark(submission: Submission, exam: Exam, jail: Jail) -> Marks:
+def by_function(items: Iterable[OfFunction]) -> dict[str, list[OfFunction]]:
+    """Cases or outcomes of every function, in order."""
+    groups: dict[str, list[OfFunction]] = {}
+    for item in items:
+        groups.setdefault(item.function, []).append(item)
+    return groups
+
+
+class Asked(Protocol):
+    """What puts a question to a submission: a jail, or what stands in for one."""
+
+    tier: str
+    lacking: tuple[str, ...]
+
+    def ask(self, call: Call) -> Reply:
+        """Whatever the submission does, there is a reply."""
+
+
+def mark(submission: Submission, exam: Exam, jail: Asked) -> Marks:
     """Ask a submission everything. The same submission and the same seed give the same outcomes."""
     return _Marking(submission, exam, jail).marks()
 
 
 class _Marking:
-    def __init__(self, submission: Submission, exam: Exam, jail: Jail) -> None:
+    def __init__(self, submission: Submission, exam: Exam, jail: Asked) -> None:
         self.submission, self.exam, self.jail = submission, exam, jail
         self.digest = submission.digest
         self.suspicions: list[Suspicion] = []
@@ -232,7 +244,7 @@ class _Marking:
             reply = self.jail.ask(Call("", program(drivers.errors_of_cells), {"cells": texts}))
             if reply.ok and isinstance(reply.value, list) and len(reply.value) == len(texts):
                 self._leave_out(reply.value)
-        names = list(self.exam.functions())
+        names = list(by_function(self.exam.cases))
         reply = self._ask(Call(self.submission.source, program(drivers.defined), {"names": names}), "", "")
         if reply.ok and isinstance(reply.value, list):
             self.defined = {name for name in reply.value if isinstance(name, str)}
@@ -248,7 +260,7 @@ class _Marking:
         self.submission = replace(self.submission, cells=tuple(kept) or (Cell(1, "pass"),))
 
     def _outcomes(self) -> Iterator[Outcome]:
-        for function, cases in self.exam.functions().items():
+        for function, cases in by_function(self.exam.cases).items():
             if function in self.defined:
                 yield from self._proved(cases, list(self._outcomes_of(function, cases)))
             else:
@@ -360,10 +372,7 @@ class _Marking:
 
     def _suspect_tables(self, outcomes: Iterable[Outcome]) -> None:
         """Right for all examples, which everybody can read, and for nothing else: a list of answers?"""
-        functions: dict[str, list[Outcome]] = {}
-        for outcome in outcomes:
-            functions.setdefault(outcome.function, []).append(outcome)
-        for function, asked in functions.items():
+        for function, asked in by_function(outcomes).items():
             if all(outcome.example and outcome.hidden is False for outcome in asked):
                 what = f"right for all {len(asked)} examples, wrong for hidden inputs"
                 self.suspicions.append(Suspicion(function, "", what))
@@ -422,9 +431,7 @@ def read_points(path: Path, cases: Iterable[Case]) -> Points:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: no TOML ({error})") from None
     public = _number(path, "public", tables.pop("public", 0.3), 1)
-    known: dict[str, set[str]] = {}
-    for case in cases:
-        known.setdefault(case.function, set()).add(case.name)
+    known = {function: [case.name for case in group] for function, group in by_function(cases).items()}
     for function, table in tables.items():
         if function not in known:
             raise ValueError(f"{path}: [{function}] is no graded function: give one of {', '.join(known)}")

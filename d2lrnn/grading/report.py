@@ -15,12 +15,12 @@ import re
 import shutil
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import CHAPTERS
 from ..cli import one_line
-from .marking import Marks, Outcome, Points, Suspicion
+from .marking import Marks, Outcome, Points, Suspicion, by_function
 
 COLOURS, PLAIN = {"right": "\033[32m", "wrong": "\033[31m", "missing": "\033[2m"}, "\033[0m"
 SIGNS = {"right": "✓", "wrong": "✗", "missing": "·"}
@@ -60,14 +60,6 @@ def function_state(outcomes: Sequence[Outcome]) -> str:
     if "missing" in states and "right" not in states:
         return "missing"
     return "right" if states == {"right"} else "wrong"
-
-
-def by_function(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """The outcomes of every function, in order."""
-    result: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        result.setdefault(outcome.function, []).append(outcome)
-    return result
 
 
 def number(value: float) -> str:

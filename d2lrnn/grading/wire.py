@@ -13,7 +13,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,27 @@ _FLOAT = struct.Struct("<d")
 
 class WireError(ValueError):
     """These bytes are no value, or this value may not be sent."""
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Turn what a driver returns into values that may be sent: arrays of mxnet into numpy's, subclasses into
+    what they are made of. What is no value at all stays, and the encoder refuses it.
+    """
+    if depth > MAX_DEPTH or value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    if hasattr(value, "asnumpy"):
+        value = value.asnumpy()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
+    if isinstance(value, Mapping):
+        return {plain(key, depth + 1): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [plain(item, depth + 1) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    base = next((kind for kind in (int, float, str, bytes) if isinstance(value, kind)), None)
+    return base(value) if base else value
 
 
 def encode(value: Any) -> bytes:

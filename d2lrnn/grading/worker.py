@@ -22,7 +22,7 @@ import struct
 import sys
 import types
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -187,7 +187,7 @@ def run(call: dict[str, Any]) -> dict[str, Any]:
         stage = "call"
         names: dict[str, Any] = {"__name__": "driver"}
         exec(compile(driver, "driver.py", "exec", dont_inherit=True), names)
-        value = plain(names["drive"](submission, **inputs))
+        value = wire.plain(names["drive"](submission, **inputs))
         wire.encode(value)  # what cannot be sent is an error of this call
     except BaseException as exc:
         return {"ok": False, "stage": stage_of(exc, stage), "error": describe(exc), "line": line_of(exc)}
@@ -212,27 +212,6 @@ def load(source: str, code: bytes, support: bytes, lent: Sequence[str]) -> Names
     exec(program, module.__dict__)
     module.__dict__.update({name: vars(shim)[name] for name in lent})
     return Names(module.__dict__)
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """Turn what a driver returns into values that may be sent: arrays of mxnet into numpy's, subclasses into
-    what they are made of. What is no value at all stays, and the encoder refuses it.
-    """
-    if depth > wire.MAX_DEPTH or value is None or type(value) in (bool, int, float, str, bytes):
-        return value
-    if hasattr(value, "asnumpy"):
-        value = value.asnumpy()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
-    if isinstance(value, Mapping):
-        return {plain(key, depth + 1): plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [plain(item, depth + 1) for item in value]
-        return items if isinstance(value, list) else tuple(items)
-    base = next((kind for kind in (int, float, str, bytes) if isinstance(value, kind)), None)
-    return base(value) if base else value
 
 
 def stage_of(exc: BaseException, stage: str) -> str:

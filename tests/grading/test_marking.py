@@ -118,7 +118,7 @@ def marks_of(
     answer: Callable[[str, float], Any], seed: Any = SEED, defined: Any = ("cross_entropy", "perplexity")
 ) -> Marks:
     submission = Submission("alice", "alice.py", (Cell(0, "x = 1\n"),))
-    return mark(submission, Exam(CASES_HERE, seed), Told(answer, defined))  # type: ignore[arg-type]
+    return mark(submission, Exam(CASES_HERE, seed), Told(answer, defined))
 
 
 def earned(marks: Marks) -> list[float]:
@@ -132,7 +132,7 @@ def test_right_answers_earn_everything_in_one_question_a_function() -> None:
     jail = Told(right)
     submission = Submission("alice", "alice.py", (Cell(0, "x = 1\n"),))
 
-    marks = mark(submission, Exam(CASES_HERE, SEED), jail)  # type: ignore[arg-type]
+    marks = mark(submission, Exam(CASES_HERE, SEED), jail)
 
     assert earned(marks) == [4, 4, 4]
     assert POINTS.score(marks.outcomes) == POINTS.max_score(marks.outcomes) == 12
@@ -207,7 +207,7 @@ def test_a_file_that_cannot_be_run_says_where() -> None:
 def test_an_unreadable_file_is_not_run() -> None:
     jail = Told(right)
 
-    marks = mark(Submission("bob", problem="bob.py is empty"), Exam(CASES_HERE, SEED), jail)  # type: ignore[arg-type]
+    marks = mark(Submission("bob", problem="bob.py is empty"), Exam(CASES_HERE, SEED), jail)
 
     assert (marks.status, marks.note, earned(marks)) == ("unreadable", "bob.py is empty", [0, 0, 0])
     assert jail.calls == []
@@ -217,7 +217,7 @@ def test_who_lets_us_wait_is_not_asked_for_ever() -> None:
     many = [case("cross_entropy", f"case {i}", 2.0) for i in range(20)] + [SQUARE]
     jail = Told(lambda name, x: Reply(False, stage="time") if name.startswith("case") else right(name, x))
 
-    marks = mark(Submission("a", "a.py", (Cell(0, ""),)), Exam(many, SEED), jail)  # type: ignore[arg-type]
+    marks = mark(Submission("a", "a.py", (Cell(0, ""),)), Exam(many, SEED), jail)
 
     assert len(jail.calls) <= 6
     assert [o.example for o in marks.outcomes] == [False] * 20 + [True]  # the other function is still asked
@@ -240,7 +240,7 @@ def test_cells_that_fail_are_left_out_and_lines_are_found_in_their_cells() -> No
         (Cell(1, "x = 1\ny = 2"), Cell(3, "def f():\n    1"), Cell(4, "z = 3"), Cell(5, "check()")),
     )
 
-    marks = mark(submission, Exam(CASES_HERE, SEED), jail)  # type: ignore[arg-type]
+    marks = mark(submission, Exam(CASES_HERE, SEED), jail)
 
     assert marks.note == "code cell 3 is left out: NameError: oops"
     assert jail.calls[-1].source == "x = 1\ny = 2\nz = 3\n"
@@ -289,7 +289,7 @@ def with_little(function: Callable[[str, float], Any]) -> list[float]:
         return "ValueError" if name == "it is refused" else function(name, x)
 
     cases = [replace(TWICE, function="perplexity"), LEFT_ALONE, REFUSED]
-    marks = mark(Submission("a", "a.py", (Cell(1, ""),)), Exam(cases, SEED), Told(answer))  # type: ignore[arg-type]
+    marks = mark(Submission("a", "a.py", (Cell(1, ""),)), Exam(cases, SEED), Told(answer))
     points = Points(0.25, {(c.function, c.name): 4.0 for c in cases})
     return [points.earned(outcome) for outcome in marks.outcomes]
 
@@ -307,7 +307,7 @@ def test_functions_that_do_nothing_have_no_points(monkeypatch: pytest.MonkeyPatc
     monkeypatch.undo()  # drivers as they are
     source = "\n".join(f"def {name}(*args, **options):\n    pass\n" for name in GRADED)
 
-    marks = mark(Submission("a", "a.py", (Cell(1, source),)), EXAM, OpenJail())  # type: ignore[arg-type]
+    marks = mark(Submission("a", "a.py", (Cell(1, source),)), EXAM, OpenJail())
 
     assert [(o.function, o.case) for o in marks.outcomes if o.example] == []
 
@@ -320,7 +320,7 @@ def test_the_answers_to_the_examples_have_the_share_of_the_examples(
     answers = {c.driver: doing(c.drive)(c.example) for c in CASES}
     monkeypatch.setattr(Told, "reply", lambda self, driver, inputs: Reply(True, answers[driver]))
 
-    marks = mark(Submission("a", "a.py", (Cell(1, ""),)), EXAM, Told(right, GRADED))  # type: ignore[arg-type]
+    marks = mark(Submission("a", "a.py", (Cell(1, ""),)), EXAM, Told(right, GRADED))
 
     assert {o.function for o in marks.outcomes if o.right} == {"try_gpu"}  # whose answer is known anyway
     assert all(o.example for o in marks.outcomes)

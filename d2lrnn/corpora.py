@@ -141,21 +141,13 @@ def read_corpus(
 
 
 def check_length(num_bytes: int, most: int) -> None:
-    """A file holds at most so many bytes.
-
-    Raises:
-        Unreadable: it holds more.
-    """
+    """Refuse a file that holds more bytes than most."""
     if num_bytes > most:
         raise Unreadable(f"holds {num_bytes:,} bytes: give at most {most:,}")
 
 
 def check_member(member: zipfile.ZipInfo, most: int) -> None:
-    """A file in an archive of unknown origin may be opened, and then holds at most so many bytes.
-
-    Raises:
-        Unreadable: it may not, and why.
-    """
+    """Refuse a file in an archive that leads out of it, that cannot be read as it is, or that is too long."""
     if points_outside(member.filename):
         raise Unreadable("points outside the archive: not opened")
     if stat.S_ISLNK(member.external_attr >> 16):

@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..cli import printable
 from . import drivers, sandbox, wire
@@ -73,6 +73,14 @@ class Reply:
     console: str = ""
     seconds: float = 0.0
     suspicions: tuple[str, ...] = ()
+
+
+class End(NamedTuple):
+    """Why there is no answer to a call."""
+
+    stage: str
+    error: str
+    suspicion: str = ""
 
 
 @functools.cache
@@ -180,16 +188,10 @@ class _Worker:
         (self._folder / "root").mkdir()
         self._folder.chmod(0o711)
         self.control, theirs = socket.socketpair()
+        program = Path(__file__).with_name("worker.py")
         with theirs:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-s",
-                    "-S",
-                    "-B",
-                    Path(__file__).with_name("worker.py"),
-                    str(theirs.fileno()),
-                ],
+                [sys.executable, "-sSB", program, str(theirs.fileno())],
                 env=_environment(site, str(self.scratch)),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -433,16 +435,16 @@ def _parse(data: bytes) -> dict[str, Any]:
     raise wire.WireError("not an answer")
 
 
-def _how_it_died(status: int) -> tuple[str, str, str]:
-    """Return stage, error and suspicion for a process that ended without an answer."""
+def _how_it_died(status: int) -> End:
+    """Return the end of a process that ended without an answer."""
     if not os.WIFSIGNALED(status):
-        return "died", f"it ended itself with exit code {os.WEXITSTATUS(status)} before it had answered", ""
+        return End("died", f"it ended itself with exit code {os.WEXITSTATUS(status)} before it had answered")
     number = os.WTERMSIG(status)
     if number == signal.SIGXCPU:
-        return "time", "it used up its processor time", ""
+        return End("time", "it used up its processor time")
     if number == signal.SIGSYS:
-        return "died", "it asked for a forbidden system call", "asked for a forbidden system call"
-    return "died", f"it died of signal {number} ({signal.strsignal(number)})", ""
+        return End("died", "it asked for a forbidden system call", "asked for a forbidden system call")
+    return End("died", f"it died of signal {number} ({signal.strsignal(number)})")
 
 
 def _site() -> str:

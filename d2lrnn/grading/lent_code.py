@@ -34,6 +34,7 @@ class Statement(NamedTuple):
     node: ast.stmt
     text: str
     origin: tuple[str, str] | None = None  # imported from this package: (module, its name there)
+    uses: Sequence[str] = ()  # the names that it looks up when it runs
 
 
 @cache
@@ -63,8 +64,8 @@ def source_of(names: Iterable[tuple[str, str]]) -> str:
     """
     imports: dict[str, str] = {}
     texts: dict[str, str] = {}
-    for name, (node, text, _) in _in_order(names):
-        section = imports if isinstance(node, IMPORTS) else texts
+    for name, statement in _in_order(names):
+        section, text = imports if isinstance(statement.node, IMPORTS) else texts, statement.text
         if section.setdefault(name, text) != text:
             raise ValueError(f"{name} is two things: {section[name]!r} and {text!r}")
     lines = ["from __future__ import annotations", *sorted(set(imports.values()))]
@@ -92,7 +93,7 @@ def _in_order(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Statement
             if statement.origin[1] != name:
                 yield name, Statement(ast.Pass(), f"{name} = {statement.origin[1]}")
             return
-        for used in _used(statement.node):
+        for used in statement.uses:
             yield from visit(module, used)
         yield name, statement
 
@@ -163,8 +164,8 @@ def _imported(module: str, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[
 
 def _defined(node: ast.stmt, lines: Sequence[str]) -> Iterator[tuple[str, Statement]]:
     first = min(part.lineno for part in (node, *getattr(node, "decorator_list", [])))
-    statement = Statement(node, "\n".join(lines[first - 1 : node.end_lineno]))
-    return ((name, statement) for name in bound(node))
+    text, uses = "\n".join(lines[first - 1 : node.end_lineno]), sorted(set(_used(node)))
+    return ((name, Statement(node, text, uses=uses)) for name in bound(node))
 
 
 def bound(statement: ast.stmt) -> list[str]:
@@ -176,13 +177,8 @@ def bound(statement: ast.stmt) -> list[str]:
     return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
-@cache
-def _used(node: ast.AST) -> list[str]:
-    """Names that are looked up when the code runs, sorted: those of annotations never are."""
-    return sorted(set(_looked_up(node)))
-
-
-def _looked_up(node: ast.AST) -> Iterator[str]:
+def _used(node: ast.AST) -> Iterator[str]:
+    """Names that are looked up when the code runs: those of annotations never are."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns"):
             continue
@@ -190,4 +186,4 @@ def _looked_up(node: ast.AST) -> Iterator[str]:
             if isinstance(child, ast.Name):
                 yield child.id
             if isinstance(child, ast.AST):
-                yield from _looked_up(child)
+                yield from _used(child)

@@ -7,6 +7,7 @@ there is a seed, with hidden inputs drawn from it; what comes back is judged her
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import sys
@@ -467,10 +468,5 @@ def write_points(points: Points, cases: Iterable[Case]) -> str:
         if case.function != function:
             function = case.function
             lines += ["", f"[{function}]  # lesson {case.lesson}"]
-        lines.append(f"{_quoted(case.name)} = {points.of_case[function, case.name]:g}")
+        lines.append(f"{json.dumps(case.name, ensure_ascii=False)} = {points.of_case[function, case.name]:g}")
     return "\n".join([*lines, ""])
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -228,16 +228,13 @@ def _by_student(path: Path, entries: Sequence[_Entry], single: bool) -> dict[str
         return {_clean(own): list(entries)}
     students: dict[str, list[_Entry]] = {}
     for entry in entries:
-        students.setdefault(_student(entry.path), []).append(entry)
+        own = entry.path.parts[0] if len(entry.path.parts) > 1 else entry.path.stem
+        students.setdefault(_clean(own), []).append(entry)
     return students
 
 
 def _below_top(path: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*path.parts[1:]) if len(path.parts) > 1 else path
-
-
-def _student(path: PurePosixPath) -> str:
-    return _clean(path.parts[0] if len(path.parts) > 1 else path.stem)
 
 
 # --- from files to the text of a student ----------------------------------------------------------

@@ -235,7 +235,7 @@ def _become(uid: int | None, readable: Sequence[str], scratch: str) -> None:
     try:
         if uid is not None:
             closed = [
-                folder for folder in {os.path.dirname(path) for path in readable} if not _is_open(folder)
+                folder for folder in {os.path.dirname(path) for path in readable} if not may_enter(folder)
             ]
             if closed:
                 raise OSError(0, f"only root may enter {min(closed)}")
@@ -247,9 +247,9 @@ def _become(uid: int | None, readable: Sequence[str], scratch: str) -> None:
         _call(_libc.capset, struct.pack("<Ii", 0x20080522, 0), bytes(24))
 
 
-def _is_open(folder: str) -> bool:
+def may_enter(folder: str) -> bool:
     """Return whether every user may enter this folder."""
-    return bool(os.stat(folder).st_mode & 0o001) and (folder == "/" or _is_open(os.path.dirname(folder)))
+    return bool(os.stat(folder).st_mode & 0o001) and (folder == "/" or may_enter(os.path.dirname(folder)))
 
 
 def _go_on_as_first_process() -> None:

@@ -3,6 +3,7 @@
 import ast
 import random
 import warnings
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 
@@ -15,6 +16,7 @@ from d2lrnn.grading.marking import Exam
 
 import mxnet as mx
 import numpy as np
+import pytest
 
 ALL = [(lesson, name) for lesson, names in CHAPTERS.values() for name in names.split()]
 EXAM = Exam(CASES, 1)  # which makes each right answer once, for all tests
@@ -120,3 +122,19 @@ def verdicts(source: str, case: Case) -> list[Verdict]:
     """The verdicts on the public example and on hidden inputs."""
     asked = [EXAM.question(case, k) for k in range(EXAM.num_hidden + 1)]
     return [verdict(case, inputs, answer(source, case, inputs), expected) for inputs, expected in asked]
+
+
+def lessons(*numbers: int) -> str:
+    """Our own code of these lessons, as a student would hand it in."""
+    return source_of((CHAPTERS[n][0], name) for n in numbers for name in CHAPTERS[n][1].split())
+
+
+def refusal(main: Callable[..., int], arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command says to a mistake of its user: one line after its name, with exit code 2."""
+    try:
+        code = main(arguments)
+    except SystemExit as exit_:
+        code = exit_.code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert code == 2
+    return line.partition(": ")[2]

@@ -13,18 +13,17 @@ from types import ModuleType
 import d2lrnn
 from d2lrnn import CHAPTERS, assignment
 from d2lrnn.grading.cases import CASES, GRADED
-from d2lrnn.grading.lent_code import source_of
 from d2lrnn.grading.skeleton import chapter_of, find_lessons, notebook, submission_text
 
 import nbclient
 import nbformat
 import pytest
+from in_process import lessons, refusal
 
 from audits.class_of_60 import right
 
 ROOT = Path(d2lrnn.__file__).parent.parent
-RIGHT = source_of((CHAPTERS[lesson][0], name) for lesson in (3, 5) for name in CHAPTERS[lesson][1].split())
-RIGHT = RIGHT.replace("from mxnet", "import d2lrnn\nfrom mxnet", 1)
+RIGHT = lessons(3, 5).replace("from mxnet", "import d2lrnn\nfrom mxnet", 1)
 HALF = RIGHT.replace("nd.log_softmax(logits), label).mean()", "nd.log_softmax(logits), label).sum()").replace(
     "def perplexity", "def something_else"
 )
@@ -90,22 +89,14 @@ def test_nothing_is_left_of_the_bodies(skeleton: ModuleType) -> None:
 @pytest.mark.parametrize("name", [name for name in GRADED if inspect.isfunction(getattr(d2lrnn, name))])
 def test_what_is_not_written_says_where_it_is_taught(name: str, skeleton: ModuleType) -> None:
     function = getattr(skeleton, name)
-    arguments = [None for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    parameters = inspect.signature(function).parameters.values()
+    arguments = {p.name: None for p in parameters if p.default is p.empty and p.kind != p.VAR_KEYWORD}
 
-    message = f"{name}: lesson {GRADED[name]}, {chapter_of(GRADED[name])}"
-    with pytest.raises(NotImplementedError, match=re.escape(message)):
-        function(*arguments[: _num_positional(function)], **_keywords(function))
+    with pytest.raises(NotImplementedError) as error:
+        function(**arguments)
+
+    assert error.value.args == (f"{name}: lesson {GRADED[name]}, {chapter_of(GRADED[name])}",)
     assert (ROOT / chapter_of(GRADED[name])).exists()
-
-
-def _num_positional(function: object) -> int:
-    kinds = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]  # type: ignore[arg-type]
-    return sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in kinds)
-
-
-def _keywords(function: object) -> dict[str, None]:
-    kinds = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
-    return {p.name: None for p in kinds if p.kind is p.KEYWORD_ONLY and p.default is p.empty}
 
 
 @pytest.mark.parametrize("lesson", CHAPTERS)
@@ -166,13 +157,13 @@ def test_new_writes_two_files_and_overwrites_none(tmp_path: Path, capsys: pytest
 
     assert (folder / "submission.py").read_text() == "my work\n"
     assert not (folder / "exercises.ipynb").exists()
-    assert "submission.py is there already: give another folder" in capsys.readouterr().err
+    assert "submission.py" in capsys.readouterr().err
 
 
 def test_lessons_have_names_and_numbers() -> None:
     assert find_lessons(["rnn", "3", "onehot"]) == [3, 4]
     assert find_lessons(None) == list(CHAPTERS)
-    with pytest.raises(ValueError, match="--lesson 18: give one of text, sampling"):
+    with pytest.raises(ValueError, match="--lesson 18"):
         find_lessons(["18"])
 
 
@@ -233,34 +224,25 @@ def test_all_examples_take_seconds(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        (["check", "nowhere.py"], "nowhere.py does not exist"),
-        (["check", "empty.py"], "empty.py is empty"),
-        (["check", "."], "no .py and no .ipynb"),
-        (["new", "there", "--lesson", "poetry"], "--lesson poetry: give one of text"),
+        (["check", "nowhere.py"], "nowhere.py"),
+        (["check", "empty.py"], "empty.py"),
+        (["check", "folder"], ".ipynb"),
+        (["new", "there", "--lesson", "poetry"], "--lesson poetry"),
         (["new", "empty.py"], "empty.py"),
-        ([], "required: command"),
+        ([], "command"),
     ],
 )
 def test_mistakes_of_the_user_are_one_line(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    if arguments[1:] != ["."]:
-        (tmp_path / "empty.py").write_text("")
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "folder").mkdir()
 
-    try:
-        code = assignment.main(arguments)
-    except SystemExit as exit_:
-        code = exit_.code
-
-    error = capsys.readouterr().err
-    assert code == 2
-    assert error.startswith("python -m d2lrnn.assignment: ")
-    assert message in error
-    assert error.count("\n") == 1
+    assert named in refusal(assignment.main, arguments, capsys)
 
 
 @pytest.mark.slow
@@ -284,7 +266,7 @@ def test_one_cell_of_a_notebook_asks(tmp_path: Path) -> None:
 
 
 def test_outside_a_notebook_a_path_is_needed() -> None:
-    with pytest.raises(ValueError, match="no notebook here: give the path"):
+    with pytest.raises(ValueError, match="no notebook here"):
         assignment.check()
-    with pytest.raises(ValueError, match="'exp' is not graded: give one of"):
+    with pytest.raises(ValueError, match="'exp'"):
         assignment.passes("exp", "submission.py")

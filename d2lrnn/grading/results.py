@@ -80,8 +80,7 @@ class Results:
 
     def grade(self, submissions: Sequence[Submission], exam: Exam, isolation: str, jobs: int) -> None:
         """Mark what was not marked before, and keep what came of it."""
-        before = {s.name: self._outcomes_of(s, exam, isolation) for s in submissions}
-        todo = [s for s in submissions if before[s.name] is None]
+        todo = [submission for submission in submissions if not self._is_kept(submission, exam, isolation)]
         if len(todo) < len(submissions):
             print(f"{len(submissions) - len(todo)} of {len(submissions)} were graded before")
         with tqdm(total=len(todo), unit=" submissions", disable=None, leave=False, dynamic_ncols=True) as bar:
@@ -131,10 +130,9 @@ class Results:
             out.write(f"{seed}\n")
         return seed
 
-    def _outcomes_of(self, submission: Submission, exam: Exam, isolation: str) -> Marks | None:
+    def _is_kept(self, submission: Submission, exam: Exam, isolation: str) -> bool:
         kept = _read_kept(self.path / "outcomes" / f"{submission.name}.json")
-        keys = _exam_key(exam), _submission_key(submission, isolation)
-        return kept.marks if kept and kept[:2] == keys else None
+        return kept is not None and kept[:2] == (_exam_key(exam), _submission_key(submission, isolation))
 
     def _keep(self, submission: Submission, marks: Marks, exam: Exam, isolation: str) -> None:
         kept = Kept(_exam_key(exam), _submission_key(submission, isolation), marks)
@@ -148,18 +146,19 @@ class Results:
 def _read_kept(file: Path) -> Kept | None:
     """What was kept, None if there is no such file or a damaged one."""
     try:
-        kept = Kept(**json.loads(file.read_text("utf-8")))
-        marks = dict(kept.marks)  # type: ignore[call-overload]
+        kept = json.loads(file.read_text("utf-8"))
+        marks = kept["marks"]
         marks["outcomes"] = tuple(Outcome(**outcome) for outcome in marks["outcomes"])
         marks["suspicions"] = tuple(Suspicion(**suspicion) for suspicion in marks["suspicions"])
-        return kept._replace(marks=Marks(**{**marks, "lacking": tuple(marks["lacking"])}))
+        marks["lacking"] = tuple(marks["lacking"])
+        return Kept(kept["exam"], kept["submission"], Marks(**marks))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def _exam_key(exam: Exam) -> str:
     """Another seed, other cases, another version of this package: other outcomes."""
-    names = "\n".join(f"{case.function}: {case.name}" for case in exam.cases)
+    names = "\n".join(map(str, exam.cases))
     return hashlib.sha256(f"{exam.seed}\n{_package_key()}\n{names}".encode()).hexdigest()
 
 

@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from .. import LESSON_OF
 from ..cli import one_line
@@ -181,7 +181,7 @@ def _read_file(path: Path, *, follow: bool) -> bytes:
         raise Unreadable(f"cannot be read: {error.strerror}") from None
 
 
-def _in_zip(file: Any, left: list[int]) -> Iterator[_Entry]:
+def _in_zip(file: Path | IO[bytes], left: list[int]) -> Iterator[_Entry]:
     """left: how many bytes may still be read, in a list, for it is shared with the archives inside."""
     try:
         archive = zipfile.ZipFile(file)

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from d2lrnn.corpora import OURS, PACKAGE, shipped
+from ..corpora import OURS, PACKAGE, shipped
 
 SETUP = """\
 #!/usr/bin/env bash
@@ -46,14 +46,12 @@ def write_autograder(
     path: Path, seed: int, points: str, lessons: Sequence[str] | None, isolation: str
 ) -> None:
     """Write the zip. points: what write_points gave. lessons: as named on the command line, None for all."""
-    options = [
-        f"--isolation {isolation}",
-        "--jobs 1",
-        *([f"--lesson {' '.join(lessons)}"] if lessons else []),
-    ]
+    options = f"--isolation {isolation} --jobs 1"
+    if lessons:
+        options += f" --lesson {' '.join(lessons)}"
     texts = {
         "setup.sh": SETUP,
-        "run_autograder": RUN.format(options=" ".join(options)),
+        "run_autograder": RUN.format(options=options),
         "requirements.txt": shipped("setup/train.lock").read_text("utf-8"),
         "points.toml": points,
         "seed": f"{seed}\n",

@@ -248,7 +248,11 @@ def _choose(name: str, entries: list[_Entry]) -> Submission:
         return Submission(name, problem=str(error))
     files = sorted(
         (entry for entry in entries if entry.path.suffix.lower() in SUFFIXES),
-        key=lambda entry: (len(entry.path.parts), _rank(entry.path.name), entry.path),
+        key=lambda entry: (
+            len(entry.path.parts),
+            [entry.path.name != ours for ours in OUR_NAMES],
+            entry.path,
+        ),
     )
     if not files:
         others = ", ".join(one_line(str(entry.path), 60) for entry in entries[:3])
@@ -266,10 +270,6 @@ def _choose(name: str, entries: list[_Entry]) -> Submission:
     best = max(readable, key=_num_written)  # the first of several
     taken = [f"{best.file} was taken, of {len(files)} files"] if len(files) > 1 else []
     return replace(best, note="; ".join(taken + problems[:3]))
-
-
-def _rank(name: str) -> int:
-    return OUR_NAMES.index(name) if name in OUR_NAMES else len(OUR_NAMES)
 
 
 def _unpacked(entry: _Entry) -> list[_Entry]:

@@ -9,6 +9,7 @@ jail            the trusted side of a worker: start, ask, watch, kill
 case            a case, the comparison of an answer with the right one, the words for what went wrong
 lent_code       the reference code that a graded function leans on, without the function itself
 cases           the cases of each lesson
+mistakes        what goes wrong, a file each: the words for it, and how to know it by its answer
 submissions     files, notebooks, folders and zips -> named sources
 marking         one submission x cases x jail -> marks
 report          marks -> terminal table, grades.csv, feedback.html, results.json

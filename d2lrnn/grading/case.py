@@ -11,11 +11,12 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .lent_code import source_of
+from .mistakes import load, told
 
 ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
 Check = Callable[[Any, Any, dict], "str | None"]
@@ -76,16 +77,14 @@ def refused(error: str) -> Check:
     return check
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A known wrong way, and what a good teaching assistant says about it: never the solution's code.
+class Mistake(NamedTuple):
+    """What an answer shows where it could not be compared with that of a file of mistakes/.
 
-    twin(inputs) is the answer that it gives; or else shows(answer, expected, inputs) says if it was made.
+    message: of such a file, or the case's own; shows(answer, expected, inputs) says if the mistake was made.
     """
 
     message: str
-    twin: Callable[[dict], Any] | None = None
-    shows: Callable[[Any, Any, dict], bool] | None = None
+    shows: Callable[[Any, Any, dict], Any]
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,8 @@ class Case:
 
     drive(s, **inputs) asks a submission's namespace s; its source goes to the worker, so it holds no answers.
     draw(rng): hidden inputs. example: the public ones, the smallest that show the point. expect(inputs): the
-    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks.
+    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks; a
+    file of mistakes/, by its name, fits where the answer is the file's.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Case:
     example: dict[str, Any]
     check: Check = same
     expect: Callable[[dict], Any] | None = None
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[str | Mistake, ...] = ()
     seconds: float = 10.0
 
     def __reduce__(self) -> tuple[Callable[[str, str], Case], tuple[str, str]]:
@@ -150,8 +150,13 @@ def verdict(case: Case, inputs: dict[str, Any], reply: Any, expected: Any) -> Ve
     fault = fault_of(case, inputs, reply.value, expected)
     if fault is None:
         return Verdict(True)
-    message = next((m.message for m in case.mistakes if _fits(m, case, reply.value, expected, inputs)), fault)
-    return Verdict(False, f"{question(case, inputs)}: {message}")
+    made = (message_of(m) for m in case.mistakes if _fits(m, case, reply.value, expected, inputs))
+    return Verdict(False, f"{question(case, inputs)}: {next(made, fault)}")
+
+
+def message_of(mistake: str | Mistake) -> str:
+    """What a good teaching assistant says about it: never the solution's code."""
+    return told(mistake) if isinstance(mistake, str) else mistake.message
 
 
 def fault_of(case: Case, inputs: dict[str, Any], answer: Any, expected: Any) -> str | None:
@@ -215,7 +220,7 @@ def run_drive(drive: Callable[..., Any], subject: Any, inputs: dict[str, Any]) -
 
 
 def doing(drive: Callable[..., Any], **wrong: Any) -> Callable[[dict], Any]:
-    """A twin: what drive gets from our own package with these names done wrong."""
+    """What drive gets from our own package with these names done wrong."""
     return lambda inputs: run_drive(drive, _Package(wrong), inputs)
 
 
@@ -231,11 +236,12 @@ class _Package:
         return getattr(d2lrnn, name)
 
 
-def _fits(mistake: Mistake, case: Case, answer: Any, expected: Any, inputs: dict) -> bool:
+def _fits(mistake: str | Mistake, case: Case, answer: Any, expected: Any, inputs: dict) -> bool:
     try:
-        if mistake.twin:
-            return case.check(answer, mistake.twin(deepcopy(inputs)), inputs) is None
-        return bool(mistake.shows and mistake.shows(answer, expected, inputs))
+        if isinstance(mistake, Mistake):
+            return bool(mistake.shows(answer, expected, inputs))
+        wrong = run_drive(case.drive, load(mistake), inputs)
+        return case.check(answer, wrong, inputs) is None or differs(answer, wrong) is None
     except Exception:
         return False
 

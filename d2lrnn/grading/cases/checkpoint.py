@@ -461,10 +461,7 @@ CASES = [
         draw=_draw,
         check=_exactly("seen", "left"),
         mistakes=(
-            Mistake(
-                told("16_checkpoint_written_in_place"),
-                shows=lambda answer, *_: answer["seen"] > 1,
-            ),
+            Mistake(told("16_checkpoint_written_in_place"), shows=lambda answer, *_: answer["seen"] > 1),
             Mistake(
                 "something else is left beside the checkpoint",
                 shows=lambda answer, *_: answer["left"] != ["c"],
@@ -537,12 +534,7 @@ CASES = [
         draw=_draw,
         check=_raises("ValueError", "opened", "epoch"),
         expect=lambda inputs: {"opened": False, "epoch": inputs["facts"]["epoch"]},
-        mistakes=(
-            Mistake(
-                told("16_checkpoint_unpickles"),
-                shows=lambda answer, *_: answer["opened"],
-            ),
-        ),
+        mistakes=(Mistake(told("16_checkpoint_unpickles"), shows=lambda answer, *_: answer["opened"]),),
     ),
     Case(
         name="a checkpoint that is not there is a FileNotFoundError",
@@ -590,8 +582,7 @@ CASES = [
         draw=_draw,
         mistakes=(
             Mistake(
-                told("16_checkpoint_latest_is_moved_first"),
-                shows=lambda answer, *_: bool(answer["missing"]),
+                told("16_checkpoint_latest_is_moved_first"), shows=lambda answer, *_: bool(answer["missing"])
             ),
         ),
     ),

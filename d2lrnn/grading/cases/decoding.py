@@ -396,10 +396,7 @@ CASES = [
         check=_is_as_frequent,
         expect=_probabilities,
         mistakes=(
-            Mistake(
-                told("08_decoding_multiplies_by_temperature"),
-                shows=_multiplied,
-            ),
+            Mistake(told("08_decoding_multiplies_by_temperature"), shows=_multiplied),
             Mistake(
                 "temperature is taken and not used: the frequencies are those of temperature 1",
                 shows=_fits(temperature=1.0),
@@ -415,12 +412,7 @@ CASES = [
         example={"num_chars": DRAWS, "logits": [1.0, 4.0, 2.0, 3.0], "options": [{"top_k": 2, "seed": 1}]},
         check=_is_as_frequent,
         expect=_probabilities,
-        mistakes=(
-            Mistake(
-                told("08_decoding_ignores_top_k"),
-                shows=_fits(top_k=None),
-            ),
-        ),
+        mistakes=(Mistake(told("08_decoding_ignores_top_k"), shows=_fits(top_k=None)),),
     ),
     Case(
         name="top_p draws from the smallest set that holds this share",
@@ -437,8 +429,7 @@ CASES = [
         expect=_probabilities,
         mistakes=(
             Mistake(
-                "top_p is taken and not used: characters beyond the share are drawn",
-                shows=_fits(top_p=None),
+                "top_p is taken and not used: characters beyond the share are drawn", shows=_fits(top_p=None)
             ),
             Mistake(
                 "one character too few is kept: the set has to hold at least the share top_p, so the "

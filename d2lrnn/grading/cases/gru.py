@@ -56,7 +56,7 @@ def cell_cases(
     states: tuple[str, ...],
     detached: str,
 ) -> list[Case]:
-    """What a cell with gates is asked. wrong: mistakes that any answer shows; states: that the state shows."""
+    """What a cell with gates is asked. wrong: mistakes that any answer shows, states: that the state does."""
     num_states = 2 if function == "lstm" else 1
     example = smallest(function, names, num_states)
 

@@ -187,10 +187,7 @@ def params_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]
             draw=many,
             check=is_drawn,
             mistakes=(
-                Mistake(
-                    told("04_rnn_weights_too_large"),
-                    shows=too_large,
-                ),
+                Mistake(told("04_rnn_weights_too_large"), shows=too_large),
                 Mistake(
                     "scale has no effect: the deviation is always 0.01",
                     shows=lambda answer, expected, inputs: (

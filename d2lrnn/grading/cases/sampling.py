@@ -299,14 +299,8 @@ def _in_order(answer: Any, expected: Any, inputs: dict) -> bool:
 
 # The mistakes
 
-LABEL_IS_DATA = Mistake(
-    told("02_sampling_label_is_the_data"),
-    shows=_label_is_data,
-)
-FLOATS = Mistake(
-    told("02_sampling_yields_floats"),
-    shows=_floats,
-)
+LABEL_IS_DATA = Mistake(told("02_sampling_label_is_the_data"), shows=_label_is_data)
+FLOATS = Mistake(told("02_sampling_yields_floats"), shows=_floats)
 OVERLAP = Mistake(
     told("02_sampling_windows_overlap"),
     shows=lambda answer, expected, inputs: (_starts(answer, inputs) % inputs["num_steps"]).any(),
@@ -319,18 +313,12 @@ LAST_MISSING = Mistake(
     told("02_sampling_forgets_the_last_batch"),
     shows=lambda answer, expected, inputs: len(answer["data"]) == _num_batches(inputs) - 1,
 )
-IN_ORDER = Mistake(
-    told("02_sampling_never_shuffles"),
-    shows=_in_order,
-)
+IN_ORDER = Mistake(told("02_sampling_never_shuffles"), shows=_in_order)
 RNG_UNUSED = Mistake(
     "the rng that is handed in is not used: nobody could repeat a training",
     shows=lambda answer, expected, inputs: answer[0] != answer[1],
 )
-NOT_ADJACENT = Mistake(
-    told("02_sampling_rows_are_not_adjacent"),
-    shows=_row_leaps,
-)
+NOT_ADJACENT = Mistake(told("02_sampling_rows_are_not_adjacent"), shows=_row_leaps)
 NOTHING_SAID = Mistake(
     "nothing is yielded, and nothing said: a training on no batches would end at once. Refuse it",
     shows=lambda answer, expected, inputs: "StopIteration" in answer,

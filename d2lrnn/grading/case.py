@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .lent_code import source_of
-from .mistakes import load, told
+from .mistakes import load, mistakes_in, told
 
 ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
 Check = Callable[[Any, Any, dict], "str | None"]
@@ -78,7 +78,7 @@ def refused(error: str) -> Check:
 
 
 class Mistake(NamedTuple):
-    """What an answer shows where it could not be compared with that of a file of mistakes/.
+    """What an answer shows, also where it is not just that of a file of mistakes/.
 
     message: of such a file, or the case's own; shows(answer, expected, inputs) says if the mistake was made.
     """
@@ -93,8 +93,8 @@ class Case:
 
     drive(s, **inputs) asks a submission's namespace s; its source goes to the worker, so it holds no answers.
     draw(rng): hidden inputs. example: the public ones, the smallest that show the point. expect(inputs): the
-    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks; a
-    file of mistakes/, by its name, fits where the answer is the file's.
+    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks, if
+    the answer is not that of a file of mistakes/ in which function is wrong.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Case:
     example: dict[str, Any]
     check: Check = same
     expect: Callable[[dict], Any] | None = None
-    mistakes: tuple[str | Mistake, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
     seconds: float = 10.0
 
     def __reduce__(self) -> tuple[Callable[[str, str], Case], tuple[str, str]]:
@@ -150,13 +150,8 @@ def verdict(case: Case, inputs: dict[str, Any], reply: Any, expected: Any) -> Ve
     fault = fault_of(case, inputs, reply.value, expected)
     if fault is None:
         return Verdict(True)
-    made = (message_of(m) for m in case.mistakes if _fits(m, case, reply.value, expected, inputs))
-    return Verdict(False, f"{question(case, inputs)}: {next(made, fault)}")
-
-
-def message_of(mistake: str | Mistake) -> str:
-    """What a good teaching assistant says about it: never the solution's code."""
-    return told(mistake) if isinstance(mistake, str) else mistake.message
+    message = _known(case, inputs, reply.value, expected) or fault
+    return Verdict(False, f"{question(case, inputs)}: {message}")
 
 
 def fault_of(case: Case, inputs: dict[str, Any], answer: Any, expected: Any) -> str | None:
@@ -236,12 +231,26 @@ class _Package:
         return getattr(d2lrnn, name)
 
 
-def _fits(mistake: str | Mistake, case: Case, answer: Any, expected: Any, inputs: dict) -> bool:
+def _known(case: Case, inputs: dict, answer: Any, expected: Any) -> str | None:
+    """What a good teaching assistant says of a wrong answer, if the mistake is known."""
+    if fault_of(case, inputs, expected, expected) is None:  # else a law judges, and answers are not compared
+        for mistake in mistakes_in(case.lesson, case.function):
+            if _is_answer_of(mistake, case, inputs, answer):
+                return told(mistake)
+    return next((m.message for m in case.mistakes if _shows(m, answer, expected, inputs)), None)
+
+
+def _is_answer_of(mistake: str, case: Case, inputs: dict, answer: Any) -> bool:
     try:
-        if isinstance(mistake, Mistake):
-            return bool(mistake.shows(answer, expected, inputs))
         wrong = run_drive(case.drive, load(mistake), inputs)
         return case.check(answer, wrong, inputs) is None or differs(answer, wrong) is None
+    except Exception:
+        return False
+
+
+def _shows(mistake: Mistake, answer: Any, expected: Any, inputs: dict) -> bool:
+    try:
+        return bool(mistake.shows(answer, expected, inputs))
     except Exception:
         return False
 

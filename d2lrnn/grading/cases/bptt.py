@@ -95,15 +95,6 @@ CASES = [
         example=SMALLEST,
         draw=_draw,
         check=_only_gradients,
-        mistakes=(
-            "10_bptt_sums_where_the_loss_is_a_mean",
-            "10_bptt_divides_by_the_rows_alone",
-            "10_bptt_drops_the_gradient_through_time",
-            "10_bptt_forgets_the_slope_of_tanh",
-            "10_bptt_slope_of_the_step_before",
-            "10_bptt_recurrent_weights_are_not_transposed",
-            "10_bptt_recurrent_weights_meet_the_new_state",
-        ),
     ),
     Case(
         name="the loss is the mean cross-entropy of all steps and rows",
@@ -113,7 +104,6 @@ CASES = [
         example=SMALLEST,
         draw=_draw,
         check=_only_loss,
-        mistakes=("10_bptt_loss_is_a_sum", "10_bptt_labels_are_not_transposed"),
     ),
     Case(
         name="the gradients are worked out by hand: autograd is not asked",
@@ -138,15 +128,6 @@ CASES = [
         drive=drive_norms,
         example=SMALLEST,
         draw=_draw,
-        mistakes=(
-            "10_bptt_lags_are_counted_from_the_front",
-            "10_bptt_forgets_the_slope_of_tanh",
-            "10_bptt_slope_of_the_step_before",
-            "10_bptt_recurrent_weights_are_not_transposed",
-            "10_bptt_last_loss_is_a_sum",
-            "10_bptt_last_loss_is_a_mean_over_all_steps",
-            "10_bptt_norms_are_squared",
-        ),
     ),
     Case(
         name="one step has one norm, that of lag 0",
@@ -164,7 +145,6 @@ CASES = [
                 "one norm is expected: lags run from 0 to num_steps - 1, that of the state given is left out",
                 shows=lambda answer, *_: len(answer) != 1,
             ),
-            "10_bptt_last_loss_is_a_sum",
         ),
     ),
 ]

@@ -73,11 +73,6 @@ CASES = [
         example=THREE_FOUR_TWELVE,
         draw=_drawn,
         expect=lambda inputs: _norm(inputs["gradients"]),
-        mistakes=(
-            "06_clipping_returns_clipped_norm",
-            "06_clipping_root_forgotten",
-            "06_clipping_norms_are_added_up",
-        ),
     ),
     build(
         name="gradients longer than theta are shortened together, in place, to theta",
@@ -85,11 +80,6 @@ CASES = [
         example=THREE_FOUR_TWELVE,
         draw=_drawn,
         expect=_shortened,
-        mistakes=(
-            "06_clipping_new_arrays",
-            "06_clipping_one_norm_a_parameter",
-            "06_clipping_every_number_alone",
-        ),
     ),
     build(
         name="gradients no longer than theta are not touched",
@@ -97,7 +87,6 @@ CASES = [
         example={"gradients": [floats([3]), floats([4])], "theta": 10.0},
         draw=lambda rng: _drawn(rng, (1.1, 9.0)),
         expect=lambda inputs: inputs["gradients"],
-        mistakes=("06_clipping_scales_up",),
     ),
     build(
         name="gradients of zero stay zero",

@@ -321,8 +321,6 @@ BLOCK = [
         example=_first(_gluon_model(cell, num_layers, second=True)),
         draw=_gluon_model(cell, num_layers, second=True),
         mistakes=(
-            "13_concise_states_are_grouped_by_kind",
-            "13_concise_steps_and_rows_swapped",
             Mistake(
                 "the outputs are a list of num_steps matrices, as those of rnn",
                 shows=lambda answer, expected, inputs: len(answer["outputs"]) != len(expected["outputs"]),
@@ -339,7 +337,6 @@ MODEL = [
         drive=drive_layer,
         example=_first(_gluon_model(cell, num_layers, second=False)),
         draw=_gluon_model(cell, num_layers, second=False),
-        mistakes=("13_concise_relu_for_tanh",) if cell == "rnn" else (),
     )
     for cell, num_layers in (("rnn", 1), ("gru", 2), ("lstm", 2))
 ]
@@ -390,13 +387,8 @@ SET = [
         drive=drive_set,
         example=_first(_our_model(cell, (1,))),
         draw=_our_model(cell),
-        mistakes=tuple(mistakes),
     )
-    for cell, *mistakes in (
-        ("rnn",),
-        ("gru", "13_concise_gru_gates_in_our_order"),
-        ("lstm", "13_concise_lstm_gates_in_our_order"),
-    )
+    for cell in LAYERS
 ]
 BAD_PARAMS = Case(
     name="parameters of another depth or size are a ValueError",
@@ -421,7 +413,6 @@ READ = [
         example=_first(_our_model(cell, (1,), reads=False, square=True)),
         draw=_our_model(cell, reads=False, square=True),
         check=only("read"),
-        mistakes=("13_concise_square_matrices_stay_transposed",),
     )
     for cell in GATED
 ]
@@ -449,23 +440,10 @@ GRADIENTS = [
         example=_first(_our_model(cell, (1,))),
         draw=_our_model(cell, square=True),
         check=within(atol=1e-4),
-        mistakes=("13_concise_square_matrices_stay_transposed", "13_concise_gradients_are_the_parameters"),
     )
     for cell in GATED
 ]
-RESET_AFTER = cell_cases(
-    "gru_reset_after",
-    13,
-    GRU_NAMES,
-    (
-        "13_concise_reset_before",
-        "13_concise_update_gate_reversed",
-        "13_concise_reset_never",
-        "13_concise_state_not_carried",
-    ),
-    ("13_concise_returns_first_state",),
-    "13_concise_state_detached_every_step",
-)
+RESET_AFTER = cell_cases("gru_reset_after", 13, GRU_NAMES)
 COUNTED = Case(
     name="the perplexity counts every character alike",
     function="train_epoch_gluon",
@@ -474,11 +452,6 @@ COUNTED = Case(
     example=_first(_draw_epoch(True, theta=UNBOUNDED, lr=1e-9)),
     draw=_draw_epoch(True, theta=UNBOUNDED, lr=1e-9),
     check=only("perplexity"),
-    mistakes=(
-        "13_concise_averages_perplexities",
-        "13_concise_batches_weigh_alike",
-        "13_concise_labels_are_not_transposed",
-    ),
 )
 EPOCHS = [
     Case(
@@ -489,17 +462,8 @@ EPOCHS = [
         example=_first(_draw_epoch(is_random_iter)),
         draw=_draw_epoch(is_random_iter),
         check=only("params", rtol=1e-3),
-        mistakes=(
-            *rule,
-            "13_concise_steps_are_divided",
-            "13_concise_does_not_clip",
-            "13_concise_labels_are_not_transposed",
-        ),
     )
-    for kind, is_random_iter, *rule in (
-        ("random", True),
-        ("consecutive", False, "13_concise_consecutive_batches_forget"),
-    )
+    for kind, is_random_iter in (("random", True), ("consecutive", False))
 ]
 
 CASES = [

@@ -153,17 +153,6 @@ def _draw_certain_table(rng: np.random.Generator) -> dict[str, Any]:
 EXAMPLE_TABLE = {"prefix": "12", "network": RULE.format(2, 10), "factor": 2, "logits": np.eye(10)}
 
 
-READING = (  # the mistakes on the way from character to character
-    "08_decoding_one_character_too_many",
-    "08_decoding_one_character_too_few",
-    "08_decoding_prefix_is_not_returned",
-    "08_decoding_answer_is_not_fed_back",
-    "08_decoding_last_of_the_prefix_is_read_twice",
-    "08_decoding_prefix_is_not_read",
-    "08_decoding_state_is_not_carried",
-)
-
-
 def _lengths(answer: Any, expected: Any, inputs: dict) -> str | None:
     if [type(text) for text in answer] != [str] * len(expected):
         return "a text, one str, is expected"
@@ -316,7 +305,6 @@ CASES = [
         draw=lambda rng: {**_draw_table(rng), "lengths": [int(rng.integers(6, 12))]},
         example={**EXAMPLE_TABLE, "lengths": [4]},
         expect=_texts,
-        mistakes=READING,
     ),
     Case(
         name="exactly num_chars characters follow the prefix",
@@ -327,7 +315,6 @@ CASES = [
         example={**EXAMPLE_TABLE, "lengths": [0, 1, 3]},
         check=_lengths,
         expect=_texts,
-        mistakes=READING[:3],
     ),
     Case(
         name="a network with two states, as an LSTM is, can write too",
@@ -370,7 +357,6 @@ CASES = [
         },
         example={**EXAMPLE_TABLE, "num_chars": 4, "options": [{"temperature": 0}]},
         expect=_greedy_texts,
-        mistakes=READING,
     ),
     Case(
         name="what was drawn is fed back",
@@ -380,7 +366,6 @@ CASES = [
         draw=_draw_certain_table,
         example={**EXAMPLE_TABLE, "logits": 50 * np.eye(10), "num_chars": 4, "options": [{}, {"seed": 1}]},
         expect=_greedy_texts,
-        mistakes=READING,
     ),
     Case(
         name="characters are as frequent as softmax of logits over temperature says",

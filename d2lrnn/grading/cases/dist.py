@@ -281,11 +281,6 @@ SHARDS = [
         drive_shards,
         _draw_corpus,
         example={"corpus": list(range(12)), "num_workers": 3},
-        mistakes=(
-            "17_dist_shards_do_not_share_their_borders",
-            "17_dist_shards_are_not_equally_long",
-            "17_dist_shards_are_interleaved",
-        ),
     ),
     _case(
         "shard",
@@ -392,12 +387,6 @@ REPLICAS = [
         drive_learn,
         _draw_batch,
         check=_of("loss", "state", "gradients"),
-        mistakes=(
-            "17_dist_sum_is_not_divided",
-            "17_dist_means_are_added_up",
-            "17_dist_only_the_last_one_is_heard",
-            "17_dist_states_are_those_of_the_first",
-        ),
     ),
     _case(
         "Replica",
@@ -405,7 +394,6 @@ REPLICAS = [
         drive_learn,
         _draw_batch,
         check=_of("events"),
-        mistakes=("17_dist_prepared_once",),
     ),
     _case(
         "Replica",
@@ -413,7 +401,6 @@ REPLICAS = [
         drive_neighbours,
         _draw_sizes,
         check=within(atol=1e-5),
-        mistakes=("17_dist_means_are_averaged",),
     ),
     _case(
         "Replica",
@@ -422,7 +409,6 @@ REPLICAS = [
         _draw_asked,
         example=_draw_asked(np.random.default_rng(1), 1),
         mistakes=(
-            "17_dist_saving_and_stopping_change_places",
             Mistake(
                 told("17_dist_acts_on_what_it_asks_itself"),
                 shows=lambda answer, expected, inputs: bool(

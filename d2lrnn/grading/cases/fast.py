@@ -209,7 +209,6 @@ ROWS = Case(
     example={"data": [[0, 1, 2], [3, 4, 0]], "vocab_size": 5},
     draw=_draw_data,
     mistakes=(
-        "15_fast_rows_are_batch_major",
         Mistake(
             "reshape does not turn rows into columns: it reads the same numbers on in another shape",
             shows=lambda answer, expected, inputs: np.array_equal(
@@ -240,7 +239,6 @@ ONE_LAYER = [
         example=_drawn(cell, 1, reads)(np.random.default_rng(1), (3, 2, 1, 2)),
         draw=_drawn(cell, 1, reads),
         check=within(atol=1e-5),
-        mistakes=("15_fast_forgets_b_y",),
     )
     for cell, reads in (("rnn", "matrices"), ("rnn", "rows"), ("gru", "rows"), ("lstm", "rows"))
 ]
@@ -253,12 +251,6 @@ LAYERED = [
         example=_drawn(cell, num_layers, "rows")(np.random.default_rng(1), (3, 3, 1, 2)),
         draw=_drawn(cell, num_layers, "rows"),
         check=within(atol=1e-5),
-        mistakes=(
-            "15_fast_upper_layer_reads_the_input",
-            "15_fast_swaps_the_states_of_layers",
-            "15_fast_layers_start_from_the_first_state",
-            "15_fast_forgets_b_y",
-        ),
     )
     for cell, num_layers, count in (("gru", 3, "three"), ("lstm", 2, "two"))
 ]

@@ -22,17 +22,6 @@ from .rnn import (
 NAMES = ("W_xz", "W_hz", "b_z", "W_xr", "W_hr", "b_r", "W_xh", "W_hh", "b_h", "W_hy", "b_y")
 
 
-WRONG = (
-    "11_gru_reset_after_product",
-    "11_gru_update_gate_reversed",
-    "11_gru_reset_never",
-    "11_gru_gates_swapped",
-    "11_gru_candidate_does_not_bend",
-    "11_gru_outputs_softmaxed",
-    "11_gru_state_not_carried",
-)
-
-
 def smallest(function: str, names: Sequence[str], num_states: int = 1) -> dict[str, Any]:
     """Two steps of one row through two units, in short numbers. One unit would hide where R acts."""
     rng = np.random.default_rng(5)
@@ -48,35 +37,26 @@ def smallest(function: str, names: Sequence[str], num_states: int = 1) -> dict[s
     }
 
 
-def cell_cases(
-    function: str,
-    lesson: int,
-    names: Sequence[str],
-    wrong: tuple[str, ...],
-    states: tuple[str, ...],
-    detached: str,
-) -> list[Case]:
-    """What a cell with gates is asked. wrong: mistakes that any answer shows, states: that the state does."""
+def cell_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]:
+    """What a cell with gates is asked."""
     num_states = 2 if function == "lstm" else 1
     example = smallest(function, names, num_states)
 
-    def case(name: str, drive: Callable, mistakes: tuple[str, ...] = (), **options: Any) -> Case:
+    def case(name: str, drive: Callable, **options: Any) -> Case:
         return Case(
             name=name,
             function=function,
             lesson=lesson,
             drive=drive,
-            mistakes=(*mistakes, *wrong),
             **{"example": example, "draw": lambda rng: reading(rng, function, names, num_states), **options},
         )
 
     return [
         case("the outputs are those of the formulas, one matrix a step", drive_outputs),
-        case("the new state is the one after the last step", drive_new_state, states),
+        case("the new state is the one after the last step", drive_new_state),
         case(
             "gradients go back through all time steps",
             drive_gradients,
-            (detached,),
             example={**example, "weights": [np.array([[0, 0]], np.float32), np.array([[1, 0]], np.float32)]},
             draw=lambda rng: reading(rng, function, names, num_states, weighted=True),
             check=within(atol=1e-5),
@@ -88,12 +68,5 @@ def cell_cases(
 CASES = [
     *params_cases("get_gru_params", 11, NAMES),
     state_case("init_gru_state", 11, 1),
-    *cell_cases(
-        "gru",
-        11,
-        NAMES,
-        WRONG,
-        ("11_gru_returns_first_state",),
-        "11_gru_state_detached_every_step",
-    ),
+    *cell_cases("gru", 11, NAMES),
 ]

@@ -73,11 +73,6 @@ CASES = [
         draw=_drawn,
         expect=lambda inputs: float(_nats(inputs).mean()),
         mistakes=(
-            "05_loss_base_two",
-            "05_loss_sum_for_mean",
-            "05_loss_label_not_picked",
-            "05_loss_sign_is_wrong",
-            "05_loss_softmax_forgotten",
             Mistake(
                 "one number is expected, the mean over all characters",
                 shows=lambda answer, expected, inputs: isinstance(answer, np.ndarray),
@@ -92,7 +87,6 @@ CASES = [
         example=UNSURE,
         draw=_drawn,
         mistakes=(
-            "05_loss_sum_for_mean",
             Mistake(
                 "no gradient comes back: stay with NDArrays, autograd does not see what numpy does",
                 shows=lambda answer, expected, inputs: not answer.any(),
@@ -123,7 +117,6 @@ CASES = [
         example={"logits": floats([[0, 1], [2, 0]]), "label": [0, 2]},
         draw=_bad,
         check=refused("IndexError"),
-        mistakes=("05_loss_label_not_checked",),
     ),
     Case(
         name="perplexity is the exponential of the mean loss",
@@ -132,7 +125,6 @@ CASES = [
         drive=drive_perplexity,
         example={"nats_per_char": 2.0},
         draw=lambda rng: {"nats_per_char": float(rng.uniform(0, 8))},
-        mistakes=("05_loss_perplexity_two_to_the",),
     ),
     Case(
         name="the worst perplexity is infinity, and no error",

@@ -64,7 +64,6 @@ def _bad_index_of(name: str) -> Case:
         example={"name": name, "indices": [[0, 3]], "vocab_size": 3},
         draw=lambda rng: _bad(rng, name),
         check=refused("IndexError"),
-        mistakes=("03_onehot_leaves_bad_indices_zero",),
     )
 
 
@@ -76,7 +75,6 @@ CASES = [
         drive=drive_one_hot,
         example={"indices": [0, 2, 2], "vocab_size": 3},
         draw=lambda rng: _indices(rng, 1),
-        mistakes=("03_onehot_rows_are_columns", "03_onehot_counts_from_one"),
     ),
     Case(
         name="indices of shape (…) become vectors of shape (…, vocab_size)",
@@ -85,7 +83,6 @@ CASES = [
         drive=drive_one_hot,
         example={"indices": [[0, 1], [2, 0]], "vocab_size": 3},
         draw=lambda rng: _indices(rng, int(rng.integers(2, 4))),
-        mistakes=("03_onehot_is_multi_hot", "03_onehot_loses_the_shape_of_the_indices"),
     ),
     Case(
         name="the vectors are an NDArray of float32",
@@ -104,8 +101,6 @@ CASES = [
         example={"data": [[0, 1, 2], [3, 4, 5]], "vocab_size": 6},
         draw=_batch,
         mistakes=(
-            "03_onehot_inputs_are_not_transposed",
-            "03_onehot_inputs_are_reshaped",
             Mistake(
                 "a list of matrices is expected, one for every time step, not one array",
                 shows=lambda answer, expected, inputs: len(answer) == 1,

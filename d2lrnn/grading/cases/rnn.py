@@ -261,15 +261,6 @@ def untouched_case(function: str, lesson: int, names: Sequence[str], num_states:
     )
 
 
-WRONG = (
-    "04_rnn_bias_forgotten",
-    "04_rnn_outputs_softmaxed",
-    "04_rnn_recurrent_weights_transposed",
-    "04_rnn_relu_for_tanh",
-    "04_rnn_sigmoid_for_tanh",
-    "04_rnn_does_not_bend",
-    "04_rnn_state_not_carried",
-)
 TWO_STEPS = {
     "function": "rnn",
     "inputs": [floats([[0, 1]]), floats([[1, 0]])],
@@ -293,7 +284,6 @@ CASES = [
         drive=drive_outputs,
         example=TWO_STEPS,
         draw=lambda rng: reading(rng, "rnn", NAMES),
-        mistakes=WRONG,
     ),
     Case(
         name="the new state is the one after the last step",
@@ -302,7 +292,6 @@ CASES = [
         drive=drive_new_state,
         example=TWO_STEPS,
         draw=lambda rng: reading(rng, "rnn", NAMES),
-        mistakes=("04_rnn_returns_first_state", *WRONG),
     ),
     Case(
         name="gradients go back through all time steps",
@@ -312,7 +301,6 @@ CASES = [
         example={**TWO_STEPS, "weights": [floats([[0, 0]]), floats([[1, 0]])]},
         draw=lambda rng: reading(rng, "rnn", NAMES, weighted=True),
         check=within(atol=1e-5),
-        mistakes=("04_rnn_state_detached_every_step", *WRONG),
     ),
     untouched_case("rnn", 4, NAMES),
 ]

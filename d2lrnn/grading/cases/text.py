@@ -57,8 +57,6 @@ LINE_ENDS = Case(
     draw=lambda rng: {"name": "song.txt", "content": _lines(rng).encode()},
     expect=lambda inputs: _one_line(inputs["content"].decode()),
     mistakes=(
-        "01_text_drops_newlines",
-        "01_text_windows_line_ends_become_two_spaces",
         Mistake(
             "there are still line ends in your text: the corpus is to be one line",
             shows=lambda answer, expected, inputs: "\n" in answer or "\r" in answer,
@@ -82,7 +80,6 @@ MAX_CHARS = Case(
     },
     expect=lambda inputs: _one_line(inputs["content"].decode())[: inputs["max_chars"]],
     mistakes=(
-        "01_text_ignores_max_chars",
         Mistake(
             "max_chars was counted before the line ends became spaces: cut last",
             shows=lambda answer, expected, inputs: (
@@ -99,7 +96,6 @@ ZIP = Case(
     example={"name": "song.zip", "text": "想要\n有"},
     draw=lambda rng: {"name": "song.txt.zip", "text": _lines(rng)},
     expect=lambda inputs: _one_line(inputs["text"]),
-    mistakes=("01_text_drops_newlines",),
 )
 
 # Vocab
@@ -167,8 +163,6 @@ NUMBERING = Case(
     example={"text": "hello 想要"},
     draw=lambda rng: {"text": _text(rng, int(rng.integers(20, 60)))},
     mistakes=(
-        "01_text_numbers_characters_as_they_first_appear",
-        "01_text_numbers_characters_by_how_often_they_occur",
         Mistake(
             told("01_text_numbers_characters_as_a_set_lists_them"),
             shows=lambda answer, expected, inputs: sorted(answer["idx_to_char"]) == expected["idx_to_char"],
@@ -212,7 +206,6 @@ MIN_FREQ = Case(
     drive=drive_numbering,
     example={"text": "aaabbc", "min_freq": 2},
     draw=_rare,
-    mistakes=("01_text_min_freq_has_no_effect", "01_text_min_freq_times_is_too_few"),
 )
 UNK = Case(
     name="with unk=True index 0 is <unk> and stands for every unknown character",
@@ -238,7 +231,6 @@ UNKNOWN = Case(
     draw=lambda rng: {"text": _text(rng, 40), "message": str(rng.choice(list("？！，xyz")))},
     check=refused("ValueError"),
     mistakes=(
-        "01_text_skips_unknown_characters",
         Mistake(
             "a KeyError names a key, not what went wrong: raise a ValueError that names the character",
             shows=lambda answer, expected, inputs: "KeyError" in answer,
@@ -253,7 +245,6 @@ BAD_INDEX = Case(
     example={"text": "hello", "indices": [0, -1]},
     draw=_bad_indices,
     check=refused("IndexError"),
-    mistakes=("01_text_counts_indices_from_the_end",),
 )
 
 CASES = [LINE_ENDS, MAX_CHARS, ZIP, NUMBERING, ENCODE, DECODE, MIN_FREQ, UNK, UNKNOWN, BAD_INDEX]

@@ -3,5 +3,5 @@ do not give their names to new arrays"""
 
 from d2lrnn.grading.mistakes import *
 
-wrong = changed("optim", {"m[:] = ": "m = ", "v[:] = ": "v = "})
+wrong = changed("optim", {"m[:] = b": "m = b", "v[:] = b": "v = b"})
 adam, Optimizer = wrong.adam, wrong.Optimizer

@@ -52,6 +52,14 @@ def load(mistake: str) -> ModuleType:
 
 
 @cache
+def mistakes_in(lesson: int, function: str) -> tuple[str, ...]:
+    """The mistakes in which a function of a lesson is wrong."""
+    files = (path.stem for path in FILES if path.stem.startswith(f"{lesson:02}_"))
+    right = getattr(d2lrnn, function)
+    return tuple(mistake for mistake in files if getattr(load(mistake), function) is not right)
+
+
+@cache
 def told(mistake: str) -> str:
     """What a student who makes it is told."""
     tree = ast.parse((HERE / f"{mistake}.py").read_text("utf-8"))

@@ -8,5 +8,6 @@ data_iter_random = changed(
     {
         "(len(corpus) - 1) // num_steps  #": "len(corpus) - num_steps  #",
         "starts = num_steps * np.arange": "starts = np.arange",
+        "_check_batches(num_windows // batch_size": "_check_batches(num_windows // num_steps // batch_size",
     },
 ).data_iter_random

@@ -1,13 +1,14 @@
 """How long a class of 60 takes, and whether each gets what it should: python audits/class_of_60.py [-j N]
 
-12 have everything right, 24 have one classic mistake (tests/mutants) in work that is right otherwise, 14 have
-written the first lessons only, 6 hand in notebooks, and 4 files are broken.
+12 have everything right, 24 have one known mistake (grading/mistakes) in work that is right otherwise, 14
+have written the first lessons only, 6 hand in notebooks, and 4 files are broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import inspect
 import json
 import re
 import subprocess
@@ -16,11 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import d2lrnn
 from d2lrnn import CHAPTERS
 from d2lrnn.grading.lent_code import source_of
+from d2lrnn.grading.mistakes import FILES, load
 
 ROOT = Path(__file__).resolve().parent.parent
-STAR = "from d2lrnn import *\n"
 
 
 def right(num_lessons: int = len(CHAPTERS)) -> str:
@@ -36,15 +38,22 @@ def right(num_lessons: int = len(CHAPTERS)) -> str:
     return text.replace("Path(__file__)", 'Path("corpora.py")')  # a submission has no file
 
 
+def wrong(mistake: str) -> str:
+    """The functions in whose own text the mistake is, if there are any."""
+    functions = [
+        f for f in vars(load(mistake)).values() if inspect.isfunction(f) and hasattr(d2lrnn, f.__name__)
+    ]
+    texts = {inspect.getsource(f) for f in functions}
+    return "".join(texts - {inspect.getsource(getattr(d2lrnn, f.__name__)) for f in functions})
+
+
 def submissions() -> dict[str, bytes]:
     """Name of the file -> what it holds."""
     texts = {f"right_{i:02}.py": f"{right()}\n# {i}\n" for i in range(12)}
-    mutants = [
-        path for path in sorted((ROOT / "tests" / "mutants").glob("*.py")) if STAR in path.read_text("utf-8")
-    ]
-    mutants = [path for path in mutants if len(re.findall("d2lrnn", path.read_text("utf-8"))) == 1]
-    for path in mutants[:: len(mutants) // 24][:24]:
-        texts[f"mutant_{path.name}"] = right() + path.read_text("utf-8").replace(STAR, "")
+    mistakes = {path.name: wrong(path.stem) for path in FILES}
+    names = [name for name, text in mistakes.items() if text]
+    for name in names[:: len(names) // 24][:24]:
+        texts[f"mistake_{name}"] = right() + mistakes[name]
     texts |= {f"partial_{i:02}.py": right(3 + i % 7) for i in range(14)}
     for i in range(6):
         cells = [
@@ -89,7 +98,7 @@ def main() -> None:
                 row["submission"]: float(row["score"]) / float(row["max_score"])
                 for row in csv.DictReader(file)
             }
-    for kind in ("right", "mutant", "partial", "notebook", "broken"):
+    for kind in ("right", "mistake", "partial", "notebook", "broken"):
         group = [score for name, score in scores.items() if name.startswith(kind)]
         print(f"{kind:9} {len(group):3} scores from {min(group):6.1%} to {max(group):6.1%}")
     assert all((score == 1) == name.startswith("right") for name, score in scores.items())

@@ -18,8 +18,9 @@ PACKAGE = ROOT / "d2lrnn"
 LESSONS = {name: number for number, (name, _) in CHAPTERS.items()}
 GROUND = {"compat", "checks", "corpora", "cli"}  # what all others stand on; cli only what is not a lesson
 FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
-MODULES = sorted(
-    path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".") for path in PACKAGE.rglob("*.py")
+MODULES = sorted(  # but the known mistakes, which nobody imports
+    path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".")
+    for path in PACKAGE.rglob("[!0-9]*.py")
 )
 PARTS_OF = {"engine": ("fast", "dist")}  # the lessons whose parts a folder holds
 # Who may import from whom, beside itself: the arrows of the house, downward only.

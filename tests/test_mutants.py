@@ -1,9 +1,10 @@
 """Every classic mistake is caught: the tests of a lesson fail when they run on a mutant of it.
 
-A mutant is a file tests/mutants/NN_name_mistake.py: a docstring that names the mistake, `from d2lrnn import
-*`, and one function of lesson NN, wrong. It is tested by tests/test_NN_name.py --subject FILE, in a child
-process that is forked (mxnet need not be loaded again). Those in ungraded/ break what no student writes;
-those in contexts/ are wrong on a GPU only, and tested by tests/test_contexts.py.
+A mutant is lesson NN with something wrong, and names the mistake in its docstring: a file of
+d2lrnn/grading/mistakes/, or one of tests/mutants/, of which no student is told. There untold/ breaks what no
+student writes, or answers as another mistake does; contexts/ is wrong on a GPU only, and tested by
+tests/test_contexts.py. All others are tested by tests/test_NN_name.py --subject FILE, in a child process that
+is forked (mxnet need not be loaded again).
 """
 
 import os
@@ -13,12 +14,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from d2lrnn import CHAPTERS
+from d2lrnn.grading.mistakes import FILES
 
 import pytest
 
 TESTS = Path(__file__).parent
-MUTANTS = sorted((TESTS / "mutants").rglob("*.py"))
-NOTHING_WRONG = "from d2lrnn import *\n"
+MUTANTS = [*FILES, *sorted((TESTS / "mutants").rglob("*.py"))]
+NOTHING_WRONG = "from d2lrnn.grading.mistakes import *\n"
 
 
 def _test_of(mutant: Path) -> Path:
@@ -72,12 +74,11 @@ def test_without_a_mistake_the_same_tests_pass(test: Path, tmp_path: Path) -> No
 def test_a_mutant_names_its_lesson_and_its_mistake() -> None:
     for mutant in MUTANTS:
         number, name = re.match(r"(\d\d)_([a-z]+)_\w+\.py$", mutant.name).groups()  # type: ignore[union-attr]
-        source = mutant.read_text()
 
         assert CHAPTERS[int(number)][0] == name, mutant.name
-        assert source.startswith('"""') and NOTHING_WRONG.strip() in source, mutant.name
+        assert mutant.read_text("utf-8").startswith('"""'), mutant.name
 
 
-def test_there_are_at_least_thirty_mutants_and_some_for_every_lesson() -> None:
-    assert len(MUTANTS) >= 30
-    assert {int(mutant.name[:2]) for mutant in MUTANTS} == set(CHAPTERS)
+def test_there_are_at_least_thirty_mistakes_and_some_for_every_lesson() -> None:
+    assert len(FILES) >= 30
+    assert {int(mistake.name[:2]) for mistake in FILES} == set(CHAPTERS)

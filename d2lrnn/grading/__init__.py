@@ -10,6 +10,7 @@ case            a case, the comparison of an answer with the right one, the word
 drivers         what the grader itself asks a worker, beside the cases
 lent_code       the reference code that a graded function leans on, without the function itself
 cases           the cases of each lesson
+mistakes        what goes wrong, a file each: the words for it, and how to know it by its answer
 submissions     files, notebooks, folders and zips -> named sources
 marking         one submission x cases x jail -> marks
 report          marks -> terminal table, grades.csv, feedback.html, results.json

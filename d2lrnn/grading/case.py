@@ -10,12 +10,13 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .jail import Reply
 from .lent_code import program
+from .mistakes import load, mistakes_in, told
 from .wire import plain
 
 ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
@@ -77,16 +78,14 @@ def refused(error: str) -> Check:
     return check
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A known wrong way, and what a good teaching assistant says about it: never the solution's code.
+class Mistake(NamedTuple):
+    """What an answer shows, also where it is not just that of a file of mistakes/.
 
-    twin(inputs) is the answer that it gives; or else shows(answer, expected, inputs) says if it was made.
+    message: of such a file, or the case's own; shows(answer, expected, inputs) says if the mistake was made.
     """
 
     message: str
-    twin: Callable[[dict], Any] | None = None
-    shows: Callable[[Any, Any, dict], bool] | None = None
+    shows: Callable[[Any, Any, dict], Any]
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ class Case:
 
     drive(s, **inputs) asks a submission's namespace s; its source goes to the worker, so it holds no answers.
     draw(rng): hidden inputs. example: the public ones, the smallest that show the point. expect(inputs): the
-    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks.
+    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks, if
+    the answer is not that of a file of mistakes/ in which function is wrong.
     """
 
     name: str
@@ -139,7 +139,7 @@ def verdict(case: Case, inputs: dict[str, Any], reply: Reply, expected: Any) -> 
     fault = fault_of(case, inputs, reply.value, expected)
     if fault is None:
         return Verdict(True)
-    message = next((m.message for m in case.mistakes if _fits(m, case, reply.value, expected, inputs)), fault)
+    message = _known(case, inputs, reply.value, expected) or fault
     return Verdict(False, f"{question(case, inputs)}: {message}")
 
 
@@ -193,7 +193,7 @@ def run_drive(drive: Callable[..., Any], subject: Any, inputs: dict[str, Any]) -
 
 
 def doing(drive: Callable[..., Any], **wrong: Any) -> Callable[[dict], Any]:
-    """A twin: what drive gets from our own package with these names done wrong."""
+    """What drive gets from our own package with these names done wrong."""
     return lambda inputs: run_drive(drive, _Package(wrong), inputs)
 
 
@@ -209,11 +209,26 @@ class _Package:
         return getattr(d2lrnn, name)
 
 
-def _fits(mistake: Mistake, case: Case, answer: Any, expected: Any, inputs: dict) -> bool:
+def _known(case: Case, inputs: dict, answer: Any, expected: Any) -> str | None:
+    """What a good teaching assistant says of a wrong answer, if the mistake is known."""
+    if fault_of(case, inputs, expected, expected) is None:  # else a law judges, and answers are not compared
+        for mistake in mistakes_in(case.lesson, case.function):
+            if _is_answer_of(mistake, case, inputs, answer):
+                return told(mistake)
+    return next((m.message for m in case.mistakes if _shows(m, answer, expected, inputs)), None)
+
+
+def _is_answer_of(mistake: str, case: Case, inputs: dict, answer: Any) -> bool:
     try:
-        if mistake.twin:
-            return case.check(answer, mistake.twin(deepcopy(inputs)), inputs) is None
-        return bool(mistake.shows and mistake.shows(answer, expected, inputs))
+        wrong = run_drive(case.drive, load(mistake), inputs)
+        return case.check(answer, wrong, inputs) is None or differs(answer, wrong) is None
+    except Exception:
+        return False
+
+
+def _shows(mistake: Mistake, answer: Any, expected: Any, inputs: dict) -> bool:
+    try:
+        return bool(mistake.shows(answer, expected, inputs))
     except Exception:
         return False
 

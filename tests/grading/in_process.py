@@ -1,6 +1,5 @@
 """Ask a submission that we wrote ourselves, without a worker: what tests of cases do, many times a second."""
 
-import ast
 import random
 import warnings
 from collections.abc import Callable
@@ -31,37 +30,6 @@ def reference(lesson: str) -> str:
         (of, name) for of, name in ALL if of == lesson or (of in earlier and name not in NEVER_LENT)
     )
     return text.replace("Path(__file__)", 'Path("corpora.py")')  # a submission has no file
-
-
-def mutated(mutant: str, lesson: str) -> tuple[str, set[str]]:
-    """A lesson of ours with the functions of a mutant file in place of ours, and which these are."""
-    body = [node for node in ast.parse(mutant).body if not _imports_us(node)]
-    wrong = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    aliases = [
-        f"{alias.asname} = {alias.name}"
-        for node in ast.parse(mutant).body
-        if isinstance(node, ast.ImportFrom) and _imports_us(node)
-        for alias in node.names
-        if alias.asname
-    ]
-    text = "\n".join([reference(lesson), PRIVATE, *aliases, *map(ast.unparse, body)])
-    return text, wrong & {name for _, name in ALL}
-
-
-# Mutants ask for modules and private names of ours that none of the lessons' names needs.
-PRIVATE = """
-from types import SimpleNamespace as _Names
-def import_module(name):
-    return _Names(**globals())
-d2lrnn = import_module("d2lrnn")
-d2lrnn.fast = d2lrnn
-"""
-
-
-def _imports_us(node: ast.AST) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return (node.module or "").split(".")[0] in ("d2lrnn", "importlib")
-    return isinstance(node, ast.Import) and node.names[0].name.startswith("d2lrnn")
 
 
 @cache

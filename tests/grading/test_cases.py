@@ -13,15 +13,14 @@ from d2lrnn.grading.case import Case, Verdict, differs, fault_of, question, verd
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Jail, Reply
 from d2lrnn.grading.lent_code import bound, support
-from d2lrnn.grading.marking import tomllib
+from d2lrnn.grading.mistakes import FILES, mistakes_in, told
+from d2lrnn.grading.mistakes import HERE as MISTAKES
 
 import numpy as np
 import pytest
-from in_process import EXAM, answer, mutated, reference, verdicts
+from in_process import EXAM, answer, reference, verdicts
 
 HERE = Path(__file__).parent
-MUTANTS = sorted((HERE.parent / "mutants").glob("*.py"))
-MESSAGES = tomllib.loads((HERE / "messages.toml").read_text("utf-8"))
 VARIANTS = sorted((HERE / "variants").glob("*.py"))
 LESSONS = sorted(set(GRADED.values()))
 UNGRADED = {"Workers"}  # they need processes, and a network
@@ -72,9 +71,9 @@ def test_messages_do_not_give_the_code_away(case) -> None:
     code = inspect.getsource(getattr(d2lrnn, case.function))
     lines = {line.strip() for line in code.splitlines() if len(line.strip()) > 20}
 
-    for mistake in case.mistakes:
-        assert not [line for line in lines if line in mistake.message]
-        assert (mistake.twin is None) != (mistake.shows is None)
+    messages = [told(mistake) for mistake in mistakes_in(case.lesson, case.function)]
+    for message in [*messages, *(mistake.message for mistake in case.mistakes)]:
+        assert message and not [line for line in lines if line in message]
 
 
 # Right work, and none
@@ -111,27 +110,22 @@ def test_every_function_is_written_in_several_styles() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda path: path.stem)
-def test_a_mutant_loses_in_the_function_that_it_breaks_alone_and_gets_its_message(mutant: Path) -> None:
-    lesson, mistake = mutant.stem[3:].split("_", 1)
-    function, words = MESSAGES[lesson][mistake]
-    source, _ = mutated(mutant.read_text("utf-8"), lesson)
+@pytest.mark.parametrize("mistake", [path.stem for path in FILES])
+def test_a_mistake_loses_in_the_functions_that_it_breaks_alone_and_is_told(mistake: str) -> None:
+    source = (MISTAKES / f"{mistake}.py").read_text("utf-8")
+    broken = {name for name, lesson in GRADED.items() if mistake in mistakes_in(lesson, name)}
 
-    lost = []
+    lost: dict[str, list[str]] = {}
     for case in CASES:
-        if case.lesson == int(mutant.stem[:2]):
+        if case.lesson == int(mistake[:2]):
             inputs, expected = EXAM.question(case, 0)
             found = verdict(case, inputs, answer(source, case, inputs), expected)
-            lost += [] if found.ok else [(case.function, found.message)]
+            if not found.ok:
+                lost.setdefault(case.function, []).append(found.message)
 
-    assert {name for name, _ in lost} == {function}
-    assert [message for _, message in lost if words in message]
-
-
-def test_every_mutant_has_a_message_and_every_message_a_mutant() -> None:
-    stems = {(lesson, mistake) for lesson, mistakes in MESSAGES.items() for mistake in mistakes}
-
-    assert stems == {tuple(mutant.stem[3:].split("_", 1)) for mutant in MUTANTS}
+    assert broken and set(lost) == broken
+    for messages in lost.values():
+        assert [message for message in messages if message.endswith(f": {told(mistake)}")], messages
 
 
 # How answers are compared

@@ -58,7 +58,7 @@ def case(function: str, name: str, factor: float) -> Case:
         draw=lambda rng: {"x": float(rng.integers(10, 10**9))},
         example={"x": 1.0},
         expect=lambda inputs: factor * inputs["x"],
-        mistakes=(Mistake("that is half of it", twin=lambda inputs: factor * inputs["x"] / 2),),
+        mistakes=(Mistake("that is half of it", lambda answer, expected, inputs: answer == expected / 2),),
     )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from mxnet import nd
 
 from ..case import Case, Mistake
+from ..mistakes import told
 from .driving import refusal
 
 # --- drivers --------------------------------------------------------------------------------------
@@ -460,11 +461,7 @@ CASES = [
         draw=_draw,
         check=_exactly("seen", "left"),
         mistakes=(
-            Mistake(
-                "the checkpoint is written under its final name: killed on the way, half of it stands there. "
-                "Write it under another name beside it, and rename it when it is whole",
-                shows=lambda answer, *_: answer["seen"] > 1,
-            ),
+            Mistake(told("16_checkpoint_written_in_place"), shows=lambda answer, *_: answer["seen"] > 1),
             Mistake(
                 "something else is left beside the checkpoint",
                 shows=lambda answer, *_: answer["left"] != ["c"],
@@ -523,8 +520,7 @@ CASES = [
         expect=lambda inputs: None,
         mistakes=(
             Mistake(
-                "one bit was flipped, and other numbers came back: compare the sums of the files with those "
-                "that were written, before anything is read",
+                told("16_checkpoint_sums_are_not_compared"),
                 shows=lambda answer, *_: "other" in answer["damaged"],
             ),
         ),
@@ -538,13 +534,7 @@ CASES = [
         draw=_draw,
         check=_raises("ValueError", "opened", "epoch"),
         expect=lambda inputs: {"opened": False, "epoch": inputs["facts"]["epoch"]},
-        mistakes=(
-            Mistake(
-                "a pickled array was opened, and what it said was done: a checkpoint from a stranger can run "
-                "any program. Leave allow_pickle at False",
-                shows=lambda answer, *_: answer["opened"],
-            ),
-        ),
+        mistakes=(Mistake(told("16_checkpoint_unpickles"), shows=lambda answer, *_: answer["opened"]),),
     ),
     Case(
         name="a checkpoint that is not there is a FileNotFoundError",
@@ -569,8 +559,7 @@ CASES = [
         draw=_draw_saves,
         mistakes=(
             Mistake(
-                "the checkpoint given as previous was removed: it is the newest that is known to be whole, "
-                "whatever its number",
+                told("16_checkpoint_keeps_the_damaged_one"),
                 shows=lambda answer, expected, inputs: any(
                     not set(right[2]) <= set(got[2])
                     for got, right in zip(answer["states"], expected["states"])
@@ -593,8 +582,7 @@ CASES = [
         draw=_draw,
         mistakes=(
             Mistake(
-                "LATEST names the new checkpoint before it is written: killed in between, it names nothing",
-                shows=lambda answer, *_: bool(answer["missing"]),
+                told("16_checkpoint_latest_is_moved_first"), shows=lambda answer, *_: bool(answer["missing"])
             ),
         ),
     ),
@@ -618,8 +606,7 @@ CASES = [
                 shows=lambda answer, expected, inputs: answer["whole"] != expected["whole"],
             ),
             Mistake(
-                "a damaged checkpoint is passed over in silence: work was lost, so a line has to say which "
-                "one, and why",
+                told("16_checkpoint_falls_back_in_silence"),
                 shows=lambda answer, expected, inputs: (
                     answer["path"] == expected["path"] and answer["lines"] < expected["lines"]
                 ),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..case import Case, Mistake, differs, floats, refused, within
+from ..mistakes import told
 from .driving import refusal, with_gradients
 
 
@@ -58,33 +58,12 @@ def _norm(gradients: Any) -> float:
     return math.sqrt(sum((np.asarray(g, dtype=np.float64) ** 2).sum() for g in gradients))
 
 
-def _scaled_by(factor: Callable[[Any, list, float], Any]) -> Callable[[dict], list]:
-    """The gradients, each times factor(gradient, gradients, theta)."""
+def _shortened(inputs: dict) -> list[np.ndarray]:
+    factor = min(1, inputs["theta"] / _norm(inputs["gradients"]))
+    return [(g * factor).astype(np.float32) for g in inputs["gradients"]]
 
-    def twin(inputs: dict) -> list:
-        gradients, theta = inputs["gradients"], inputs["theta"]
-        return [np.float32(g * factor(g, gradients, theta)) for g in gradients]
-
-    return twin
-
-
-_shortened = _scaled_by(lambda g, gradients, theta: min(1, theta / _norm(gradients)))
 
 THREE_FOUR_TWELVE = {"gradients": [floats([3, 4]), floats([[12]])], "theta": 1.3}
-UNCHANGED = Mistake(
-    "the gradients are as long as before: scale them in place. A new array under the old name leaves the "
-    "gradient itself alone, and a generator is empty when it is read a second time",
-    twin=lambda inputs: inputs["gradients"],
-)
-ONE_NORM_EACH = Mistake(
-    "the norm must be over all gradients together, not one norm a parameter: large and small ones become "
-    "alike, and the direction is lost",
-    twin=_scaled_by(lambda g, gradients, theta: min(1, theta / _norm([g]))),
-)
-OVERFLOW = (
-    "the square of a large number is beyond float32, so your norm is infinite and every gradient becomes "
-    "0: sum the squares in float64"
-)
 build = partial(Case, function="grad_clipping", lesson=6)
 
 CASES = [
@@ -94,22 +73,6 @@ CASES = [
         example=THREE_FOUR_TWELVE,
         draw=_drawn,
         expect=lambda inputs: _norm(inputs["gradients"]),
-        mistakes=(
-            Mistake(
-                "the norm after clipping is returned: it would never tell that gradients explode. Return "
-                "the one before",
-                twin=lambda inputs: min(_norm(inputs["gradients"]), inputs["theta"]),
-            ),
-            Mistake(
-                "the square root is missing: the norm is the root of the sum of squares",
-                twin=lambda inputs: _norm(inputs["gradients"]) ** 2,
-            ),
-            Mistake(
-                "the norm must be over all gradients together, the root of one sum of squares: you add up "
-                "a norm a parameter",
-                twin=lambda inputs: sum(_norm([g]) for g in inputs["gradients"]),
-            ),
-        ),
     ),
     build(
         name="gradients longer than theta are shortened together, in place, to theta",
@@ -117,15 +80,6 @@ CASES = [
         example=THREE_FOUR_TWELVE,
         draw=_drawn,
         expect=_shortened,
-        mistakes=(
-            UNCHANGED,
-            ONE_NORM_EACH,
-            Mistake(
-                "every number is cut off at theta on its own: the direction is lost. Scale all of them by "
-                "one factor",
-                twin=lambda inputs: [g.clip(-inputs["theta"], inputs["theta"]) for g in inputs["gradients"]],
-            ),
-        ),
     ),
     build(
         name="gradients no longer than theta are not touched",
@@ -133,13 +87,6 @@ CASES = [
         example={"gradients": [floats([3]), floats([4])], "theta": 10.0},
         draw=lambda rng: _drawn(rng, (1.1, 9.0)),
         expect=lambda inputs: inputs["gradients"],
-        mistakes=(
-            Mistake(
-                "a short gradient is made long: theta is a limit, not a length. Scale by min(1, theta / "
-                "norm)",
-                twin=_scaled_by(lambda g, gradients, theta: theta / _norm(gradients)),
-            ),
-        ),
     ),
     build(
         name="gradients of zero stay zero",
@@ -196,7 +143,8 @@ CASES = [
         check=within(atol=1e-5),
         mistakes=(
             Mistake(
-                OVERFLOW, shows=lambda answer, expected, inputs: not math.isfinite(answer["norm / size"])
+                told("06_clipping_squares_overflow"),
+                shows=lambda answer, expected, inputs: not math.isfinite(answer["norm / size"]),
             ),
         ),
     ),

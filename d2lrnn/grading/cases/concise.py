@@ -6,23 +6,21 @@ Where a model is to be filled first, the driver writes Gluon's parameters itself
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
-
-import d2lrnn
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
 
-from ..case import Case, Mistake, doing, within
+from ..case import Case, Mistake, within
+from ..mistakes import told
 from .driving import refusal
 from .gru import NAMES as GRU_NAMES
-from .gru import cell_cases, mistaken
+from .gru import cell_cases
 from .lstm import NAMES as LSTM_NAMES
 from .rnn import NAMES as RNN_NAMES
 from .rnn import is_drawn, named
-from .training import ROW_BY_ROW, UNBOUNDED, UNCLIPPED, new_batches, only
+from .training import UNBOUNDED, new_batches, only
 
 LAYERS = {"rnn": RNN_NAMES, "gru": GRU_NAMES, "lstm": LSTM_NAMES}
 GATED = ("gru", "lstm")  # what is right for several gates is right for one
@@ -165,92 +163,13 @@ def drive_epoch(
     return {"perplexity": float(perplexity), "params": dict(s.read_params(model))}
 
 
-# --- what mistakes answer -------------------------------------------------------------------------
+# --- inputs ---------------------------------------------------------------------------------------
 
 
 def _our_names(cell: str, num_layers: int) -> list[str]:
     layer = LAYERS[cell][:-2]
     above = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in layer]
     return [*layer, *above, "W_hy", "b_y"]
-
-
-class _StatesByKind(d2lrnn.RNNModel):
-    """Takes and gives H of all layers, then C of all layers."""
-
-    def forward(self, inputs: Any, state: Any) -> Any:
-        H, C = state[: self.num_layers], state[self.num_layers :]
-        outputs, new_state = super().forward(inputs, [S for pair in zip(H, C) for S in pair] if C else state)
-        return outputs, (*new_state[::2], *new_state[1::2]) if C else new_state
-
-
-class _BatchFirst(d2lrnn.RNNModel):
-    """Joins the steps along the second axis, where the layer takes the rows."""
-
-    def forward(self, inputs: Any, state: Any) -> Any:
-        rows = list(nd.stack(*inputs, axis=1))
-        return super().forward(rows, [nd.broadcast_to(S[:1], (len(inputs), S.shape[1])) for S in state])
-
-
-def _relu_model(cell: str, vocab_size: int, hidden_dim: int, num_layers: int = 1, ctx: Any = None) -> Any:
-    model = d2lrnn.RNNModel(gluon.rnn.RNN(hidden_dim, num_layers, input_size=vocab_size), vocab_size)
-    model.initialize(ctx=ctx)
-    model.collect_params(".*h2h_bias").setattr("grad_req", "null")
-    return model
-
-
-def _set_in_order(right: str, order: str) -> Callable:
-    """set_params with the gates of a cell in this order."""
-    moved = dict(zip(right, order))
-
-    def other(name: str) -> str:
-        kind, letters, *layer = name.split("_")
-        return "_".join([kind, letters[:-1] + moved.get(letters[-1], letters[-1]), *layer])
-
-    def set_params(model: Any, params: Any) -> None:
-        d2lrnn.set_params(
-            model, params._replace(**{name: getattr(params, other(name)) for name in params._fields})
-        )
-
-    return set_params
-
-
-def _left_transposed(read: Callable) -> Callable:
-    def wrong(model: Any) -> dict:
-        return {name: a.T if a.ndim == 2 and a.shape == a.T.shape else a for name, a in read(model).items()}
-
-    return wrong
-
-
-def _wrong_epoch(mistake: str) -> Callable[[dict], Any]:
-    return doing(drive_epoch, train_epoch_gluon=partial(_epoch, mistake=mistake))
-
-
-def _epoch(
-    model: Any, trainer: Any, batches: Any, theta: float, *, is_random_iter: bool, mistake: str
-) -> float:
-    nats, characters, state = [], [], None
-    starts_anew = {"forgets": True, "carries": False}.get(mistake, is_random_iter)
-    for data, label in batches:
-        if starts_anew or state is None:
-            state = model.begin_state(len(data), data.context)
-        state = tuple(S.detach() for S in state)
-        with autograd.record():
-            outputs, state = model(d2lrnn.get_inputs(data, model.vocab_size), state)
-            order = label if mistake == "row by row" else label.T
-            loss = d2lrnn.cross_entropy(nd.concat(*outputs, dim=0), order.reshape(-1))
-        loss.backward()
-        if mistake != "unclipped":
-            gradients = [p.grad() for p in model.collect_params().values() if p.grad_req != "null"]
-            gluon.utils.clip_global_norm(gradients, theta)
-        trainer.step(len(data) if mistake == "divides" else 1)
-        nats.append(float(loss.asscalar()))
-        characters.append(label.size)
-    if mistake == "averages perplexities":
-        return float(np.mean(np.exp(nats)))
-    return float(np.exp(np.average(nats, weights=None if mistake == "weighs batches alike" else characters)))
-
-
-# --- inputs ---------------------------------------------------------------------------------------
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -393,38 +312,6 @@ def _is_new(answer: Any, expected: Any, inputs: dict) -> str | None:
 
 # --- the cases ------------------------------------------------------------------------------------
 
-SET_MISTAKES = {
-    "rnn": (),
-    "gru": (
-        Mistake(
-            "the matrices of the gates are joined in our order z, r, h: Gluon reads r, z, h",
-            twin=doing(drive_set, set_params=_set_in_order("rzh", "zrh")),
-        ),
-    ),
-    "lstm": (
-        Mistake(
-            "the matrices of the gates are joined in our order i, f, o, c: Gluon reads i, f, c, o",
-            twin=doing(drive_set, set_params=_set_in_order("ifco", "ifoc")),
-        ),
-    ),
-}
-RESET_AFTER_WRONG = {
-    "the reset gate acts before the product with W_hh: that is the book's form. Gluon's acts after it": (
-        mistaken()
-    ),
-    "the update gate is the wrong way round: where Z is 1, the old state stays": mistaken(
-        reset="after", reversed_update=True
-    ),
-    "the reset gate has no effect": mistaken(reset="never"),
-    "every time step starts from the first state: what the last step has read is forgotten": mistaken(
-        reset="after", carried=False
-    ),
-}
-SECOND_BIAS = (
-    "the second bias is trained too: it is added in the same place as the first, so that under SGD their sum "
-    "learns at twice the rate"
-)
-
 BLOCK = [
     Case(
         name=f"the block reads {layers}, and begins with zeros",
@@ -434,14 +321,6 @@ BLOCK = [
         example=_first(_gluon_model(cell, num_layers, second=True)),
         draw=_gluon_model(cell, num_layers, second=True),
         mistakes=(
-            Mistake(
-                "the states are grouped by kind, all H, then all C: give those of layer 1, then of layer 2",
-                twin=doing(drive_block, RNNModel=_StatesByKind),
-            ),
-            Mistake(
-                "steps and rows have changed places: Gluon's layer takes (num_steps, batch_size, vocab_size)",
-                twin=doing(drive_block, RNNModel=_BatchFirst),
-            ),
             Mistake(
                 "the outputs are a list of num_steps matrices, as those of rnn",
                 shows=lambda answer, expected, inputs: len(answer["outputs"]) != len(expected["outputs"]),
@@ -458,14 +337,6 @@ MODEL = [
         drive=drive_layer,
         example=_first(_gluon_model(cell, num_layers, second=False)),
         draw=_gluon_model(cell, num_layers, second=False),
-        mistakes=(
-            Mistake(
-                "the states are bent by relu, Gluon's own choice: ask its layer for tanh",
-                twin=doing(drive_layer, get_rnn_model=_relu_model),
-            ),
-        )
-        if cell == "rnn"
-        else (),
     )
     for cell, num_layers in (("rnn", 1), ("gru", 2), ("lstm", 2))
 ]
@@ -490,7 +361,9 @@ FROZEN = Case(
     example={"cell": "gru", "vocab_size": 3, "hidden_dim": 2, "data": [[0, 1, 2], [2, 0, 1]]},
     draw=_draw_data,
     mistakes=(
-        Mistake(SECOND_BIAS, shows=lambda answer, *_: max(answer["second"]) > 0),
+        Mistake(
+            told("13_concise_second_bias_is_trained_too"), shows=lambda answer, *_: max(answer["second"]) > 0
+        ),
         Mistake(
             "a parameter other than the second bias does not move in training",
             shows=lambda answer, *_: not answer["others moved"],
@@ -514,9 +387,8 @@ SET = [
         drive=drive_set,
         example=_first(_our_model(cell, (1,))),
         draw=_our_model(cell),
-        mistakes=mistakes,
     )
-    for cell, mistakes in SET_MISTAKES.items()
+    for cell in LAYERS
 ]
 BAD_PARAMS = Case(
     name="parameters of another depth or size are a ValueError",
@@ -532,10 +404,6 @@ BAD_PARAMS = Case(
     draw=_draw_bad_params,
     check=_refuses,
 )
-TRANSPOSED = (
-    "a square matrix came back as Gluon keeps it, transposed: its shape gives nothing away, so turn every "
-    "matrix round, whatever its shape"
-)
 READ = [
     Case(
         name=f"what is read from a model of {cell!r} is what was set, under our names",
@@ -545,9 +413,6 @@ READ = [
         example=_first(_our_model(cell, (1,), reads=False, square=True)),
         draw=_our_model(cell, reads=False, square=True),
         check=only("read"),
-        mistakes=(
-            Mistake(TRANSPOSED, twin=doing(drive_read, read_params=_left_transposed(d2lrnn.read_params))),
-        ),
     )
     for cell in GATED
 ]
@@ -575,32 +440,10 @@ GRADIENTS = [
         example=_first(_our_model(cell, (1,))),
         draw=_our_model(cell, square=True),
         check=within(atol=1e-4),
-        mistakes=(
-            Mistake(
-                TRANSPOSED,
-                twin=doing(drive_gradients, read_gradients=_left_transposed(d2lrnn.read_gradients)),
-            ),
-            Mistake(
-                "these are the parameters: their gradients are asked for",
-                twin=doing(drive_gradients, read_gradients=d2lrnn.read_params),
-            ),
-        ),
     )
     for cell in GATED
 ]
-RESET_AFTER = cell_cases(
-    "gru_reset_after",
-    13,
-    GRU_NAMES,
-    RESET_AFTER_WRONG,
-    (
-        Mistake(
-            "the state that came in is returned, not the one after the last step",
-            twin=lambda inputs: inputs["state"],
-        ),
-    ),
-    mistaken(reset="after", detached=True),
-)
+RESET_AFTER = cell_cases("gru_reset_after", 13, GRU_NAMES)
 COUNTED = Case(
     name="the perplexity counts every character alike",
     function="train_epoch_gluon",
@@ -609,18 +452,6 @@ COUNTED = Case(
     example=_first(_draw_epoch(True, theta=UNBOUNDED, lr=1e-9)),
     draw=_draw_epoch(True, theta=UNBOUNDED, lr=1e-9),
     check=only("perplexity"),
-    mistakes=(
-        Mistake(
-            "the mean of the batches' perplexities came back: the perplexity of an epoch is exp of the mean "
-            "nats per character",
-            twin=_wrong_epoch("averages perplexities"),
-        ),
-        Mistake(
-            "every batch counts alike, and a small one too much: divide all nats by the number of characters",
-            twin=_wrong_epoch("weighs batches alike"),
-        ),
-        Mistake(ROW_BY_ROW, twin=_wrong_epoch("row by row")),
-    ),
 )
 EPOCHS = [
     Case(
@@ -631,21 +462,8 @@ EPOCHS = [
         example=_first(_draw_epoch(is_random_iter)),
         draw=_draw_epoch(is_random_iter),
         check=only("params", rtol=1e-3),
-        mistakes=(
-            Mistake(state_rule, twin=_wrong_epoch(mistake)),
-            Mistake(
-                "the steps are too short: step(n) divides the gradients by n, and yours are those of a mean "
-                "already",
-                twin=_wrong_epoch("divides"),
-            ),
-            Mistake(UNCLIPPED, twin=_wrong_epoch("unclipped")),
-            Mistake(ROW_BY_ROW, twin=_wrong_epoch("row by row")),
-        ),
     )
-    for kind, is_random_iter, mistake, state_rule in (
-        ("random", True, "carries", "every random batch starts from a state of zeros"),
-        ("consecutive", False, "forgets", "consecutive batches carry the state on"),
-    )
+    for kind, is_random_iter in (("random", True), ("consecutive", False))
 ]
 
 CASES = [

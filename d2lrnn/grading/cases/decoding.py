@@ -7,7 +7,6 @@ The input `network` says so to the student; no driver reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from mxnet import nd
 
 from ..case import Case, Mistake
+from ..mistakes import told
 from .driving import refusal
 
 DRAWS = 400  # so many characters show a wrong frequency
@@ -109,37 +109,22 @@ def drive_letters(s: Any, num_chars: int, logits: list[float], options: list[dic
 # --- texts on paper -------------------------------------------------------------------------------
 
 
-def _text(
-    inputs: dict,
-    num_chars: int,
-    *,
-    read_before: slice = slice(-1),
-    feeds_back: bool = True,
-    keeps: bool = True,
-) -> str:
-    """The text after so many characters; read_before: the part of the prefix that only warms the state up."""
-    logits, factor = np.array(inputs["logits"]), inputs["factor"]
-    prefix = [int(char) for char in inputs["prefix"]]
-    H, last, text = 0, prefix[-1], inputs["prefix"]
-    for digit in prefix[read_before]:
-        H = (factor * H + digit) % len(logits)
-    for _ in range(num_chars):
-        H = (factor * H * keeps + last) % len(logits)
-        answer = int(logits[H].argmax())
-        text += str(answer)
-        last = answer if feeds_back else last
-    return text
+def _texts(inputs: dict) -> list[str]:
+    """The texts that predict_rnn is asked for."""
+    logits, factor, texts = np.array(inputs["logits"]), inputs["factor"], []
+    for length in inputs["lengths"]:
+        H, text = 0, inputs["prefix"]
+        for t in range(len(text) + length - 1):
+            H = (factor * H + int(text[t])) % len(logits)
+            if t >= len(inputs["prefix"]) - 1:
+                text += str(logits[H].argmax())
+        texts.append(text)
+    return texts
 
 
-def _texts(inputs: dict, extra: int = 0, without_prefix: bool = False, **how: Any) -> list[str]:
-    """The texts that predict_rnn is asked for, each so much longer, without the prefix, or read otherwise."""
-    start = len(inputs["prefix"]) if without_prefix else 0
-    return [_text(inputs, max(0, length + extra), **how)[start:] for length in inputs["lengths"]]
-
-
-def _greedy_texts(inputs: dict, **how: Any) -> list[str]:
+def _greedy_texts(inputs: dict) -> list[str]:
     """The same for generate, where every dict of options asks for num_chars characters."""
-    return _texts({**inputs, "lengths": [inputs["num_chars"]] * len(inputs["options"])}, **how)
+    return _texts({**inputs, "lengths": [inputs["num_chars"]] * len(inputs["options"])})
 
 
 def _draw_table(rng: np.random.Generator) -> dict[str, Any]:
@@ -166,46 +151,6 @@ def _draw_certain_table(rng: np.random.Generator) -> dict[str, Any]:
 
 
 EXAMPLE_TABLE = {"prefix": "12", "network": RULE.format(2, 10), "factor": 2, "logits": np.eye(10)}
-
-
-def _reading(texts: Callable[..., list[str]]) -> tuple[Mistake, ...]:
-    """The mistakes on the way from character to character."""
-    return (
-        Mistake(
-            "the text is one character too long: the last character of the prefix already brings the first "
-            "new one, so the network runs len(prefix) + num_chars - 1 times, not len(prefix) + num_chars",
-            twin=partial(texts, extra=1),
-        ),
-        Mistake(
-            "the text is one character too short: count how often a character is chosen, and not how often "
-            "the network runs",
-            twin=partial(texts, extra=-1),
-        ),
-        Mistake(
-            "only the new characters came back: the text begins with the prefix",
-            twin=partial(texts, without_prefix=True),
-        ),
-        Mistake(
-            "the character that was chosen is not fed back: the network reads the end of the prefix again "
-            "and again. What it has just answered is its next input",
-            twin=partial(texts, feeds_back=False),
-        ),
-        Mistake(
-            "the last character of the prefix is read twice, once to warm the state up and once to begin "
-            "with: its answer after the first reading is the first new character",
-            twin=partial(texts, read_before=slice(None)),
-        ),
-        Mistake(
-            "only the last character of the prefix was read: all those before it have to pass through the "
-            "network too, for what they leave in the state",
-            twin=partial(texts, read_before=slice(0)),
-        ),
-        Mistake(
-            "the state is not carried from character to character: what the network returned is what it "
-            "starts from next",
-            twin=partial(texts, keeps=False),
-        ),
-    )
 
 
 def _lengths(answer: Any, expected: Any, inputs: dict) -> str | None:
@@ -360,7 +305,6 @@ CASES = [
         draw=lambda rng: {**_draw_table(rng), "lengths": [int(rng.integers(6, 12))]},
         example={**EXAMPLE_TABLE, "lengths": [4]},
         expect=_texts,
-        mistakes=_reading(_texts),
     ),
     Case(
         name="exactly num_chars characters follow the prefix",
@@ -371,7 +315,6 @@ CASES = [
         example={**EXAMPLE_TABLE, "lengths": [0, 1, 3]},
         check=_lengths,
         expect=_texts,
-        mistakes=_reading(_texts)[:3],
     ),
     Case(
         name="a network with two states, as an LSTM is, can write too",
@@ -414,7 +357,6 @@ CASES = [
         },
         example={**EXAMPLE_TABLE, "num_chars": 4, "options": [{"temperature": 0}]},
         expect=_greedy_texts,
-        mistakes=_reading(_greedy_texts),
     ),
     Case(
         name="what was drawn is fed back",
@@ -424,7 +366,6 @@ CASES = [
         draw=_draw_certain_table,
         example={**EXAMPLE_TABLE, "logits": 50 * np.eye(10), "num_chars": 4, "options": [{}, {"seed": 1}]},
         expect=_greedy_texts,
-        mistakes=_reading(_greedy_texts),
     ),
     Case(
         name="characters are as frequent as softmax of logits over temperature says",
@@ -440,11 +381,7 @@ CASES = [
         check=_is_as_frequent,
         expect=_probabilities,
         mistakes=(
-            Mistake(
-                "the temperature acts the wrong way round: a high one has to make the characters more alike, "
-                "so the logits are divided by it, not multiplied",
-                shows=_multiplied,
-            ),
+            Mistake(told("08_decoding_multiplies_by_temperature"), shows=_multiplied),
             Mistake(
                 "temperature is taken and not used: the frequencies are those of temperature 1",
                 shows=_fits(temperature=1.0),
@@ -460,12 +397,7 @@ CASES = [
         example={"num_chars": DRAWS, "logits": [1.0, 4.0, 2.0, 3.0], "options": [{"top_k": 2, "seed": 1}]},
         check=_is_as_frequent,
         expect=_probabilities,
-        mistakes=(
-            Mistake(
-                "top_k is taken and not used: characters beyond the k likeliest are drawn",
-                shows=_fits(top_k=None),
-            ),
-        ),
+        mistakes=(Mistake(told("08_decoding_ignores_top_k"), shows=_fits(top_k=None)),),
     ),
     Case(
         name="top_p draws from the smallest set that holds this share",
@@ -482,8 +414,7 @@ CASES = [
         expect=_probabilities,
         mistakes=(
             Mistake(
-                "top_p is taken and not used: characters beyond the share are drawn",
-                shows=_fits(top_p=None),
+                "top_p is taken and not used: characters beyond the share are drawn", shows=_fits(top_p=None)
             ),
             Mistake(
                 "one character too few is kept: the set has to hold at least the share top_p, so the "
@@ -507,8 +438,7 @@ CASES = [
         expect=lambda inputs: None,
         mistakes=(
             Mistake(
-                "the seed is taken and not used: two calls with the same seed write two texts. Draw from a "
-                "generator that is made anew, with the seed, in every call",
+                told("08_decoding_ignores_seed"),
                 shows=lambda answer, *_: isinstance(answer, list) and answer[0] != answer[1],
             ),
             Mistake(

@@ -6,16 +6,14 @@ No process is started: workers take turns, or what another one has said is kept 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
-
-from d2lrnn.dist import NATS, Replica
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from ..case import Case, Mistake, differs, doing, floats, refused, within
+from ..case import Case, Mistake, differs, floats, refused, within
+from ..mistakes import told
 from .driving import refusal
 
 # --- drivers --------------------------------------------------------------------------------------
@@ -175,51 +173,6 @@ def drive_agree(s: Any, params: dict, data: list, asked: list) -> list[list[bool
     return heard
 
 
-# --- what mistakes answer -------------------------------------------------------------------------
-
-
-def _shards(corpus: Any, index: int, num_workers: int, mistake: str) -> Any:
-    size = (len(corpus) - 1) // num_workers
-    if mistake == "no label":
-        return corpus[index * size : (index + 1) * size]
-    if mistake == "left over":
-        return corpus[index * size : len(corpus) if index == num_workers - 1 else (index + 1) * size + 1]
-    return corpus[index::num_workers][: size + 1]
-
-
-def _wrong_shards(mistake: str) -> Callable[[dict], Any]:
-    return doing(drive_shards, shard=partial(_shards, mistake=mistake))
-
-
-def _wrong_replica(mistake: str, drive: Callable = drive_learn) -> Callable[[dict], Any]:
-    class Wrong(Replica):
-        """Learns with one mistake."""
-
-        def learn(self, data: Any, label: Any, state: Any, params: Any) -> Any:
-            rows, states, size = [], [], len(data) // len(self.workers.shards)
-            for k, index in enumerate(self.workers.shards):
-                mine = slice(k * size, (k + 1) * size)
-                if not k or mistake != "prepared once":
-                    self.prepare(index)
-                begin = tuple(S[:size] if mistake == "one state" else S[mine] for S in state)
-                loss, new = self.network.learn(data[mine], label[mine], begin, params)
-                self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked]), dim=0)
-                self.flat *= 1 if mistake == "alike" else label[mine].size
-                rows.append(self.flat if mistake == "one buffer" else self.flat.copy())
-                states.append(new)
-            self.workers.add_up(rows, out=self.flat)
-            count = self.flat[NATS + 1].copy()
-            if mistake == "sum":
-                self.flat[NATS:] /= count
-            elif mistake == "means summed":
-                self.flat /= float(label[:size].size)
-            else:
-                self.flat /= count
-            return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
-
-    return doing(drive, Replica=Wrong)
-
-
 # --- inputs ---------------------------------------------------------------------------------------
 
 
@@ -328,21 +281,6 @@ SHARDS = [
         drive_shards,
         _draw_corpus,
         example={"corpus": list(range(12)), "num_workers": 3},
-        mistakes=(
-            Mistake(
-                "the last character of each shard has no label: it is the first one of the next shard, which "
-                "belongs to both",
-                twin=_wrong_shards("no label"),
-            ),
-            Mistake(
-                "the last shard is longer: its worker would wait for the others in batches that only it has",
-                twin=_wrong_shards("left over"),
-            ),
-            Mistake(
-                "the shards are interleaved: a network learns from characters that stand next to each other",
-                twin=_wrong_shards("interleaved"),
-            ),
-        ),
     ),
     _case(
         "shard",
@@ -373,8 +311,7 @@ BUFFERS = [
         example={"params": TWO_SMALL, "spare": 1, "factors": [0.5, 1.0]},
         mistakes=(
             Mistake(
-                "the buffer holds a copy of gradients as they were: they have to be parts of it, so that "
-                "backward() writes into it",
+                told("17_dist_gradients_are_copied"),
                 shows=lambda answer, expected, inputs: not answer["buffers"][1].any(),
             ),
         ),
@@ -387,7 +324,7 @@ BUFFERS = [
         example={"params": TWO_SMALL, "spare": 1},
         mistakes=(
             Mistake(
-                "the buffer holds a copy of gradients as they were: they have to be parts of it",
+                told("17_dist_gradients_are_copied"),
                 shows=lambda answer, expected, inputs: not any(gradient.any() for gradient in answer),
             ),
         ),
@@ -412,8 +349,7 @@ TURNS = [
         check=within(atol=0, rtol=0),
         mistakes=(
             Mistake(
-                "the sum is right only in another order or precision: begin with the first two rows, and "
-                "stay in float32, as the parameter server does",
+                told("17_dist_rows_are_added_from_the_last"),
                 shows=lambda answer, expected, inputs: any(
                     differs(answer["out"], right.astype(np.float32), rtol=1e-6, atol=0) is None
                     for right in (
@@ -423,7 +359,7 @@ TURNS = [
                 ),
             ),
             Mistake(
-                "out still counts: what stood in it before is to be forgotten",
+                told("17_dist_sum_goes_on_from_the_last_one"),
                 shows=lambda answer, expected, inputs: (
                     differs(answer["out"], np.add.reduce([inputs["before"], *inputs["rows"]], axis=0)) is None
                 ),
@@ -451,25 +387,6 @@ REPLICAS = [
         drive_learn,
         _draw_batch,
         check=_of("loss", "state", "gradients"),
-        mistakes=(
-            Mistake(
-                "the gradients are a sum: a mean over the characters of all workers is expected, as for loss",
-                twin=_wrong_replica("sum"),
-            ),
-            Mistake(
-                "the means of the workers are added up: the mean over all characters is smaller",
-                twin=_wrong_replica("means summed"),
-            ),
-            Mistake(
-                "only the last worker counts: the next one writes over what stands in the buffer, so keep it "
-                "before",
-                twin=_wrong_replica("one buffer"),
-            ),
-            Mistake(
-                "all workers start from the state of the first: each has rows of its own there, too",
-                twin=_wrong_replica("one state"),
-            ),
-        ),
     ),
     _case(
         "Replica",
@@ -477,12 +394,6 @@ REPLICAS = [
         drive_learn,
         _draw_batch,
         check=_of("events"),
-        mistakes=(
-            Mistake(
-                "only the first worker is prepared: each has to be, before it learns",
-                twin=_wrong_replica("prepared once"),
-            ),
-        ),
     ),
     _case(
         "Replica",
@@ -490,12 +401,6 @@ REPLICAS = [
         drive_neighbours,
         _draw_sizes,
         check=within(atol=1e-5),
-        mistakes=(
-            Mistake(
-                "the mean is one over workers, and not over characters: whoever has read more counts more",
-                twin=_wrong_replica("alike", drive_neighbours),
-            ),
-        ),
     ),
     _case(
         "Replica",
@@ -505,11 +410,7 @@ REPLICAS = [
         example=_draw_asked(np.random.default_rng(1), 1),
         mistakes=(
             Mistake(
-                "to save and to stop have changed places",
-                shows=lambda answer, expected, inputs: answer == [each[::-1] for each in expected],
-            ),
-            Mistake(
-                "who asks acts at once, and the others do not know: only with the next batch all hear it",
+                told("17_dist_acts_on_what_it_asks_itself"),
                 shows=lambda answer, expected, inputs: bool(
                     (np.array(answer) >= np.array(inputs["asked"])[:, -1]).all()
                 ),

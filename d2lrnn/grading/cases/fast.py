@@ -6,9 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import d2lrnn
-from d2lrnn.fast import Network
-
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
@@ -100,38 +97,6 @@ def drive_bad_network(s: Any, cell: str, num_layers: int) -> dict[str, Any]:
         "error": refusal(lambda: get_network(cell, num_layers)),
         "states": len(get_network("lstm", 2).init_state(1, 1, mx.cpu())),
     }
-
-
-# --- what mistakes answer -------------------------------------------------------------------------
-
-
-def _wrong_network(mistake: str) -> Callable[[dict], Any]:
-    class Wrong(Network):
-        """The book's cell, layer after layer: its outputs are H where W_hy is the unit matrix."""
-
-        def rnn(self, inputs: Any, state: Any, params: Any) -> Any:
-            below = inputs
-            if isinstance(inputs, nd.NDArray):
-                below = list(nd.one_hot(inputs, params[-1].size))
-            first, size, width = below, 3 * self.cell.num_gates, len(state) // self.num_layers
-            book: Any = {1: d2lrnn.rnn, 3: d2lrnn.gru, 4: d2lrnn.lstm}[self.cell.num_gates]
-            hidden_dim, new_state = state[0].shape[1], []
-            passing = [nd.eye(hidden_dim), nd.zeros(hidden_dim)]
-            for k in range(self.num_layers):
-                place = 0 if mistake == "one state" else k
-                layer = [*params[k * size : (k + 1) * size], *passing]
-                read = first if mistake == "input" else below
-                below, layer_state = book(read, state[place * width : (place + 1) * width], layer)
-                new_state.append(layer_state)
-            new_state = new_state[::-1] if mistake == "swapped" else new_state
-            H = nd.concat(*below, dim=0)
-            bias = 0 if mistake == "no bias" else params[-1]
-            return [nd.dot(H, params[-2]) + bias], tuple(S for layer in new_state for S in layer)
-
-    def get_network(cell: str = "rnn", num_layers: int = 1) -> Any:
-        return Wrong(*d2lrnn.get_network(cell, num_layers))
-
-    return doing(drive_network, get_network=get_network)
 
 
 # --- inputs ---------------------------------------------------------------------------------------
@@ -245,11 +210,6 @@ ROWS = Case(
     draw=_draw_data,
     mistakes=(
         Mistake(
-            "the rows lie window by window: the network reads time step after time step, so (batch_size, "
-            "num_steps) becomes (num_steps, batch_size)",
-            shows=lambda answer, expected, inputs: answer.tolist() == inputs["data"],
-        ),
-        Mistake(
             "reshape does not turn rows into columns: it reads the same numbers on in another shape",
             shows=lambda answer, expected, inputs: np.array_equal(
                 answer.reshape(-1), np.reshape(inputs["data"], -1)
@@ -270,9 +230,6 @@ BAD_ROWS = Case(
     draw=_draw_bad_data,
     check=_refuses("IndexError", "shape"),
 )
-NO_BIAS = Mistake(
-    "b_y is forgotten: while it is zero, as in new parameters, nobody notices", twin=_wrong_network("no bias")
-)
 ONE_LAYER = [
     Case(
         name=f"one layer of {cell!r} cells reads {reads} as the book's function does, gradients included",
@@ -282,7 +239,6 @@ ONE_LAYER = [
         example=_drawn(cell, 1, reads)(np.random.default_rng(1), (3, 2, 1, 2)),
         draw=_drawn(cell, 1, reads),
         check=within(atol=1e-5),
-        mistakes=(NO_BIAS,),
     )
     for cell, reads in (("rnn", "matrices"), ("rnn", "rows"), ("gru", "rows"), ("lstm", "rows"))
 ]
@@ -295,22 +251,6 @@ LAYERED = [
         example=_drawn(cell, num_layers, "rows")(np.random.default_rng(1), (3, 3, 1, 2)),
         draw=_drawn(cell, num_layers, "rows"),
         check=within(atol=1e-5),
-        mistakes=(
-            Mistake(
-                "every layer reads the characters: the second reads the states of the first, step by step",
-                twin=_wrong_network("input"),
-            ),
-            Mistake(
-                "the new states of the layers come in the wrong order: the first layer's first, or next time "
-                "each layer starts from another's",
-                twin=_wrong_network("swapped"),
-            ),
-            Mistake(
-                "every layer starts from the state of the first: each has its own",
-                twin=_wrong_network("one state"),
-            ),
-            NO_BIAS,
-        ),
     )
     for cell, num_layers, count in (("gru", 3, "three"), ("lstm", 2, "two"))
 ]

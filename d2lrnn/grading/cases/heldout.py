@@ -12,7 +12,8 @@ import d2lrnn
 import numpy as np
 from mxnet import autograd, nd
 
-from ..case import Case, Mistake, differs, doing
+from ..case import Case, Mistake, differs
+from ..mistakes import told
 from .driving import refusal
 from .rnn import named
 
@@ -104,73 +105,7 @@ def drive_rnn_dropout(
     return {"outputs": list(outputs), "state": list(new_state)}
 
 
-# --- what mistakes answer -------------------------------------------------------------------------
-
-
-def _wrong_model(mistake: str) -> Any:
-    class Wrong(d2lrnn.CountModel):
-        def probability(self, char: int, context: Any = ()) -> float:
-            context = tuple(context)
-            if mistake == "all of the context":
-                context = context if len(context) < self.order else (*context, -1)
-            context = context[max(0, len(context) - self.order + 1) :] if self.order > 1 else ()
-            if mistake == "to the unigram" and context not in self.followers:
-                context = ()
-            p = 1 / self.vocab_size
-            if self.order > 0:
-                total = self.totals[()] + (0 if mistake == "adds nothing" else self.vocab_size)
-                p = (self.followers[()][char] + (mistake != "adds nothing")) / total
-            for n in range(1, len(context) + 1):
-                history = context[len(context) - n :]
-                if history not in self.followers:
-                    break
-                counts, total = self.followers[history], self.totals[history]
-                kinds = 1 if mistake == "kinds" else len(counts)
-                saved = 0 if mistake == "keeps it" else self.discount * kinds
-                shorter = 1 / self.vocab_size if mistake == "shares alike" else p
-                p = (max(counts[char] - self.discount, 0) + saved * shorter) / total
-                if mistake == "saves nothing" and n == self.order - 1:
-                    p = counts[char] / total
-            return p
-
-    return doing(drive_probabilities, CountModel=Wrong)
-
-
-def _wrong_counts(mistake: str) -> Callable[[dict], Any]:
-    def evaluate_counts(model: Any, indices: Any, batch_size: int = 1) -> float:
-        rows = 1 if mistake == "one piece" else min(batch_size, len(indices) // 2)
-        row_len = len(indices) // rows
-        starts = range(0, rows * row_len, row_len)
-        first = 0 if mistake == "first too" else 1
-        nats = [
-            -math.log(model.probability(indices[i], indices[0 if mistake == "looks back" else start : i]))
-            for start in starts
-            for i in range(start + first, start + row_len)
-        ]
-        if mistake == "whole rows only":
-            nats = nats[: -(row_len - first)] or nats
-        return float(np.mean(np.exp(nats)) if mistake == "mean" else np.exp(np.mean(nats)))
-
-    return doing(drive_counts, evaluate_counts=evaluate_counts)
-
-
-def _best(run: list, key: Callable = min) -> int:
-    """The index of the lowest value of a run, NaN left out, or of the highest."""
-    values = [value for value in run if value is not None]
-    return run.index(key(values))
-
-
-def _stop(run: list, patience: int, *, late: int = 0) -> bool:
-    """Whether the last `patience` epochs, and `late` more, have brought nothing better."""
-    if all(value is None for value in run):
-        return len(run) >= patience + late
-    return len(run) - (_best(run) + 1) >= patience + late
-
-
-def _worse_in_a_row(run: list, patience: int) -> bool:
-    """Whether each of the last epochs was worse than the one just before it."""
-    tail = [math.inf if value is None else value for value in run[-patience - 1 :]]
-    return len(tail) > patience and all(b >= a for a, b in zip(tail, tail[1:]))
+# --- checks ---------------------------------------------------------------------------------------
 
 
 def _plain_rnn(inputs: dict) -> dict[str, Any]:
@@ -179,9 +114,6 @@ def _plain_rnn(inputs: dict) -> dict[str, Any]:
         [nd.array(X) for X in inputs["inputs"]], (nd.array(inputs["state"][0]),), named(inputs["params"])
     )
     return {"outputs": [Y.asnumpy() for Y in outputs], "state": [S.asnumpy() for S in new_state]}
-
-
-# --- checks ---------------------------------------------------------------------------------------
 
 
 def _all_refused(answer: Any, expected: Any, inputs: dict) -> str | None:
@@ -348,7 +280,7 @@ def _draw_one_step(rng: np.random.Generator) -> dict[str, Any]:
 
 ABAC = {"indices": [0, 1, 0, 2], "vocab_size": 4, "discount": 0.6}
 DROPPED = Mistake(
-    "outside training numbers are dropped, too, and every measurement is spoilt: under autograd.record only",
+    told("14_heldout_dropout_always"),
     shows=lambda answer, _, inputs: not all((answer[key] == inputs["X"]).all() for key in ("outside", "X")),
 )
 COUNTS = [
@@ -360,10 +292,6 @@ COUNTS = [
         example={**ABAC, "order": 1, "asked": [[char, [0]] for char in range(4)]},
         draw=_draw_counts(0, 1),
         mistakes=(
-            Mistake(
-                "nothing is added to the counts: a character that was never seen has probability 0",
-                twin=_wrong_model("adds nothing"),
-            ),
             Mistake(
                 "the numbers are no probabilities: they do not sum to 1",
                 shows=lambda answer, _, inputs: (
@@ -380,25 +308,6 @@ COUNTS = [
         drive=drive_probabilities,
         example={**ABAC, "order": 2, "asked": [*([char, [0]] for char in range(4)), [0, [1]], [0, [3]]]},
         draw=_draw_counts(2, 2),
-        mistakes=(
-            Mistake(
-                "counts are divided by their sum and no more: nothing is saved for what was not seen after "
-                "this history, and it has probability 0",
-                twin=_wrong_model("saves nothing"),
-            ),
-            Mistake(
-                "the discount is taken off the counts and given to nobody: the probabilities do not sum to 1",
-                twin=_wrong_model("keeps it"),
-            ),
-            Mistake(
-                "the discount is saved once for every kind of character seen after the history, not once",
-                twin=_wrong_model("kinds"),
-            ),
-            Mistake(
-                "what is saved is shared out alike: share it out as the shorter history would",
-                twin=_wrong_model("shares alike"),
-            ),
-        ),
     ),
     Case(
         name="a longer history falls back step by step, and only its end counts",
@@ -407,21 +316,6 @@ COUNTS = [
         drive=drive_probabilities,
         example={**ABAC, "order": 3, "asked": [[2, [1, 0]], [2, [3, 0]], [2, [0]], [2, [3, 1, 0]]]},
         draw=_draw_counts(3, 4),
-        mistakes=(
-            Mistake(
-                "a history that was never seen falls to the unigram at once: try each shorter history first",
-                twin=_wrong_model("to the unigram"),
-            ),
-            Mistake(
-                "counts are divided by their sum and no more: nothing is saved for what was not seen after "
-                "this history, and it has probability 0",
-                twin=_wrong_model("saves nothing"),
-            ),
-            Mistake(
-                "of a context longer than order - 1 characters only the end counts",
-                twin=_wrong_model("all of the context"),
-            ),
-        ),
     ),
     Case(
         name="an order, a discount or a text that makes no model is a ValueError",
@@ -458,21 +352,6 @@ TARGETS = Case(
         "batch_size": 2,
     },
     draw=_draw_rows,
-    mistakes=(
-        Mistake(
-            "the text is read in one piece: cut it into batch_size rows, as evaluate does, or the counts "
-            "have other targets than the network",
-            twin=_wrong_counts("one piece"),
-        ),
-        Mistake(
-            "a row looks back into the row before: each has the history of its own characters only",
-            twin=_wrong_counts("looks back"),
-        ),
-        Mistake(
-            "the first character of a row is no target: the network has read nothing before it",
-            twin=_wrong_counts("first too"),
-        ),
-    ),
 )
 MEAN = Case(
     name="the perplexity is exp of the mean of -log p",
@@ -481,17 +360,6 @@ MEAN = Case(
     drive=drive_counts,
     example={"training": [0, 1, 0, 2], "vocab_size": 4, "order": 1, "indices": [2, 0, 3, 1], "batch_size": 1},
     draw=lambda rng: {**_draw_rows(rng), "batch_size": 1},
-    mistakes=(
-        Mistake("the mean is taken of 1 / p: take it of -log p, and exp of that", twin=_wrong_counts("mean")),
-        Mistake(
-            "the first character of a row is no target: the network has read nothing before it",
-            twin=_wrong_counts("first too"),
-        ),
-    ),
-)
-FROM_ZERO = Mistake(
-    "one epoch too early: a list counts from 0, and epochs from 1",
-    shows=lambda answer, expected, inputs: answer == [epoch - 1 for epoch in expected],
 )
 BEST = Case(
     name="the best epoch is the first of the lowest perplexity, counted from 1",
@@ -500,17 +368,6 @@ BEST = Case(
     drive=drive_best,
     example={"runs": [[9.0, 5.0, 7.0], [5.0, 5.0, 5.0]]},
     draw=lambda rng: {"runs": [_draw_run(rng, int(n), with_nan=False) for n in rng.integers(2, 12, size=6)]},
-    mistakes=(
-        FROM_ZERO,
-        Mistake(
-            "the epoch of the highest perplexity: the lowest is the best",
-            twin=lambda inputs: [_best(run, max) + 1 for run in inputs["runs"]],
-        ),
-        Mistake(
-            "of several epochs that are equally good the first counts",
-            twin=lambda inputs: [len(run) - _best(run[::-1]) for run in inputs["runs"]],
-        ),
-    ),
 )
 NAN = Case(
     name="a NaN is never the best epoch",
@@ -520,7 +377,6 @@ NAN = Case(
     example={"runs": [[None, 7.0, 6.0], [8.0, None, 9.0]]},
     draw=lambda rng: {"runs": [[None, *_draw_run(rng, int(n))] for n in rng.integers(2, 9, size=6)]},
     mistakes=(
-        FROM_ZERO,
         Mistake(
             "a NaN, shown as None here, was taken for the best: every comparison with it is false",
             shows=lambda answer, _, inputs: any(
@@ -559,18 +415,6 @@ STOP = Case(
     },
     mistakes=(
         Mistake(
-            "one epoch too late: the patience-th epoch without a better one is enough",
-            twin=lambda inputs: [_stop(run, inputs["patience"], late=1) for run in inputs["runs"]],
-        ),
-        Mistake(
-            "one epoch too early",
-            twin=lambda inputs: [_stop(run, inputs["patience"], late=-1) for run in inputs["runs"]],
-        ),
-        Mistake(
-            "every epoch is compared with the one just before it: compare with the best so far",
-            twin=lambda inputs: [_worse_in_a_row(run, inputs["patience"]) for run in inputs["runs"]],
-        ),
-        Mistake(
             "True and False are expected",
             shows=lambda answer, *_: not all(isinstance(stop, bool) for stop in answer),
         ),
@@ -586,7 +430,7 @@ DROPS = Case(
     check=_drops_a_share,
     mistakes=(
         Mistake(
-            "what is kept is not made larger: in training the next layer gets less than it will get in use",
+            told("14_heldout_dropout_does_not_scale"),
             shows=lambda answer, _, inputs: (
                 (answer["training"] == 0).any()
                 and not differs(
@@ -658,8 +502,7 @@ SPARED = Case(
     expect=_plain_rnn,
     mistakes=(
         Mistake(
-            "the state itself is dropped, and what it remembers is lost to all later steps: drop only what "
-            "goes up to the output",
+            told("14_heldout_dropout_on_the_recurrent_way"),
             shows=lambda answer, *_: bool((answer["state"][0] == 0).any()),
         ),
         Mistake(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from mxnet import autograd, nd
 
-from ..case import Case, Mistake, doing, floats, refused, within
+from ..case import Case, Mistake, floats, refused, within
+from ..mistakes import told
 from .driving import refusal
 
 
@@ -61,16 +62,7 @@ def _nats(inputs: dict) -> np.ndarray:
     return -_log_softmax(inputs)[np.arange(len(inputs["label"])), np.asarray(inputs["label"])]
 
 
-def _sum(logits: Any, label: Any) -> Any:
-    return -nd.pick(nd.log_softmax(logits), label).sum()
-
-
 UNSURE = {"logits": np.log(floats([[1, 3], [4, 1]])), "label": [0, 1]}  # 1/4, 3/4 and 4/5, 1/5
-SUM = (
-    "the loss is summed over the characters: it grows with the batch, and so would every step. Take the mean",
-    lambda inputs: float(_nats(inputs).sum()),
-)
-
 CASES = [
     Case(
         name="the loss is the mean of -log p(label), in nats",
@@ -81,26 +73,6 @@ CASES = [
         draw=_drawn,
         expect=lambda inputs: float(_nats(inputs).mean()),
         mistakes=(
-            Mistake(
-                "your loss is in bits: perplexity is exp of nats, so take the natural logarithm",
-                twin=lambda inputs: float(_nats(inputs).mean() / math.log(2)),
-            ),
-            Mistake(*SUM),
-            Mistake(
-                "the column of every label is taken in all rows: of each row only its own label's column "
-                "counts",
-                twin=lambda inputs: float(-_log_softmax(inputs)[:, np.asarray(inputs["label"])].mean()),
-            ),
-            Mistake(
-                "the sign is wrong: the loss is -log p, above 0",
-                twin=lambda inputs: float(-_nats(inputs).mean()),
-            ),
-            Mistake(
-                "the logits are not yet probabilities: normalise each row with a softmax first",
-                twin=lambda inputs: float(
-                    -np.asarray(inputs["logits"])[np.arange(len(inputs["label"])), inputs["label"]].mean()
-                ),
-            ),
             Mistake(
                 "one number is expected, the mean over all characters",
                 shows=lambda answer, expected, inputs: isinstance(answer, np.ndarray),
@@ -115,7 +87,6 @@ CASES = [
         example=UNSURE,
         draw=_drawn,
         mistakes=(
-            Mistake(SUM[0], twin=doing(drive_gradient, cross_entropy=_sum)),
             Mistake(
                 "no gradient comes back: stay with NDArrays, autograd does not see what numpy does",
                 shows=lambda answer, expected, inputs: not answer.any(),
@@ -133,8 +104,7 @@ CASES = [
         check=within(atol=1e-4),
         mistakes=(
             Mistake(
-                "the loss is infinite or no number: a probability too small for float32 becomes 0, and its "
-                "logarithm infinite. Take softmax and logarithm in one step",
+                told("05_loss_log_of_softmax"),
                 shows=lambda answer, expected, inputs: not math.isfinite(answer),
             ),
         ),
@@ -147,13 +117,6 @@ CASES = [
         example={"logits": floats([[0, 1], [2, 0]]), "label": [0, 2]},
         draw=_bad,
         check=refused("IndexError"),
-        mistakes=(
-            Mistake(
-                "a label outside the vocabulary goes through: nd.pick takes the nearest class, and says "
-                "nothing. Refuse it",
-                shows=lambda answer, expected, inputs: answer == [],
-            ),
-        ),
     ),
     Case(
         name="perplexity is the exponential of the mean loss",
@@ -162,12 +125,6 @@ CASES = [
         drive=drive_perplexity,
         example={"nats_per_char": 2.0},
         draw=lambda rng: {"nats_per_char": float(rng.uniform(0, 8))},
-        mistakes=(
-            Mistake(
-                "2 to the power of the loss: that is for bits. The loss is in nats",
-                twin=lambda inputs: 2.0 ** inputs["nats_per_char"],
-            ),
-        ),
     ),
     Case(
         name="the worst perplexity is infinity, and no error",

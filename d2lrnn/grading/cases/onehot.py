@@ -55,22 +55,6 @@ def _bad(rng: np.random.Generator, name: str) -> dict:
     return {"name": name, "indices": indices, "vocab_size": vocab_size}
 
 
-def _eye(indices: Any, vocab_size: int) -> np.ndarray:
-    return np.eye(vocab_size, dtype=np.float32)[np.asarray(indices)]
-
-
-def _multi_hot(inputs: dict) -> np.ndarray:
-    rows = np.asarray(inputs["indices"])
-    return _eye(rows.reshape(len(rows), -1), inputs["vocab_size"]).max(axis=1)
-
-
-NO_ERROR = Mistake(
-    "an index out of range goes through without a word: it becomes zeros, or another character, and the "
-    "network learns nonsense. Raise an IndexError",
-    shows=lambda answer, expected, inputs: answer == [],
-)
-
-
 def _bad_index_of(name: str) -> Case:
     return Case(
         name="an index outside 0 … vocab_size - 1 is an IndexError",
@@ -80,7 +64,6 @@ def _bad_index_of(name: str) -> Case:
         example={"name": name, "indices": [[0, 3]], "vocab_size": 3},
         draw=lambda rng: _bad(rng, name),
         check=refused("IndexError"),
-        mistakes=(NO_ERROR,),
     )
 
 
@@ -92,16 +75,6 @@ CASES = [
         drive=drive_one_hot,
         example={"indices": [0, 2, 2], "vocab_size": 3},
         draw=lambda rng: _indices(rng, 1),
-        mistakes=(
-            Mistake(
-                "one row for every index, with vocab_size columns: yours is the other way round",
-                twin=lambda inputs: _eye(inputs["indices"], inputs["vocab_size"]).T,
-            ),
-            Mistake(
-                "count from 0: index 0 puts its 1 into the first column",
-                twin=lambda inputs: np.roll(_eye(inputs["indices"], inputs["vocab_size"]), 1, axis=1),
-            ),
-        ),
     ),
     Case(
         name="indices of shape (…) become vectors of shape (…, vocab_size)",
@@ -110,20 +83,6 @@ CASES = [
         drive=drive_one_hot,
         example={"indices": [[0, 1], [2, 0]], "vocab_size": 3},
         draw=lambda rng: _indices(rng, int(rng.integers(2, 4))),
-        mistakes=(
-            Mistake(
-                "a row of indices has become one vector with several ones, so that nobody can tell which "
-                "came first: each index gets a vector of its own",
-                twin=_multi_hot,
-            ),
-            Mistake(
-                "the vectors are right, but the shape of the indices is lost: a matrix of indices becomes "
-                "a matrix of vectors",
-                twin=lambda inputs: _eye(inputs["indices"], inputs["vocab_size"]).reshape(
-                    -1, inputs["vocab_size"]
-                ),
-            ),
-        ),
     ),
     Case(
         name="the vectors are an NDArray of float32",
@@ -142,18 +101,6 @@ CASES = [
         example={"data": [[0, 1, 2], [3, 4, 5]], "vocab_size": 6},
         draw=_batch,
         mistakes=(
-            Mistake(
-                "you have one matrix for every sequence, not for every time step: the network would read "
-                "across the batch. The first matrix holds the first character of every row",
-                twin=lambda inputs: list(_eye(inputs["data"], inputs["vocab_size"])),
-            ),
-            Mistake(
-                "the shapes are right, and the characters stand in the wrong rows: reshape does not turn "
-                "rows into columns",
-                twin=lambda inputs: list(
-                    _eye(np.reshape(inputs["data"], np.shape(inputs["data"])[::-1]), inputs["vocab_size"])
-                ),
-            ),
             Mistake(
                 "a list of matrices is expected, one for every time step, not one array",
                 shows=lambda answer, expected, inputs: len(answer) == 1,

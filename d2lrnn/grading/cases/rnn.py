@@ -11,7 +11,8 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from ..case import Case, Mistake, doing, floats, short, within
+from ..case import Case, Mistake, floats, short, within
+from ..mistakes import told
 
 NAMES = ("W_xh", "W_hh", "b_h", "W_hy", "b_y")
 
@@ -186,11 +187,7 @@ def params_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]
             draw=many,
             check=is_drawn,
             mistakes=(
-                Mistake(
-                    "your weights have deviation 1, the default of nd.random.normal: tanh would be flat "
-                    "from the start. scale is the deviation",
-                    shows=too_large,
-                ),
+                Mistake(told("04_rnn_weights_too_large"), shows=too_large),
                 Mistake(
                     "scale has no effect: the deviation is always 0.01",
                     shows=lambda answer, expected, inputs: (
@@ -264,61 +261,6 @@ def untouched_case(function: str, lesson: int, names: Sequence[str], num_states:
     )
 
 
-# The mistakes
-
-
-def mistaken(
-    activation: Callable = nd.tanh,
-    output: Callable = lambda Y: Y,
-    *,
-    bias: bool = True,
-    transposed: bool = False,
-    carried: bool = True,
-    detached: bool = False,
-    last: bool = True,
-) -> Callable:
-    """An rnn with one thing wrong."""
-
-    def rnn(inputs: Any, state: Any, params: Any) -> Any:
-        (H,) = state
-        first = H
-        W_xh, W_hh, b_h, W_hy, b_y = params
-        outputs = []
-        for X in inputs:
-            H_before = H if carried else first
-            H_before = H_before.detach() if detached else H_before
-            A = nd.dot(X, W_xh) + nd.dot(H_before, W_hh.T if transposed else W_hh)
-            H = activation(A + b_h if bias else A)
-            outputs.append(output(nd.dot(H, W_hy) + b_y))
-        return outputs, (H if last else first,)
-
-    return rnn
-
-
-WRONG = {
-    "the bias of the hidden layer is forgotten: it starts at zero, so that at first nobody notices": (
-        mistaken(bias=False)
-    ),
-    "your outputs are probabilities: give the logits, the loss takes the softmax itself": (
-        mistaken(output=nd.softmax)
-    ),
-    "H is multiplied by W_hh transposed: row i leads from unit i. It is square, so no shape complains": (
-        mistaken(transposed=True)
-    ),
-    "the hidden layer uses ReLU: a recurrent network bends with tanh": mistaken(nd.relu),
-    "the hidden layer uses the sigmoid: a recurrent network bends with tanh": mistaken(nd.sigmoid),
-    "the hidden layer does not bend at all: an activation is missing": mistaken(lambda A: A),
-    "every time step starts from the first state: what the last step has read is forgotten": (
-        mistaken(carried=False)
-    ),
-}
-
-
-def twins(drive: Callable, wrong: dict[str, Callable], name: str = "rnn") -> tuple[Mistake, ...]:
-    """A Mistake for every cell done wrong, by its message."""
-    return tuple(Mistake(message, twin=doing(drive, **{name: cell})) for message, cell in wrong.items())
-
-
 TWO_STEPS = {
     "function": "rnn",
     "inputs": [floats([[0, 1]]), floats([[1, 0]])],
@@ -342,7 +284,6 @@ CASES = [
         drive=drive_outputs,
         example=TWO_STEPS,
         draw=lambda rng: reading(rng, "rnn", NAMES),
-        mistakes=twins(drive_outputs, WRONG),
     ),
     Case(
         name="the new state is the one after the last step",
@@ -351,13 +292,6 @@ CASES = [
         drive=drive_new_state,
         example=TWO_STEPS,
         draw=lambda rng: reading(rng, "rnn", NAMES),
-        mistakes=(
-            Mistake(
-                "the state that came in is returned, not the one after the last step",
-                twin=lambda inputs: inputs["state"],
-            ),
-            *twins(drive_new_state, WRONG),
-        ),
     ),
     Case(
         name="gradients go back through all time steps",
@@ -367,14 +301,6 @@ CASES = [
         example={**TWO_STEPS, "weights": [floats([[0, 0]]), floats([[1, 0]])]},
         draw=lambda rng: reading(rng, "rnn", NAMES, weighted=True),
         check=within(atol=1e-5),
-        mistakes=(
-            Mistake(
-                "no gradient goes back through time: the state is cut off from the graph at every step. "
-                "Only between batches is it to be cut",
-                twin=doing(drive_gradients, rnn=mistaken(detached=True)),
-            ),
-            *twins(drive_gradients, WRONG),
-        ),
     ),
     untouched_case("rnn", 4, NAMES),
 ]

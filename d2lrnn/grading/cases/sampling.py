@@ -14,6 +14,7 @@ import mxnet as mx
 import numpy as np
 
 from ..case import Case, Mistake, refused, short
+from ..mistakes import told
 from .driving import refusal
 
 EPOCHS, MANY_EPOCHS = 40, 400
@@ -298,42 +299,26 @@ def _in_order(answer: Any, expected: Any, inputs: dict) -> bool:
 
 # The mistakes
 
-LABEL_IS_DATA = Mistake(
-    "your label is the data itself: the network would learn to repeat what it reads. The label is what comes "
-    "next",
-    shows=_label_is_data,
-)
-FLOATS = Mistake(
-    "your batches are float32, the default of nd.array: indices beyond 2^24 are rounded. Ask for int32",
-    shows=_floats,
-)
+LABEL_IS_DATA = Mistake(told("02_sampling_label_is_the_data"), shows=_label_is_data)
+FLOATS = Mistake(told("02_sampling_yields_floats"), shows=_floats)
 OVERLAP = Mistake(
-    "your windows overlap: they start at every character. Each starts where the one before it ended: at 0, "
-    "num_steps, 2 num_steps, …",
+    told("02_sampling_windows_overlap"),
     shows=lambda answer, expected, inputs: (_starts(answer, inputs) % inputs["num_steps"]).any(),
 )
 REPLACED = Mistake(
-    "some windows come twice in an epoch, and others never: shuffle the windows once, then deal them "
-    "out, and do not draw anew for every batch",
+    told("02_sampling_draws_with_replacement"),
     shows=lambda answer, expected, inputs: len(set(_starts(answer, inputs))) < len(_starts(answer, inputs)),
 )
 LAST_MISSING = Mistake(
-    "the last full batch is missing: does your loop end one batch early?",
+    told("02_sampling_forgets_the_last_batch"),
     shows=lambda answer, expected, inputs: len(answer["data"]) == _num_batches(inputs) - 1,
 )
-IN_ORDER = Mistake(
-    "your windows come in the order of the corpus: shuffle them, with the rng that is handed in",
-    shows=_in_order,
-)
+IN_ORDER = Mistake(told("02_sampling_never_shuffles"), shows=_in_order)
 RNG_UNUSED = Mistake(
     "the rng that is handed in is not used: nobody could repeat a training",
     shows=lambda answer, expected, inputs: answer[0] != answer[1],
 )
-NOT_ADJACENT = Mistake(
-    "row r of a batch does not go on where row r of the batch before ended: the state that is carried over "
-    "would belong to another text. Lay the corpus out in batch_size long rows, and cut columns",
-    shows=_row_leaps,
-)
+NOT_ADJACENT = Mistake(told("02_sampling_rows_are_not_adjacent"), shows=_row_leaps)
 NOTHING_SAID = Mistake(
     "nothing is yielded, and nothing said: a training on no batches would end at once. Refuse it",
     shows=lambda answer, expected, inputs: "StopIteration" in answer,
@@ -433,9 +418,7 @@ RANDOM = [
         example={**THIRTY, "seed": 0, "offset": 1},
         draw=lambda rng: {**_with_offset(rng), "seed": int(rng.integers(1000))},
         check=_windows_once,
-        mistakes=(
-            Mistake("offset has no effect: your windows start at 0 all the same", shows=_starts_at_zero),
-        ),
+        mistakes=(Mistake(told("02_sampling_ignores_offset"), shows=_starts_at_zero),),
     ),
     _too_short_for("data_iter_random", 6),
 ]
@@ -496,8 +479,7 @@ OFFSETS = [
         mistakes=(
             SAME_OFFSET,
             Mistake(
-                "offsets below num_steps are enough for random windows, not for consecutive rows: what is "
-                "left over at the end of every row is up to batch_size * num_steps characters further on",
+                told("02_sampling_offset_is_below_num_steps"),
                 shows=lambda answer, expected, inputs: max(answer) < inputs["num_steps"],
             ),
         ),

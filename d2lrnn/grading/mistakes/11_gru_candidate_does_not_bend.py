@@ -1,0 +1,5 @@
+"""the candidate does not bend: tanh is missing"""
+
+from d2lrnn.grading.mistakes import *
+
+gru = changed("gru", {"nd.tanh(": "("}).gru

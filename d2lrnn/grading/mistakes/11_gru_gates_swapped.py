@@ -1,0 +1,5 @@
+"""the update gate and the reset gate have changed places"""
+
+from d2lrnn.grading.mistakes import *
+
+gru = changed("gru", {"W_xz, W_hz, b_z, W_xr, W_hr, b_r, W_xh": "W_xr, W_hr, b_r, W_xz, W_hz, b_z, W_xh"}).gru

@@ -1,0 +1,5 @@
+"""the update gate is the wrong way round: where Z is 1, the old state stays"""
+
+from d2lrnn.grading.mistakes import *
+
+gru = changed("gru", {"Z * H + (1 - Z) * H_tilde": "(1 - Z) * H + Z * H_tilde"}).gru

@@ -1,0 +1,5 @@
+"""the candidate is bent by the sigmoid: it is no gate, and needs both signs. Use tanh"""
+
+from d2lrnn.grading.mistakes import *
+
+lstm = changed("lstm", {"C_tilde = nd.tanh(": "C_tilde = nd.sigmoid("}).lstm

@@ -1,0 +1,7 @@
+"""no gradient goes back through time: the state is cut off from the graph at every step"""
+
+from d2lrnn.grading.mistakes import *
+
+gru_reset_after = changed(
+    "concise", {"for X in inputs:\n": "for X in inputs:\n        H = H.detach()\n"}
+).gru_reset_after

@@ -1,0 +1,5 @@
+"""the discount is taken off the counts and given to nobody: the probabilities do not sum to 1"""
+
+from d2lrnn.grading.mistakes import *
+
+CountModel = changed("heldout", {" + saved * p)": ")"}).CountModel

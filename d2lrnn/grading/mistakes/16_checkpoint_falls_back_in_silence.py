@@ -1,0 +1,5 @@
+"""a damaged checkpoint is passed over in silence: work was lost, so a line has to say which one, and why"""
+
+from d2lrnn.grading.mistakes import *
+
+load_newest = changed("checkpoint", {"damaged.append(str(error))": "pass"}).load_newest

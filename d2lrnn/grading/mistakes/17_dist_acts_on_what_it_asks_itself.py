@@ -1,0 +1,7 @@
+"""who asks acts at once, and the others do not know: only with the next batch all hear it"""
+
+from d2lrnn.grading.mistakes import *
+
+Replica = changed(
+    "dist", {"return self.heard\n": "return self.heard[0] or save, self.heard[1] or stop\n"}
+).Replica

@@ -1,0 +1,5 @@
+"""the mean is one over workers, and not over characters: whoever has read more counts more"""
+
+from d2lrnn.grading.mistakes import *
+
+Replica = changed("dist", {"            self.flat *= part[0].size\n": ""}).Replica

@@ -9,6 +9,7 @@ outputs are computed, another core goes on with the next part's states.
 from __future__ import annotations
 
 import functools
+import os
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -63,12 +64,15 @@ CELLS = {
 class Network(NamedTuple):
     """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods.
 
-    dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14).
+    dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14). parts: how
+    many parts a batch is cut into, so that as many threads of MXNet's engine have work; they decide the last
+    digits.
     """
 
     cell: Cell
     num_layers: int
     dropout: float = 0.0
+    parts: int = 1
 
     def get_params(
         self, vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
@@ -109,7 +113,7 @@ class Network(NamedTuple):
         below = inputs.reshape(-1) if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
         new_state: State = ()
         for layer, layer_state in zip(self._layers(params), self._each_layers(state)):
-            below, layer_state = layer.read(below, layer_state)
+            below, layer_state = layer.read(below, layer_state, self.parts)
             below = dropout(below, self.dropout)
             new_state += layer_state
         W_hy, b_y = params[-2:]
@@ -124,7 +128,8 @@ class Network(NamedTuple):
         """
         drop = functools.partial(dropout, p=self.dropout) if self.dropout else None
         with autograd.train_mode():
-            return learn(self._layers(params), self._each_layers(state), params[-2:], (data, label), drop)
+            layers, states = self._layers(params), self._each_layers(state)
+            return learn(layers, states, params[-2:], (data, label), drop, self.parts)
 
     def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays) -> float:
         """The loss that learn gives, from logits: also where a probability is too small for float32."""
@@ -136,7 +141,8 @@ class Network(NamedTuple):
 
         It keeps copies of params: make a new one when they have changed.
         """
-        return Writer(self._layers(params), *params[-2:])
+        W_hy, b_y = params[-2:]
+        return Writer(self._layers(params), W_hy, b_y, self.parts)
 
     def _layers(self, params: Arrays) -> list[Layer]:
         size = 3 * self.cell.num_gates
@@ -148,13 +154,22 @@ class Network(NamedTuple):
         return [state[k : k + width] for k in range(0, len(state), width)]
 
 
-def get_network(cell: str = "rnn", num_layers: int = 1, *, dropout: float = 0.0) -> Network:
-    """A network of num_layers layers of "rnn", "gru" or "lstm" cells.
+def num_threads() -> int:
+    """How many operations MXNet's engine runs side by side."""
+    threads = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
+    return max(1, int(threads)) if threads.isdecimal() else 1
+
+
+def get_network(
+    cell: str = "rnn", num_layers: int = 1, *, dropout: float = 0.0, parts: int | None = None
+) -> Network:
+    """A network of num_layers layers of "rnn", "gru" or "lstm" cells. parts: None: one for each thread.
 
     Raises:
-        ValueError: there is no such cell, or no such number of layers.
+        ValueError: there is no such cell, or no such number of layers or parts.
     """
     if cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
-    check_size(num_layers=num_layers)
-    return Network(CELLS[cell], num_layers, dropout)
+    parts = num_threads() if parts is None else parts
+    check_size(num_layers=num_layers, parts=parts)
+    return Network(CELLS[cell], num_layers, dropout, parts)

@@ -197,17 +197,23 @@ def test_lesson_9_measures_with_rows_as_with_matrices(subject, cell):
 # --- learning without autograd --------------------------------------------------------------------
 
 
-@pytest.fixture(params=["1", "2", "5"])
-def parts(monkeypatch, request):
-    """A batch is read in so many parts."""
-    monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", request.param)
+cut = pytest.mark.parametrize("parts", [1, 2, 5])
 
 
-def new_network(subject, cell, num_layers, **options):
+def new_network(subject, cell, num_layers, *, parts=2, **options):
     network = subject.get_network(cell, num_layers, **options)
     if not hasattr(network, "learn"):
         pytest.skip("this network leaves learning to autograd")
-    return network
+    return network._replace(parts=parts)
+
+
+@pytest.mark.parametrize(("threads", "parts"), [("3", 3), ("many", 1)])
+def test_without_a_number_a_batch_is_cut_into_a_part_for_each_thread(subject, threads, parts, monkeypatch):
+    new_network(subject, "rnn", 1)
+    monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", threads)
+
+    assert subject.get_network("rnn").parts == parts
+    assert d2lrnn.get_network("rnn", parts=2).parts == 2
 
 
 def train_batch_of(subject):
@@ -215,12 +221,12 @@ def train_batch_of(subject):
 
 
 @cells
-@pytest.mark.usefixtures("parts")
+@cut
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize("sizes", [(3, 5, 6, 4), (1, 1, 2, 1), (2, 4, 7, 3)], ids=str)
-def test_gradients_by_hand_are_those_of_autograd(subject, cell, num_layers, sizes):
+def test_gradients_by_hand_are_those_of_autograd(subject, cell, num_layers, sizes, parts):
     batch_size, num_steps, vocab_size, hidden_dim = sizes
-    network = new_network(subject, cell, num_layers)
+    network = new_network(subject, cell, num_layers, parts=parts)
     params = filled(network.get_params(vocab_size, hidden_dim, CPU))
     state = filled(network.init_state(batch_size, hidden_dim, CPU))
 
@@ -260,9 +266,9 @@ def test_networks_of_the_same_sizes_take_turns_and_each_has_its_own_weights(subj
 
 
 @cells
-@pytest.mark.usefixtures("parts")
-def test_dropout_is_the_same_on_the_way_back(subject, cell):
-    network = new_network(subject, cell, 2, dropout=0.5)
+@cut
+def test_dropout_is_the_same_on_the_way_back(subject, cell, parts):
+    network = new_network(subject, cell, 2, parts=parts, dropout=0.5)
     params = filled(network.get_params(5, 6, CPU))
     (data, label), state = new_pair(4, 5, 5), network.init_state(4, 6, CPU)
 
@@ -308,11 +314,13 @@ def written(network, params, prefixes, num_chars, vocab, go_on=None):
 
 
 @cells
-@pytest.mark.usefixtures("parts")
+@cut
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("num_chars", [1, 19, 20, 47])
-def test_a_writer_that_goes_on_writes_what_one_writes_that_is_led(subject, cell, num_layers, num_chars):
-    network, vocab = new_network(subject, cell, num_layers), d2lrnn.Vocab("abcdefghij")
+def test_a_writer_that_goes_on_writes_what_one_writes_that_is_led(
+    subject, cell, num_layers, num_chars, parts
+):
+    network, vocab = new_network(subject, cell, num_layers, parts=parts), d2lrnn.Vocab("abcdefghij")
     params = filled(network.get_params(10, 8, CPU))
     prefixes = ["a", "bcdefghija", "jj", "f", "hij"]
 

@@ -18,7 +18,7 @@ from ..checks import check_gradients, check_loss, check_positive, to_indices
 from ..clipping import grad_clipping
 from ..optim import Optimizer, adam
 from ..sampling import Batch
-from .layers import Arrays, Layer, State, backward, forward, graph, join, parts, run, times
+from .layers import Arrays, Layer, State, backward, cut_steps, forward, graph, join, run, times
 
 SMALL, LARGE = 1e-20, 1e30  # between them a sum of squares is exact enough in float32
 TINY = 1e-36  # a probability that float32 no longer tells from 0
@@ -78,11 +78,12 @@ def learn(
     output: Arrays,
     batch: Batch,
     drop: Callable | None,
+    num_parts: int,
 ) -> tuple[nd.NDArray, State]:
     """The loss and the new state; in every param.grad its gradient. drop: what dropout makes of an array."""
     (data, label), (W_hy, b_y) = batch, output
     rows = data.T
-    passes, spans, H = [_Pass(*each) for each in zip(layers, state)], parts(len(rows)), []
+    passes, spans, H = [_Pass(*each) for each in zip(layers, state)], cut_steps(len(rows), num_parts), []
     for begin, end in spans:
         below = rows[begin:end].reshape(-1)
         for each in passes:

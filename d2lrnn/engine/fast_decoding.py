@@ -11,7 +11,7 @@ import numpy as np
 from mxnet import nd
 
 from .cells import Steps
-from .layers import Arrays, Layer, State, graph, project, shares, times
+from .layers import Arrays, Layer, State, cut, graph, project, times
 
 CHUNK = 20  # characters that one graph writes
 LARGE = 1e30  # H lies between -1 and 1: where weights are smaller than this, all outputs are finite
@@ -20,13 +20,14 @@ LARGE = 1e30  # H lies between -1 and 1: where weights are smaller than this, al
 class Writer:
     """Layers and output for writing text; it keeps copies of their weights as they are now."""
 
-    def __init__(self, layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> None:
-        """Turn the weights once.
+    def __init__(self, layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray, num_parts: int) -> None:
+        """Transpose the weights once. num_parts: rows are written in so many parts, side by side.
 
         Raises:
             FloatingPointError: one is not finite, or so large that outputs may not be.
         """
         self.shape: Any = layers[0].steps, len(layers), *W_hy.shape
+        self.num_parts = num_parts
         self.weights: list[nd.NDArray] = []
         for k, (_, W_x, W_h, b) in enumerate(layers):
             if k == 0:  # the rows that are looked up have the bias in them
@@ -48,9 +49,9 @@ class Writer:
     def go_on(self, last: np.ndarray, state: State, num_chars: int) -> np.ndarray:
         """The likeliest characters after last, (batch_size,), each read in turn: (num_chars, batch_size).
 
-        Each core has its share of the rows, and while a chunk is written, the next one is already waiting.
+        Each part of the rows has a core, and while a chunk is written, the next one is already waiting.
         """
-        ctx, rows = state[0].context, shares(len(last))
+        ctx, rows = state[0].context, cut(len(last), self.num_parts)
         chars = [nd.array(last[a:b], ctx, "float32") for a, b in rows]
         states = [[S[a:b] for S in state] for a, b in rows]
         asked, written = deque[list[nd.NDArray]](), list[np.ndarray]()

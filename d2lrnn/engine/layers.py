@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -34,10 +33,10 @@ class Layer(NamedTuple):
             return project(nd, below, self.W_x, self.b, hidden_dim, len(self.W_x[0]))
         return project(nd, below, [W.T for W in self.W_x], self.b, hidden_dim)
 
-    def read(self, below: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
+    def read(self, below: nd.NDArray, state: State, num_parts: int) -> tuple[nd.NDArray, State]:
         """Indices or a (num_steps * batch_size, …) matrix become such a matrix of H, and the new state."""
         batch_size, H = len(state[0]), []
-        for begin, end in parts(len(below) // batch_size):
+        for begin, end in cut_steps(len(below) // batch_size, num_parts):
             A = self.project(below[begin * batch_size : end * batch_size])
             part, *new = run(forward, self.steps, [*A, *self.W_h, *state], end - begin, 1 + len(state))
             H.append(part)
@@ -53,24 +52,16 @@ def project(F: Any, below: Any, W_x: Arrays, b: Arrays, hidden_dim: int, vocab_s
     return [F.FullyConnected(below, *each, num_hidden=hidden_dim) for each in zip(W_x, b)]
 
 
-def num_workers() -> int:
-    """How many operations MXNet's engine runs side by side."""
-    workers = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
-    return int(workers) if workers.isdecimal() else 1
-
-
-def shares(batch_size: int) -> list[tuple[int, int]]:
-    """(begin, end) of the rows of each core, where there are enough."""
-    num_shares = max(1, min(batch_size, num_workers()))
-    ends = [batch_size * k // num_shares for k in range(num_shares + 1)]
+def cut(length: int, num_parts: int) -> list[tuple[int, int]]:
+    """(begin, end) of so many parts of about the same length, or of fewer, so that none is empty."""
+    num_parts = min(length, num_parts)
+    ends = [length * k // num_parts for k in range(num_parts + 1)]
     return list(zip(ends, ends[1:]))
 
 
-def parts(num_steps: int) -> list[tuple[int, int]]:
-    """(begin, end) of each part of a batch: one for each core, or more where their graphs would be long."""
-    num_parts = min(num_steps, max(num_workers(), math.ceil(num_steps / MAX_STEPS)))
-    ends = [num_steps * k // num_parts for k in range(num_parts + 1)]
-    return list(zip(ends, ends[1:]))
+def cut_steps(num_steps: int, num_parts: int) -> list[tuple[int, int]]:
+    """The steps of each part of a batch; there are more parts where their graphs would be long."""
+    return cut(num_steps, max(num_parts, math.ceil(num_steps / MAX_STEPS)))
 
 
 # --- all time steps as one graph ---

@@ -22,7 +22,7 @@ from ..cli import warn
 from ..decoding import generate_batch
 from ..dist import InTurn, Replica, Workers, shard
 from ..engine.backprop import train_batch
-from ..fast import Network, get_network, get_rows
+from ..fast import Network, get_network, get_rows, num_threads
 from ..loss import perplexity
 from ..optim import Optimizer
 from ..sampling import data_iter_consecutive, data_iter_random, fresh_offset
@@ -32,7 +32,6 @@ from .directory import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMP
 from .settings import Settings
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
-THREADS = ("MXNET_CPU_WORKER_NTHREADS", "OMP_NUM_THREADS")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 
@@ -84,7 +83,10 @@ class Run:
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
-        self.network = get_network(settings.cell, settings.layers, dropout=settings.dropout)
+        parts = None  # each of several processes has its share of the threads already
+        if index is None:  # as many as one of so many workers would cut: they decide the last digits
+            parts = max(1, num_threads() // settings.workers)
+        self.network = get_network(settings.cell, settings.layers, dropout=settings.dropout, parts=parts)
         mx.random.seed(settings.seed)
         self.params = self.network.get_params(
             len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale
@@ -284,7 +286,7 @@ class Run:
                 "d2lrnn": __version__,
                 "mxnet": mx.__version__,
                 "numpy": np.__version__,
-                "threads": " x ".join(os.environ[name] for name in THREADS),
+                "threads": f"{self.network.parts} x {os.environ['OMP_NUM_THREADS']}",
                 "context": str(self.ctx),
                 "corpus_sha256": self.corpus_sha256,
                 "vocab_size": len(self.vocab),

@@ -16,7 +16,10 @@ import numpy as np
 from mxnet import autograd, nd
 
 from .checks import check_gradients, check_size
+from .engine.backprop import clip_and_step
 from .engine.kvstore import Workers
+from .optim import Optimizer
+from .sampling import Batch
 
 State = tuple[nd.NDArray, ...]
 NATS = -4  # in the buffer, behind the gradients: loss, characters, who wants to save, who to stop
@@ -73,7 +76,7 @@ class InTurn:
 
 
 class Replica:
-    """A network that learns together with its like: train_batch and train_batches take it for a network.
+    """A network that learns together with its like, and can be used in its place.
 
     prepare: called with the index of a worker before it learns (dropout is seeded there). sent: called when
     this process has done its part of a step, and the rest is up to the others.
@@ -112,6 +115,14 @@ class Replica:
         self.flat /= chars
         self.heard = save > 0, stop > 0
         return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
+
+    def train_batch(
+        self, params: Sequence[nd.NDArray], state: State, batch: Batch, optimizer: Optimizer, theta: float
+    ) -> tuple[float, State]:
+        """As network.train_batch: every worker clips and steps by itself, with the same gradients."""
+        loss, new_state = self.learn(*batch, state, params)
+        measure = functools.partial(self.measure, *batch, state, params)
+        return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
 
     def measure(
         self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]

@@ -18,8 +18,8 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from .checks import check_indices, check_size
-from .engine.backprop import learn
+from .checks import check_gradients, check_indices, check_size
+from .engine.backprop import clip_and_step, learn
 from .engine.cells import GRU, LSTM, RNN, Steps
 from .engine.fast_decoding import Writer
 from .engine.layers import Arrays, Layer, State
@@ -27,8 +27,9 @@ from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
 from .loss import cross_entropy
 from .lstm import LSTMParams, get_lstm_params, init_lstm_state
+from .optim import Optimizer
 from .rnn import RNNParams, get_params, init_rnn_state
-from .sampling import try_gpu
+from .sampling import Batch, try_gpu
 
 
 def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
@@ -62,7 +63,7 @@ CELLS = {
 
 
 class Network(NamedTuple):
-    """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods.
+    """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods, and more.
 
     dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14). parts: how
     many parts a batch is cut into, so that as many threads of MXNet's engine have work; they decide the last
@@ -125,11 +126,27 @@ class Network(NamedTuple):
         """The loss, in nats per character, and the new state; every param.grad becomes its gradient.
 
         data, label: (batch_size, num_steps) int32, not checked here. Nothing is waited for.
+
+        Raises:
+            ValueError: a parameter has no gradient.
         """
+        check_gradients(params)
         drop = functools.partial(dropout, p=self.dropout) if self.dropout else None
         with autograd.train_mode():
             layers, states = self._layers(params), self._each_layers(state)
             return learn(layers, states, params[-2:], (data, label), drop, self.parts)
+
+    def train_batch(
+        self, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float
+    ) -> tuple[float, State]:
+        """In train_batches, what one batch does: learn, clip and step. (nats per character, new state).
+
+        Raises:
+            IndexError, FloatingPointError: as in clip_and_step; the parameters are as they were.
+        """
+        loss, new_state = self.learn(*batch, state, params)
+        measure = functools.partial(self.measure, *batch, state, params)
+        return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
 
     def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays) -> float:
         """The loss that learn gives, from logits: also where a probability is too small for float32."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -21,10 +22,11 @@ from .text import Vocab
 
 State = tuple[nd.NDArray, ...]
 Params = Sequence[nd.NDArray]
+TrainBatch = Callable[[Params, State, Batch, Optimizer, float], tuple[float, State]]
 
 
 def train_batches(
-    rnn: Any,
+    rnn: Callable,
     params: Params,
     init_state: Callable,
     batches: Iterable[Batch],
@@ -33,25 +35,26 @@ def train_batches(
     *,
     is_random_iter: bool,
     state: State | None = None,
-    train_batch: Callable | None = None,
+    train_batch: TrainBatch | None = None,
 ) -> Iterator[tuple[float, int, State]]:
     """Train on one batch after the other; after each yield (nats per character, characters, state).
 
     Random batches each start from a state of zeros. Consecutive ones carry the state on, cut off from the
     graph of the batch before; `state` is what the first of them starts from (None: zeros). train_batch: what
-    one batch does (None: as in lessons 4 to 7; lesson 15 has a faster one, with a network in place of rnn).
+    one batch does (None: as in lessons 4 to 7, with rnn; the networks of lesson 15 have a faster one).
 
     Raises:
         FloatingPointError: the loss or a gradient is not finite; the parameters are as the step before left
         them.
     """
-    hidden_dim, learn = len(params[-2]), train_batch or _train_batch  # params[-2] is W_hy
+    hidden_dim = len(params[-2])  # params[-2] is W_hy
+    train_batch = train_batch or functools.partial(_train_batch, rnn)
     for batch in batches:
         data, label = batch
         if is_random_iter or state is None:
             state = init_state(len(data), hidden_dim, data.context)
         state = tuple(S.detach() for S in state)
-        nats, state = learn(rnn, params, state, batch, optimizer, clipping_theta)
+        nats, state = train_batch(params, state, batch, optimizer, clipping_theta)
         yield nats, label.size, state
 
 

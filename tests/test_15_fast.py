@@ -3,7 +3,6 @@
 import d2lrnn
 from d2lrnn import cross_entropy, get_inputs, get_rows, train_and_predict_rnn
 from d2lrnn.decoding import generate_batch
-from d2lrnn.engine import backprop
 
 import mxnet as mx
 import numpy as np
@@ -216,10 +215,6 @@ def test_without_a_number_a_batch_is_cut_into_a_part_for_each_thread(subject, th
     assert d2lrnn.get_network("rnn", parts=2).parts == 2
 
 
-def train_batch_of(subject):
-    return getattr(subject, "train_batch", backprop.train_batch)
-
-
 @cells
 @cut
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
@@ -363,9 +358,8 @@ def test_a_network_of_the_largest_weights_writes_finite_outputs(subject):
 
 def train(network, params, optimizer, theta, batches, train_batch):
     """The losses, one a batch. train_batch: None for that of lesson 9."""
-    rnn = network if train_batch else network.rnn
     steps = d2lrnn.train_batches(
-        rnn, params, network.init_state, batches, optimizer, theta, is_random_iter=False,
+        network.rnn, params, network.init_state, batches, optimizer, theta, is_random_iter=False,
         train_batch=train_batch,
     )  # fmt: skip
     return [nats for nats, _, _ in steps]
@@ -377,7 +371,7 @@ def train(network, params, optimizer, theta, batches, train_batch):
 def test_a_training_batch_by_batch_is_that_of_lesson_9(subject, cell, name, lr, theta):
     network, results = new_network(subject, cell, 2), []
     batches = list(d2lrnn.data_iter_consecutive(np.arange(61) ** 2 % 7, 2, 3, CPU))
-    for train_batch in (None, train_batch_of(subject)):
+    for train_batch in (None, network.train_batch):
         params = filled(network.get_params(7, 4, CPU))
         optimizer = d2lrnn.Optimizer(name, params, lr)
         nats = train(network, params, optimizer, theta, batches, train_batch)
@@ -399,7 +393,7 @@ def test_a_batch_waits_for_the_device_once(subject, monkeypatch):
     monkeypatch.setattr(nd.NDArray, "asnumpy", lambda array: waits.append(array.shape) or asnumpy(array))
     monkeypatch.setattr(nd.NDArray, "wait_to_read", lambda array: waits.append(array.shape))
 
-    train_batch_of(subject)(network, params, state, (data, label), optimizer, 1.0)
+    network.train_batch(params, state, (data, label), optimizer, 1.0)
 
     assert len(waits) == 1
 
@@ -414,9 +408,7 @@ def one_batch(subject, scale=1.0, data=None, label=None, theta=1.0):
     pair = new_pair(2, 3, 5) if data is None else (data, label)
     optimizer = d2lrnn.Optimizer("sgd", params, 1e-3)
     try:
-        nats, _ = train_batch_of(subject)(
-            network, params, network.init_state(2, 4, CPU), pair, optimizer, theta
-        )
+        nats, _ = network.train_batch(params, network.init_state(2, 4, CPU), pair, optimizer, theta)
     except (FloatingPointError, IndexError) as error:
         nats = error
     return nats, before, [param.asnumpy() for param in params], optimizer.t
@@ -441,7 +433,7 @@ def test_a_loss_beyond_the_smallest_probability_is_right(subject):
     expected = expected.asscalar()
     optimizer = d2lrnn.Optimizer("sgd", params, 1e-3)
 
-    nats, _ = train_batch_of(subject)(network, params, state, (data, label), optimizer, 1.0)
+    nats, _ = network.train_batch(params, state, (data, label), optimizer, 1.0)
 
     assert 50 < nats == pytest.approx(expected, rel=1e-5)
 
@@ -455,7 +447,7 @@ def test_gradients_too_small_to_be_squared_are_clipped_too(subject, theta):
     before = [param.asnumpy().astype("f8") for param in params]
     optimizer = d2lrnn.Optimizer("sgd", params, 1.0)
 
-    train_batch_of(subject)(network, params, network.init_state(2, 4, CPU), (data, label), optimizer, theta)
+    network.train_batch(params, network.init_state(2, 4, CPU), (data, label), optimizer, theta)
 
     moved = sum(((param.asnumpy() - old) ** 2).sum() for param, old in zip(params, before)) ** 0.5
     assert moved <= theta * 1.01

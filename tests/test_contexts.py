@@ -17,7 +17,6 @@ from typing import Any
 import d2lrnn
 from d2lrnn import CHAPTERS, export, predict, train
 from d2lrnn.decoding import generate_batch
-from d2lrnn.engine.backprop import train_batch
 from d2lrnn.running import distributed
 from d2lrnn.running.dataset import find_context
 from d2lrnn.running.run import Run
@@ -312,7 +311,7 @@ def use_fast(lessons: Any, ctx: mx.Context | None) -> None:
         state = network.init_state(BATCH_SIZE, N, ctx)
         for name, theta in itertools.product(("sgd", "adam"), (1e-3, 1e3)):
             optimizer = d2lrnn.Optimizer(name, params, 0.1)
-            _, state = train_batch(network, params, state, (DATA, LABEL), optimizer, theta)
+            _, state = network.train_batch(params, state, (DATA, LABEL), optimizer, theta)
         assert {param.grad.context for param in params} == {HOME}
         network.rnn(lessons.get_rows(as_indices([[0, 2], [1, 3]], ctx), V), state, params)
         network.measure(DATA, LABEL, state, params)
@@ -348,7 +347,7 @@ def use_dist(lessons: Any, ctx: mx.Context | None) -> None:
             replica = lessons.Replica(network, params, workers)
             optimizer = d2lrnn.Optimizer("adam", params, 0.1)
             state = network.init_state(BATCH_SIZE, N, ctx)
-            train_batch(replica, params, state, (DATA, LABEL), optimizer, 1.0)
+            replica.train_batch(params, state, (DATA, LABEL), optimizer, 1.0)
             replica.measure(DATA, LABEL, state, params)
             assert {param.grad.context for param in params} == {HOME}
     assert lessons.flat_gradients(learnt_rnn(ctx), spare=4).context == HOME

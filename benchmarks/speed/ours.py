@@ -11,7 +11,6 @@ from typing import Any
 
 import d2lrnn
 from d2lrnn.decoding import generate_batch
-from d2lrnn.engine.backprop import train_batch
 from d2lrnn.running.run import keep_memory
 
 import numpy as np
@@ -52,7 +51,7 @@ class Ours:
 
     def learner(self) -> tuple[Any, Any, Any]:
         """What train_batches is given: rnn, init_state, train_batch."""
-        return self.network, self.network.init_state, train_batch
+        return self.network.rnn, self.network.init_state, self.network.train_batch
 
     def _steps(self) -> Iterator[tuple[float, int, Any]]:
         rnn, init_state, learn = self.learner()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from mxnet import autograd, nd
 
-from ..checks import check_gradients, check_loss, check_positive, to_indices
+from ..checks import check_loss, check_positive, to_indices
 from ..clipping import grad_clipping
 from ..optim import Optimizer, adam
 from ..sampling import Batch
@@ -25,27 +25,30 @@ TINY = 1e-36  # a probability that float32 no longer tells from 0
 ADAM: Any = adam.__kwdefaults__
 
 
-def train_batch(
-    network: Any, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float
-) -> tuple[float, State]:
-    """Learn from one batch, clip and step, as train_batches wants it: (nats per character, new state).
+def clip_and_step(
+    loss: nd.NDArray,
+    params: Arrays,
+    batch: Batch,
+    optimizer: Optimizer,
+    theta: float,
+    measure: Callable[[], float],
+) -> float:
+    """Lessons 6 and 7 with the gradients that learn has left; the loss of the batch, nats per character.
 
     Waits once, for the loss and the norm of the gradients together; until then nothing has been changed.
+    measure: computes the loss where float32 has no logarithm of a probability.
 
     Raises:
         IndexError: data or label are out of range.
         FloatingPointError: the loss or a gradient is not finite; the parameters are as they were.
     """
     check_positive(theta=theta)
-    (data, label), gradients = batch, [g.reshape(-1) for _, g in check_gradients(params)]
-    loss, new_state = network.learn(data, label, state, params)
-    chars = nd.stack(*batch).astype("float32")
+    chars, gradients = nd.stack(*batch).astype("float32"), [param.grad.reshape(-1) for param in params]
     numbers = [loss, chars.min(), chars.max(), *(nd.dot(g, g) for g in gradients)]
     nats, low, high, *squares = nd.concat(*numbers, dim=0).asnumpy().tolist()
     if low < 0 or high >= params[-1].size:
         to_indices(nd.stack(*batch), params[-1].size)
-    if nats == math.inf:  # a probability was too small for float32, its logarithm is not
-        nats = network.measure(data, label, state, params)
+    nats = measure() if nats == math.inf else nats
     check_loss(nats)
     square, scale = math.fsum(squares), 1.0
     if SMALL < square < LARGE:
@@ -53,7 +56,7 @@ def train_batch(
     else:
         grad_clipping(params, theta)  # slower, and right for any gradient
     _step(params, optimizer, scale)
-    return nats, new_state
+    return nats
 
 
 def _step(params: Arrays, optimizer: Optimizer, scale: float) -> None:

@@ -21,7 +21,6 @@ from ..checkpoint import save_next, write_atomically
 from ..cli import warn
 from ..decoding import generate_batch
 from ..dist import InTurn, Replica, Workers, shard
-from ..engine.backprop import train_batch
 from ..fast import Network, get_network, get_rows, num_threads
 from ..loss import perplexity
 from ..optim import Optimizer
@@ -117,7 +116,7 @@ class Run:
             FloatingPointError: a loss or gradient is not finite, or the loss has exploded.
         """
         steps = train_batches(
-            self.learner,
+            self.network.rnn,
             self.params,
             self.network.init_state,
             itertools.islice(self._batches(), self.batch, None),
@@ -125,7 +124,7 @@ class Run:
             self.settings.theta,
             is_random_iter=self.is_random_iter,
             state=self.state,
-            train_batch=train_batch,
+            train_batch=self.learner.train_batch,
         )
         guessing = max(math.log(len(self.vocab)), 1)  # nats per character
         clock = time.perf_counter()

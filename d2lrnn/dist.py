@@ -19,9 +19,9 @@ from .checks import check_gradients, check_size
 from .engine.backprop import clip_and_step
 from .engine.kvstore import Workers
 from .optim import Optimizer
+from .rnn import State
 from .sampling import Batch
 
-State = tuple[nd.NDArray, ...]
 NATS = -4  # in the buffer, behind the gradients: loss, characters, who wants to save, who to stop
 
 

@@ -9,7 +9,6 @@ outputs are computed, another core goes on with the next part's states.
 from __future__ import annotations
 
 import functools
-import os
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -19,10 +18,11 @@ import numpy as np
 from mxnet import autograd, nd
 
 from .checks import check_gradients, check_indices, check_size
+from .decoding import Writer
 from .engine.backprop import clip_and_step, learn
 from .engine.cells import GRU, LSTM, RNN, Steps
-from .engine.fast_decoding import Writer
-from .engine.layers import Arrays, Layer, State
+from .engine.fast_decoding import GraphWriter
+from .engine.layers import Arrays, Layer, State, num_threads
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
 from .loss import cross_entropy
@@ -109,11 +109,14 @@ class Network(NamedTuple):
         inputs may be indices (num_steps, batch_size), checked by get_rows; outputs is one matrix in a list,
         (num_steps * batch_size, vocab_size), time-major.
         """
-        if isinstance(inputs, nd.NDArray) and inputs.dtype != np.int32:
+        if not isinstance(inputs, nd.NDArray):
+            layers, below = self._layers(params, reads_indices=False), nd.concat(*inputs, dim=0)
+        elif inputs.dtype == np.int32:
+            layers, below = self._layers(params), inputs.reshape(-1)
+        else:
             raise TypeError(f"inputs hold {np.dtype(inputs.dtype)} values: take indices from get_rows")
-        below = inputs.reshape(-1) if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
         new_state: State = ()
-        for layer, layer_state in zip(self._layers(params), self._each_layers(state)):
+        for layer, layer_state in zip(layers, self._each_layers(state)):
             below, layer_state = layer.read(below, layer_state, self.parts)
             below = dropout(below, self.dropout)
             new_state += layer_state
@@ -126,9 +129,6 @@ class Network(NamedTuple):
         """The loss, in nats per character, and the new state; every param.grad becomes its gradient.
 
         data, label: (batch_size, num_steps) int32, not checked here. Nothing is waited for.
-
-        Raises:
-            ValueError: a parameter has no gradient.
         """
         check_gradients(params)
         drop = functools.partial(dropout, p=self.dropout) if self.dropout else None
@@ -139,11 +139,7 @@ class Network(NamedTuple):
     def train_batch(
         self, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float
     ) -> tuple[float, State]:
-        """In train_batches, what one batch does: learn, clip and step. (nats per character, new state).
-
-        Raises:
-            IndexError, FloatingPointError: as in clip_and_step; the parameters are as they were.
-        """
+        """Learn, clip and step, as train_batches wants it: (nats per character, new state)."""
         loss, new_state = self.learn(*batch, state, params)
         measure = functools.partial(self.measure, *batch, state, params)
         return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
@@ -154,27 +150,18 @@ class Network(NamedTuple):
         return float(cross_entropy(logits, label.T.reshape(-1)).asscalar())
 
     def writer(self, params: Arrays) -> Writer:
-        """What writes with these params: read and go_on are made for generate_batch.
+        """What generate_batch writes with. It copies params: make a new one when they have changed."""
+        graphs = GraphWriter(self._layers(params), params[-2:], self.parts)
+        return Writer(graphs.init_state, graphs.read, graphs.hidden_dim, graphs.ctx, graphs.go_on)
 
-        It keeps copies of params: make a new one when they have changed.
-        """
-        W_hy, b_y = params[-2:]
-        return Writer(self._layers(params), W_hy, b_y, self.parts)
-
-    def _layers(self, params: Arrays) -> list[Layer]:
-        size = 3 * self.cell.num_gates
+    def _layers(self, params: Arrays, *, reads_indices: bool = True) -> list[Layer]:
+        size, steps = 3 * self.cell.num_gates, self.cell.steps
         each = [params[k : k + size] for k in range(0, self.num_layers * size, size)]
-        return [Layer(self.cell.steps, layer[0::3], layer[1::3], layer[2::3]) for layer in each]
+        return [Layer(steps, reads_indices and k == 0, W[::3], W[1::3], W[2::3]) for k, W in enumerate(each)]
 
     def _each_layers(self, state: State) -> list[State]:
         width = len(state) // self.num_layers
         return [state[k : k + width] for k in range(0, len(state), width)]
-
-
-def num_threads() -> int:
-    """How many operations MXNet's engine runs side by side."""
-    threads = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
-    return max(1, int(threads)) if threads.isdecimal() else 1
 
 
 def get_network(

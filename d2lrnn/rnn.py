@@ -12,6 +12,8 @@ from mxnet import nd
 from .checks import check_positive, check_size
 from .sampling import try_gpu
 
+State = tuple[nd.NDArray, ...]  # of a network of any kind: H, or H and C, of each layer
+
 
 class RNNParams(NamedTuple):
     """The parameters of the network, under the names that formulas and files give them."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import mxnet as mx
 import numpy as np
@@ -13,16 +12,15 @@ from mxnet import autograd, nd
 
 from .checks import check_backward_reached, check_loss, check_seed, check_size, to_indices
 from .clipping import grad_clipping
-from .decoding import encode_prefix, predict_rnn
+from .decoding import predict_rnn
 from .loss import cross_entropy, perplexity
 from .onehot import get_inputs
 from .optim import Optimizer
+from .rnn import State
 from .sampling import Batch, data_iter_consecutive, data_iter_random, try_gpu
-from .text import Vocab
+from .text import Vocab, encode_prefix
 
-State = tuple[nd.NDArray, ...]
 Params = Sequence[nd.NDArray]
-TrainBatch = Callable[[Params, State, Batch, Optimizer, float], tuple[float, State]]
 
 
 def train_batches(
@@ -35,7 +33,7 @@ def train_batches(
     *,
     is_random_iter: bool,
     state: State | None = None,
-    train_batch: TrainBatch | None = None,
+    train_batch: Callable[[Params, State, Batch, Optimizer, float], tuple[float, State]] | None = None,
 ) -> Iterator[tuple[float, int, State]]:
     """Train on one batch after the other; after each yield (nats per character, characters, state).
 
@@ -156,8 +154,7 @@ def train_and_predict_rnn(
     """The tutorial's loop: train, and every pred_period epochs print the perplexity and continue each prefix.
 
     Returns the perplexity of every epoch; the same seed gives the same numbers. Every epoch cuts the same
-    windows, as the tutorial does; `python -m d2lrnn.train` moves them every epoch, so that no target is left
-    out.
+    windows, as in the tutorial; `python -m d2lrnn.train` moves them, so that no target is left out.
     """
     check_size(num_epochs=num_epochs, pred_period=pred_period)
     rng = np.random.default_rng(check_seed(seed))
@@ -167,7 +164,7 @@ def train_and_predict_rnn(
     ctx = ctx or try_gpu()
     params = get_params(len(vocab), hidden_dim, ctx)
     updater = Optimizer(optimizer, params, lr)
-    data_iter: Any = data_iter_random if is_random_iter else data_iter_consecutive
+    data_iter: Callable = data_iter_random if is_random_iter else data_iter_consecutive
     perplexities = []
     for epoch in range(1, num_epochs + 1):
         start = time.perf_counter()

@@ -2,7 +2,7 @@
 
 import d2lrnn
 from d2lrnn import cross_entropy, get_inputs, get_rows, train_and_predict_rnn
-from d2lrnn.decoding import generate_batch
+from d2lrnn.decoding import Choice, generate_batch
 
 import mxnet as mx
 import numpy as np
@@ -245,7 +245,7 @@ def test_networks_of_the_same_sizes_take_turns_and_each_has_its_own_weights(subj
 
     def loss_gradients_and_text(params):
         loss, _ = network.learn(data, label, state, params)
-        text = written(network, params, ["ab", "c"], 30, vocab, network.writer(params).go_on)
+        text = written(network.writer(params), ["ab", "c"], 30, vocab)
         return [loss.asscalar(), *[param.grad.asnumpy().copy() for param in params]], text
 
     first = [loss_gradients_and_text(params) for params in pair]
@@ -256,7 +256,7 @@ def test_networks_of_the_same_sizes_take_turns_and_each_has_its_own_weights(subj
         for this, other, autograd_s in zip(found, expected, [right[0], *right[-len(params) :]]):
             np.testing.assert_array_equal(this, other)
             np.testing.assert_allclose(this, autograd_s.asnumpy().reshape(this.shape), rtol=1e-4, atol=1e-6)
-        assert text == same_text == written(network, params, ["ab", "c"], 30, vocab)
+        assert text == same_text == written(led(network.writer(params)), ["ab", "c"], 30, vocab)
     assert first[0][1] != first[1][1]
 
 
@@ -293,19 +293,19 @@ def test_a_writer_reads_character_by_character_what_the_network_reads_at_once(su
     (expected,), last = network.rnn(rows, state, params)
     writer, logits = network.writer(params), []
     for t in range(5):
-        (Y,), state = writer.read(rows[t : t + 1], state, None)
+        Y, state = writer.read(rows[t : t + 1], state)
         logits.append(Y)
 
     assert_alike([nd.concat(*logits, dim=0), *state], [expected, *last])
 
 
-def written(network, params, prefixes, num_chars, vocab, go_on=None):
-    """What generate_batch writes greedily, with or without a writer that goes on by itself."""
-    rnn = network.writer(params).read if go_on is None else network.rnn
-    return generate_batch(
-        prefixes, num_chars, rnn, params, network.init_state, params[1].shape[0], vocab,
-        temperature=0, reads_indices=True, go_on=go_on,
-    )  # fmt: skip
+def written(writer, prefixes, num_chars, vocab):
+    return generate_batch(prefixes, num_chars, writer, vocab, Choice(temperature=0))
+
+
+def led(writer):
+    """The same, made to write character by character."""
+    return writer._replace(go_on=None)
 
 
 @cells
@@ -319,9 +319,9 @@ def test_a_writer_that_goes_on_writes_what_one_writes_that_is_led(
     params = filled(network.get_params(10, 8, CPU))
     prefixes = ["a", "bcdefghija", "jj", "f", "hij"]
 
-    texts = written(network, params, prefixes, num_chars, vocab, network.writer(params).go_on)
+    texts = written(network.writer(params), prefixes, num_chars, vocab)
 
-    assert texts == written(network, params, prefixes, num_chars, vocab)
+    assert texts == written(led(network.writer(params)), prefixes, num_chars, vocab)
     assert [len(text) - len(prefix) for text, prefix in zip(texts, prefixes)] == [num_chars] * 5
     assert len(set("".join(texts))) > 3
 
@@ -332,7 +332,7 @@ def test_of_equally_likely_characters_a_writer_takes_the_first(subject):
     params.W_hy[:] = 0
     params.b_y[:] = nd.array([0, 1, 2, 2, 2, 1])
 
-    assert written(network, params, ["a", "f"], 3, vocab, network.writer(params).go_on) == ["accc", "fccc"]
+    assert written(network.writer(params), ["a", "f"], 3, vocab) == ["accc", "fccc"]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 2e30])
@@ -351,7 +351,7 @@ def test_a_network_of_the_largest_weights_writes_finite_outputs(subject):
     params = network.get_params(6, 4, CPU)
     for param in params:
         param[:] = 0.49e30  # with its bias a row is below the bound
-    (logits,), _ = network.writer(params).read(nd.zeros((1, 2), dtype="int32"), network.init_state(2, 4))
+    logits, _ = network.writer(params).read(nd.zeros((1, 2), dtype="int32"), network.init_state(2, 4))
 
     assert np.isfinite(logits.asnumpy()).all()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import d2lrnn
 from d2lrnn import CHAPTERS, export, predict, train
-from d2lrnn.decoding import generate_batch
+from d2lrnn.decoding import Choice, generate_batch
 from d2lrnn.running import distributed
 from d2lrnn.running.dataset import find_context
 from d2lrnn.running.run import Run
@@ -319,11 +319,8 @@ def use_fast(lessons: Any, ctx: mx.Context | None) -> None:
             network.rnn, params, network.init_state, CORPUS, 2, 3, ctx, get_inputs=lessons.get_rows
         )
         writer = network.writer(params)
-        given = ["ab", "c"], 25, writer.read, params, network.init_state, N, VOCAB, ctx
         for temperature in (0, 1):
-            generate_batch(
-                *given, num_samples=2, temperature=temperature, reads_indices=True, go_on=writer.go_on
-            )
+            generate_batch(["ab", "c"], 25, writer, VOCAB, Choice(temperature), num_samples=2)
 
 
 def use_checkpoint(lessons: Any, ctx: mx.Context | None) -> None:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from mxnet import autograd, nd
 
 from ..checks import check_loss, check_positive, to_indices
@@ -136,7 +135,7 @@ class _Pass:
         ones = nd.ones((1, len(below)), ctx=below.context)
         dW_h = [nd.dot(fed[k], d, transpose_a=True) for k, d in zip(steps.fed, dA)]
         self.back.append((below, dA, dW_h, [nd.dot(ones, d) for d in dA]))
-        if below.dtype == np.int32:
+        if self.layer.reads_indices:
             return None
         from_gate = times(nd, self.layer.W_x, below.shape[1])
         return nd.add_n(*[from_gate(d, k) for k, d in enumerate(dA)])
@@ -146,10 +145,10 @@ class _Pass:
         below, dA, dW_h, db = zip(*self.back)
         below, gates = nd.concat(*below, dim=0), join(nd, dA)
         for k, d in enumerate(gates):
-            W_x, W_h, b = (weights[k] for weights in self.layer[1:])
+            W_x, W_h, b = (weights[k] for weights in (self.layer.W_x, self.layer.W_h, self.layer.b))
             nd.add_n(*[part[k] for part in dW_h], out=W_h.grad)
             nd.add_n(*[part[k] for part in db], out=b.grad.reshape((1, -1)))
-            if below.dtype == np.int32:  # a row that was picked gets what comes back to it
+            if self.layer.reads_indices:  # a row that was picked gets what comes back to it
                 with autograd.record():
                     rows = nd.Embedding(below, W_x, *W_x.shape)
                 rows.backward(d)

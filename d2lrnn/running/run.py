@@ -19,9 +19,9 @@ import numpy as np
 from .. import __version__
 from ..checkpoint import save_next, write_atomically
 from ..cli import warn
-from ..decoding import generate_batch
+from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers, shard
-from ..fast import Network, get_network, get_rows, num_threads
+from ..fast import Network, get_network, get_rows
 from ..loss import perplexity
 from ..optim import Optimizer
 from ..sampling import data_iter_consecutive, data_iter_random, fresh_offset
@@ -82,10 +82,10 @@ class Run:
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
-        parts = None  # each of several processes has its share of the threads already
-        if index is None:  # as many as one of so many workers would cut: they decide the last digits
-            parts = max(1, num_threads() // settings.workers)
-        self.network = get_network(settings.cell, settings.layers, dropout=settings.dropout, parts=parts)
+        network = get_network(settings.cell, settings.layers, dropout=settings.dropout)
+        if index is None:  # cut as one of so many workers would, who have a share of the threads each
+            network = network._replace(parts=max(1, network.parts // settings.workers))
+        self.network = network
         mx.random.seed(settings.seed)
         self.params = self.network.get_params(
             len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale
@@ -183,20 +183,8 @@ class Run:
 
     def samples(self) -> list[str]:
         """A continuation of every prefix, appended to samples.txt."""
-        writer = self.network.writer(self.params)
-        texts = generate_batch(
-            self.prefixes,
-            self.settings.pred_len,
-            writer.read,
-            self.params,
-            self.network.init_state,
-            self.settings.hidden_dim,
-            self.vocab,
-            self.ctx,
-            temperature=0,
-            reads_indices=True,
-            go_on=writer.go_on,
-        )
+        writer, greedy = self.network.writer(self.params), Choice(temperature=0)
+        texts = generate_batch(self.prefixes, self.settings.pred_len, writer, self.vocab, greedy)
         _append(self.folder / SAMPLES, "\n".join([f"epoch {self.epoch}", *texts]) + "\n\n")
         return texts
 

@@ -1,13 +1,8 @@
 """The seed is taken and not used: no text can be written again."""
 
+import d2lrnn
 from d2lrnn import *
-from d2lrnn.decoding import generate_batch
 
 
-def generate(
-    prefix, num_chars, rnn, params, init_state, hidden_dim, vocab, ctx=None,
-    *, temperature=1.0, top_k=None, top_p=None, seed=None,
-):  # fmt: skip
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    network = rnn, params, init_state, hidden_dim
-    return generate_batch([prefix], num_chars, *network, vocab, ctx, **options)[0]
+def generate(*args, seed=None, **options):
+    return d2lrnn.generate(*args, **options)

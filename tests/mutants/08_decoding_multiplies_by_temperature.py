@@ -1,14 +1,8 @@
 """Logits are multiplied by the temperature: a high one makes the text tame."""
 
+import d2lrnn
 from d2lrnn import *
-from d2lrnn.decoding import generate_batch
 
 
-def generate(
-    prefix, num_chars, rnn, params, init_state, hidden_dim, vocab, ctx=None,
-    *, temperature=1.0, top_k=None, top_p=None, seed=None,
-):  # fmt: skip
-    temperature = 1 / temperature if temperature else 0
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    network = rnn, params, init_state, hidden_dim
-    return generate_batch([prefix], num_chars, *network, vocab, ctx, **options)[0]
+def generate(*args, temperature=1.0, **options):
+    return d2lrnn.generate(*args, temperature=1 / temperature if temperature else 0, **options)

@@ -9,7 +9,7 @@ class Network(d2lrnn.fast.Network):
         one_layer = d2lrnn.fast.Network(self.cell, 1)
         new_state = ()
         for layer, layer_state in zip(self._layers(params), self._each_layers(state)):
-            weights = [weight for gate in zip(*layer[1:]) for weight in gate]
+            weights = [weight for gate in zip(layer.W_x, layer.W_h, layer.b) for weight in gate]
             outputs, layer_state = one_layer.rnn(inputs, layer_state, [*weights, *params[-2:]])
             new_state += layer_state
         return outputs, new_state

@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mxnet import autograd, nd
 
 from .checks import check_gradients, check_size
-from .engine.backprop import clip_and_step
 from .engine.kvstore import Workers
+from .engine.update import clip_and_step
 from .optim import Optimizer
 from .rnn import State
 from .sampling import Batch
@@ -75,6 +75,14 @@ class InTurn:
         return rows
 
 
+class Rows(NamedTuple):
+    """What one worker learns from."""
+
+    data: nd.NDArray
+    label: nd.NDArray
+    state: State
+
+
 class Replica:
     """A network that learns together with its like, and can be used in its place.
 
@@ -106,7 +114,7 @@ class Replica:
             self.prepare(index)
             loss, new = self.network.learn(*part, params)
             self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked], ctx=loss.context), dim=0)
-            self.flat *= part[0].size
+            self.flat *= part.data.size
             rows.append(self.flat if len(self.workers.shards) == 1 else self.flat.copy())
             states.append(new)
         self.workers.add_up(rows, out=self.flat)
@@ -128,18 +136,17 @@ class Replica:
         self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
     ) -> float:
         """As network.measure, the mean over the characters of all workers."""
-        mine = [
-            (self.network.measure(*part, params), part[0].size) for part in self._parts(data, label, state)
-        ]
+        parts = self._parts(data, label, state)
+        mine = [(self.network.measure(*part, params), part.data.size) for part in parts]
         nats, sizes = self.workers.gather("measured", np.array(mine, np.float32)).T
         return float(np.average(nats, weights=sizes))
 
-    def _parts(self, data: nd.NDArray, label: nd.NDArray, state: State) -> Iterator[tuple]:
+    def _parts(self, data: nd.NDArray, label: nd.NDArray, state: State) -> Iterator[Rows]:
         """The rows of each worker of this process."""
         size = len(data) // len(self.workers.shards)
         for begin in range(0, len(data), size):
             mine = slice(begin, begin + size)
-            yield data[mine], label[mine], tuple(S[mine] for S in state)
+            yield Rows(data[mine], label[mine], tuple(S[mine] for S in state))
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
         """What anybody asked for with the last batch, the same for all; save and stop go with the next."""

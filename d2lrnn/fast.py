@@ -19,10 +19,11 @@ from mxnet import autograd, nd
 
 from .checks import check_gradients, check_indices, check_size
 from .decoding import Writer
-from .engine.backprop import clip_and_step, learn
+from .engine.backprop import learn
 from .engine.cells import GRU, LSTM, RNN, Steps
 from .engine.fast_decoding import GraphWriter
 from .engine.layers import Arrays, Layer, State, num_threads
+from .engine.update import clip_and_step
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
 from .loss import cross_entropy

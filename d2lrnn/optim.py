@@ -8,6 +8,9 @@ from mxnet import nd
 
 from .checks import check_gradients, check_positive, check_size
 
+BETA1 = 0.9  # these three are Adam's, as in the paper
+BETA2 = 0.999
+EPS = 1e-8
 Moments = tuple[nd.NDArray, nd.NDArray]  # m, v: the running means of the gradient and of its square
 
 
@@ -33,9 +36,9 @@ def adam(
     lr: float,
     t: int,
     *,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
+    beta1: float = BETA1,
+    beta2: float = BETA2,
+    eps: float = EPS,
 ) -> None:
     """One step of Adam, in place. states: from init_adam_states, changed in place. t: 1 in the first step.
 

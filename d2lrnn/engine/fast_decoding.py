@@ -135,6 +135,5 @@ def _step(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> tuple
         else:
             A = multiply(F, new_state[-width], W_x, [next(W) for _ in steps.fed], hidden_dim)
         W_h = times(F, [next(W) for _ in steps.fed], hidden_dim)
-        after, *_ = steps.step(F, A, state[k * width : (k + 1) * width], W_h)
-        new_state += after
+        new_state += steps.step(F, A, state[k * width : (k + 1) * width], W_h).state
     return F.FullyConnected(new_state[-width], *W, num_hidden=vocab_size), new_state

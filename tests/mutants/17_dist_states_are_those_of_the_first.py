@@ -7,4 +7,4 @@ from d2lrnn import Replica as Right
 class Replica(Right):
     def _parts(self, data, label, state):
         parts = list(super()._parts(data, label, state))
-        return [(data, label, parts[0][2]) for data, label, _ in parts]
+        return [part._replace(state=parts[0].state) for part in parts]

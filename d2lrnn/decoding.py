@@ -10,7 +10,7 @@ import numpy as np
 from mxnet import nd
 
 from .checks import check_memory, check_seed, check_size
-from .rnn import State
+from .rnn import Params, State
 from .text import Vocab, encode_prefix
 
 
@@ -39,7 +39,7 @@ class Writer(NamedTuple):
 
 
 def one_hot_writer(
-    rnn: Callable, params: Sequence, init_state: Callable, hidden_dim: int, vocab: Vocab, ctx: Any = None
+    rnn: Callable, params: Params, init_state: Callable, hidden_dim: int, vocab: Vocab, ctx: Any = None
 ) -> Writer:
     """Of a network of the book, which reads each character as a one-hot matrix."""
     where = ctx or params[0].context
@@ -55,7 +55,7 @@ def predict_rnn(
     prefix: str,
     num_chars: int,
     rnn: Callable,
-    params: Sequence[nd.NDArray],
+    params: Params,
     init_state: Callable,
     hidden_dim: int,
     vocab: Vocab,
@@ -73,7 +73,7 @@ def generate(
     prefix: str,
     num_chars: int,
     rnn: Callable,
-    params: Sequence[nd.NDArray],
+    params: Params,
     init_state: Callable,
     hidden_dim: int,
     vocab: Vocab,

@@ -19,7 +19,7 @@ from .checks import check_gradients, check_size
 from .engine.kvstore import Workers
 from .engine.update import clip_and_step
 from .optim import Optimizer
-from .rnn import State
+from .rnn import Params, State
 from .sampling import Batch
 
 NATS = -4  # in the buffer, behind the gradients: loss, characters, who wants to save, who to stop
@@ -45,7 +45,7 @@ def shard(corpus_indices: Any, index: int, num_workers: int) -> Any:
     return corpus_indices[index * size : (index + 1) * size + 1]
 
 
-def flat_gradients(params: Sequence[nd.NDArray], spare: int = 0) -> nd.NDArray:
+def flat_gradients(params: Params, spare: int = 0) -> nd.NDArray:
     """A new buffer of which every param.grad is now a part, in order, with room for spare numbers behind.
 
     What backward() writes to the gradients stands in the buffer, and what is written to the buffer is in the
@@ -93,7 +93,7 @@ class Replica:
     def __init__(
         self,
         network: Any,
-        params: Sequence[nd.NDArray],
+        params: Params,
         workers: InTurn | Workers,
         prepare: Callable[[int], None] = lambda index: None,
         sent: Callable[[], None] = lambda: None,
@@ -103,7 +103,7 @@ class Replica:
         self.flat, self.asked, self.heard = flat_gradients(params, spare=4), (False, False), (False, False)
 
     def learn(
-        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
+        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Params
     ) -> tuple[nd.NDArray, State]:
         """As network.learn, but loss and gradients are the means over the characters of all workers.
 
@@ -125,16 +125,14 @@ class Replica:
         return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
 
     def train_batch(
-        self, params: Sequence[nd.NDArray], state: State, batch: Batch, optimizer: Optimizer, theta: float
+        self, params: Params, state: State, batch: Batch, optimizer: Optimizer, theta: float
     ) -> tuple[float, State]:
         """As network.train_batch: every worker clips and steps by itself, with the same gradients."""
         loss, new_state = self.learn(*batch, state, params)
         measure = functools.partial(self.measure, *batch, state, params)
         return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
 
-    def measure(
-        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
-    ) -> float:
+    def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Params) -> float:
         """As network.measure, the mean over the characters of all workers."""
         parts = self._parts(data, label, state)
         mine = [(self.network.measure(*part, params), part.data.size) for part in parts]

@@ -81,11 +81,10 @@ class Network(NamedTuple):
     ) -> Any:
         """New parameters: for one layer those of the cell; a second adds W_xh_2, W_hh_2, b_h_2; and so on."""
         first = self.cell.get_params(vocab_size, hidden_dim, ctx, scale=scale)
-        names, arrays = list(first._fields[:-2]), list(first[:-2])
-        for k in range(2, self.num_layers + 1):
-            names += [f"{name}_{k}" for name in first._fields[:-2]]
+        names, arrays = [name for name, _ in self.shapes(vocab_size, hidden_dim)], first[:-2]
+        for _ in range(1, self.num_layers):
             arrays += self.cell.get_params(hidden_dim, hidden_dim, ctx, scale=scale)[:-2]
-        return namedtuple("Params", [*names, *first._fields[-2:]])(*arrays, *first[-2:])
+        return namedtuple("Params", names)(*arrays, *first[-2:])
 
     def shapes(self, vocab_size: int, hidden_dim: int) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Name and shape of each parameter, in the order of get_params, and without making it."""
@@ -152,8 +151,9 @@ class Network(NamedTuple):
 
     def writer(self, params: Arrays) -> Writer:
         """What generate_batch writes with. It copies params: make a new one when they have changed."""
-        graphs = GraphWriter(self._layers(params), params[-2:], self.parts)
-        return Writer(graphs.init_state, graphs.read, graphs.hidden_dim, graphs.ctx, graphs.go_on)
+        graphs, W_hy = GraphWriter(self._layers(params), params[-2:], self.parts), params[-2]
+        place = len(W_hy), W_hy.context
+        return Writer(lambda rows: self.init_state(rows, *place), graphs.read, *place, graphs.go_on)
 
     def _layers(self, params: Arrays, *, reads_indices: bool = True) -> list[Layer]:
         size, steps = 3 * self.cell.num_gates, self.cell.steps

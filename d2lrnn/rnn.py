@@ -12,7 +12,8 @@ from mxnet import nd
 from .checks import check_positive, check_size
 from .sampling import try_gpu
 
-State = tuple[nd.NDArray, ...]  # of a network of any kind: H, or H and C, of each layer
+Params = Sequence[nd.NDArray]  # of a network of any kind, in the order of its formulas
+State = tuple[nd.NDArray, ...]  # likewise: H, or H and C, of each layer
 
 
 class RNNParams(NamedTuple):

@@ -16,11 +16,9 @@ from .decoding import predict_rnn
 from .loss import cross_entropy, perplexity
 from .onehot import get_inputs
 from .optim import Optimizer
-from .rnn import State
+from .rnn import Params, State
 from .sampling import Batch, data_iter_consecutive, data_iter_random, try_gpu
 from .text import Vocab, encode_prefix
-
-Params = Sequence[nd.NDArray]
 
 
 def train_batches(

@@ -37,7 +37,6 @@ class GraphWriter:
         """
         W_hy, b_y = output
         self.shape, self.num_parts = Shape(layers[0].steps, len(layers), *W_hy.shape), num_parts
-        self.hidden_dim, self.ctx = len(W_hy), W_hy.context
         self.weights: list[nd.NDArray] = []
         for layer in layers:
             if layer.reads_indices:  # the rows that are looked up have the bias in them
@@ -52,11 +51,6 @@ class GraphWriter:
                 "the output is not finite: the parameters hold NaN, infinity or more than 1e30"
             )
 
-    def init_state(self, batch_size: int) -> State:
-        """Zeros, of all layers."""
-        num_states = self.shape.num_layers * self.shape.steps.num_states
-        return tuple(nd.zeros((batch_size, self.hidden_dim), ctx=self.ctx) for _ in range(num_states))
-
     def read(self, X: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
         """One step: indices (1, batch_size) become logits (batch_size, vocab_size), and the new state."""
         logits, *new_state = _compile_reader(self.shape)(X, *self.weights, *state)
@@ -67,8 +61,8 @@ class GraphWriter:
 
         Each part of the rows has a core, and while a chunk is written, the next one is already waiting.
         """
-        rows = cut(len(last), self.num_parts)
-        chars = [nd.array(last[a:b], self.ctx, "float32") for a, b in rows]
+        ctx, rows = state[0].context, cut(len(last), self.num_parts)
+        chars = [nd.array(last[a:b], ctx, "float32") for a, b in rows]
         states = [[S[a:b] for S in state] for a, b in rows]
         asked, written = deque[list[nd.NDArray]](), list[np.ndarray]()
         for _ in range(0, num_chars, CHUNK):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from mxnet import nd
 
 from ..checks import check_loss, check_positive, to_indices
 from ..clipping import grad_clipping
 from ..optim import BETA1, BETA2, EPS, Optimizer
+from ..rnn import Params
 from ..sampling import Batch
 
 SMALL, LARGE = 1e-20, 1e30  # between them a sum of squares is exact enough in float32
-Params = Sequence[nd.NDArray]
 
 
 def clip_and_step(

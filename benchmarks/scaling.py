@@ -124,7 +124,6 @@ def work(vocab_size: int) -> None:
     All begin together, and a step takes as long as its slower worker. Batches are small, 8 x 5, so that the
     exchange, which does not depend on them, is not lost in the noise of computing.
     """
-    from d2lrnn.engine.backprop import train_batch
     from d2lrnn.running.run import keep_memory
 
     import mxnet as mx
@@ -147,8 +146,8 @@ def work(vocab_size: int) -> None:
 
     ways: Sequence[Callable[[], object]] = (
         push_and_pull,
-        lambda: train_batch(replica, params, state, batch, optimizer, 1.0),
-        lambda: train_batch(network, params, state, batch, optimizer, 1.0),
+        lambda: replica.train_batch(params, state, batch, optimizer, 1.0),
+        lambda: network.train_batch(params, state, batch, optimizer, 1.0),
     )
     times = np.zeros((ROUNDS, len(ways)))
     for turn in range(-WARM_UP, ROUNDS):

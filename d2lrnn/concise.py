@@ -16,9 +16,9 @@ from .checks import check_size
 from .gru import GRUParams
 from .loss import perplexity
 from .onehot import get_inputs
+from .rnn import State
 from .sampling import Batch, try_gpu
 
-State = tuple[nd.NDArray, ...]
 GATES = {gluon.rnn.RNN: "h", gluon.rnn.GRU: "rzh", gluon.rnn.LSTM: "ifco"}  # our letters, in Gluon's order
 
 

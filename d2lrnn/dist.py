@@ -10,15 +10,18 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mxnet import autograd, nd
 
 from .checks import check_gradients, check_size
 from .engine.kvstore import Workers
+from .engine.update import clip_and_step
+from .optim import Optimizer
+from .rnn import Params, State
+from .sampling import Batch
 
-State = tuple[nd.NDArray, ...]
 NATS = -4  # in the buffer, behind the gradients: loss, characters, who wants to save, who to stop
 
 
@@ -42,7 +45,7 @@ def shard(corpus_indices: Any, index: int, num_workers: int) -> Any:
     return corpus_indices[index * size : (index + 1) * size + 1]
 
 
-def flat_gradients(params: Sequence[nd.NDArray], spare: int = 0) -> nd.NDArray:
+def flat_gradients(params: Params, spare: int = 0) -> nd.NDArray:
     """A new buffer of which every param.grad is now a part, in order, with room for spare numbers behind.
 
     What backward() writes to the gradients stands in the buffer, and what is written to the buffer is in the
@@ -72,8 +75,16 @@ class InTurn:
         return rows
 
 
+class Rows(NamedTuple):
+    """What one worker learns from."""
+
+    data: nd.NDArray
+    label: nd.NDArray
+    state: State
+
+
 class Replica:
-    """A network that learns together with its like: train_batch and train_batches take it for a network.
+    """A network that learns together with its like, and can be used in its place.
 
     prepare: called with the index of a worker before it learns (dropout is seeded there). sent: called when
     this process has done its part of a step, and the rest is up to the others.
@@ -82,7 +93,7 @@ class Replica:
     def __init__(
         self,
         network: Any,
-        params: Sequence[nd.NDArray],
+        params: Params,
         workers: InTurn | Workers,
         prepare: Callable[[int], None] = lambda index: None,
         sent: Callable[[], None] = lambda: None,
@@ -92,7 +103,7 @@ class Replica:
         self.flat, self.asked, self.heard = flat_gradients(params, spare=4), (False, False), (False, False)
 
     def learn(
-        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
+        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Params
     ) -> tuple[nd.NDArray, State]:
         """As network.learn, but loss and gradients are the means over the characters of all workers.
 
@@ -103,7 +114,7 @@ class Replica:
             self.prepare(index)
             loss, new = self.network.learn(*part, params)
             self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked], ctx=loss.context), dim=0)
-            self.flat *= part[0].size
+            self.flat *= part.data.size
             rows.append(self.flat if len(self.workers.shards) == 1 else self.flat.copy())
             states.append(new)
         self.workers.add_up(rows, out=self.flat)
@@ -113,22 +124,27 @@ class Replica:
         self.heard = save > 0, stop > 0
         return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
 
-    def measure(
-        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Sequence[nd.NDArray]
-    ) -> float:
+    def train_batch(
+        self, params: Params, state: State, batch: Batch, optimizer: Optimizer, theta: float
+    ) -> tuple[float, State]:
+        """As network.train_batch: every worker clips and steps by itself, with the same gradients."""
+        loss, new_state = self.learn(*batch, state, params)
+        measure = functools.partial(self.measure, *batch, state, params)
+        return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
+
+    def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Params) -> float:
         """As network.measure, the mean over the characters of all workers."""
-        mine = [
-            (self.network.measure(*part, params), part[0].size) for part in self._parts(data, label, state)
-        ]
+        parts = self._parts(data, label, state)
+        mine = [(self.network.measure(*part, params), part.data.size) for part in parts]
         nats, sizes = self.workers.gather("measured", np.array(mine, np.float32)).T
         return float(np.average(nats, weights=sizes))
 
-    def _parts(self, data: nd.NDArray, label: nd.NDArray, state: State) -> Iterator[tuple]:
+    def _parts(self, data: nd.NDArray, label: nd.NDArray, state: State) -> Iterator[Rows]:
         """The rows of each worker of this process."""
         size = len(data) // len(self.workers.shards)
         for begin in range(0, len(data), size):
             mine = slice(begin, begin + size)
-            yield data[mine], label[mine], tuple(S[mine] for S in state)
+            yield Rows(data[mine], label[mine], tuple(S[mine] for S in state))
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
         """What anybody asked for with the last batch, the same for all; save and stop go with the next."""

@@ -17,17 +17,20 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from .checks import check_indices, check_size
+from .checks import check_gradients, check_indices, check_size
+from .decoding import Writer
 from .engine.backprop import learn
 from .engine.cells import GRU, LSTM, RNN, Steps
-from .engine.fast_decoding import Writer
-from .engine.layers import Arrays, Layer, State
+from .engine.fast_decoding import GraphWriter
+from .engine.layers import Arrays, Layer, State, num_threads
+from .engine.update import clip_and_step
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
 from .loss import cross_entropy
 from .lstm import LSTMParams, get_lstm_params, init_lstm_state
+from .optim import Optimizer
 from .rnn import RNNParams, get_params, init_rnn_state
-from .sampling import try_gpu
+from .sampling import Batch, try_gpu
 
 
 def get_rows(data: nd.NDArray, vocab_size: int) -> nd.NDArray:
@@ -61,25 +64,27 @@ CELLS = {
 
 
 class Network(NamedTuple):
-    """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods.
+    """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods, and more.
 
-    dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14).
+    dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14). parts: how
+    many parts a batch is cut into, so that as many threads of MXNet's engine have work; they decide the last
+    digits.
     """
 
     cell: Cell
     num_layers: int
     dropout: float = 0.0
+    parts: int = 1
 
     def get_params(
         self, vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
     ) -> Any:
         """New parameters: for one layer those of the cell; a second adds W_xh_2, W_hh_2, b_h_2; and so on."""
         first = self.cell.get_params(vocab_size, hidden_dim, ctx, scale=scale)
-        names, arrays = list(first._fields[:-2]), list(first[:-2])
-        for k in range(2, self.num_layers + 1):
-            names += [f"{name}_{k}" for name in first._fields[:-2]]
+        names, arrays = [name for name, _ in self.shapes(vocab_size, hidden_dim)], first[:-2]
+        for _ in range(1, self.num_layers):
             arrays += self.cell.get_params(hidden_dim, hidden_dim, ctx, scale=scale)[:-2]
-        return namedtuple("Params", [*names, *first._fields[-2:]])(*arrays, *first[-2:])
+        return namedtuple("Params", names)(*arrays, *first[-2:])
 
     def shapes(self, vocab_size: int, hidden_dim: int) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Name and shape of each parameter, in the order of get_params, and without making it."""
@@ -104,12 +109,15 @@ class Network(NamedTuple):
         inputs may be indices (num_steps, batch_size), checked by get_rows; outputs is one matrix in a list,
         (num_steps * batch_size, vocab_size), time-major.
         """
-        if isinstance(inputs, nd.NDArray) and inputs.dtype != np.int32:
+        if not isinstance(inputs, nd.NDArray):
+            layers, below = self._layers(params, reads_indices=False), nd.concat(*inputs, dim=0)
+        elif inputs.dtype == np.int32:
+            layers, below = self._layers(params), inputs.reshape(-1)
+        else:
             raise TypeError(f"inputs hold {np.dtype(inputs.dtype)} values: take indices from get_rows")
-        below = inputs.reshape(-1) if isinstance(inputs, nd.NDArray) else nd.concat(*inputs, dim=0)
         new_state: State = ()
-        for layer, layer_state in zip(self._layers(params), self._each_layers(state)):
-            below, layer_state = layer.read(below, layer_state)
+        for layer, layer_state in zip(layers, self._each_layers(state)):
+            below, layer_state = layer.read(below, layer_state, self.parts)
             below = dropout(below, self.dropout)
             new_state += layer_state
         W_hy, b_y = params[-2:]
@@ -122,9 +130,19 @@ class Network(NamedTuple):
 
         data, label: (batch_size, num_steps) int32, not checked here. Nothing is waited for.
         """
+        check_gradients(params)
         drop = functools.partial(dropout, p=self.dropout) if self.dropout else None
         with autograd.train_mode():
-            return learn(self._layers(params), self._each_layers(state), params[-2:], (data, label), drop)
+            layers, states = self._layers(params), self._each_layers(state)
+            return learn(layers, states, params[-2:], (data, label), drop, self.parts)
+
+    def train_batch(
+        self, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float
+    ) -> tuple[float, State]:
+        """Learn, clip and step, as train_batches wants it: (nats per character, new state)."""
+        loss, new_state = self.learn(*batch, state, params)
+        measure = functools.partial(self.measure, *batch, state, params)
+        return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
 
     def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays) -> float:
         """The loss that learn gives, from logits: also where a probability is too small for float32."""
@@ -132,29 +150,31 @@ class Network(NamedTuple):
         return float(cross_entropy(logits, label.T.reshape(-1)).asscalar())
 
     def writer(self, params: Arrays) -> Writer:
-        """What writes with these params: read and go_on are made for generate_batch.
+        """What generate_batch writes with. It copies params: make a new one when they have changed."""
+        graphs, W_hy = GraphWriter(self._layers(params), params[-2:], self.parts), params[-2]
+        place = len(W_hy), W_hy.context
+        return Writer(lambda rows: self.init_state(rows, *place), graphs.read, *place, graphs.go_on)
 
-        It keeps copies of params: make a new one when they have changed.
-        """
-        return Writer(self._layers(params), *params[-2:])
-
-    def _layers(self, params: Arrays) -> list[Layer]:
-        size = 3 * self.cell.num_gates
+    def _layers(self, params: Arrays, *, reads_indices: bool = True) -> list[Layer]:
+        size, steps = 3 * self.cell.num_gates, self.cell.steps
         each = [params[k : k + size] for k in range(0, self.num_layers * size, size)]
-        return [Layer(self.cell.steps, layer[0::3], layer[1::3], layer[2::3]) for layer in each]
+        return [Layer(steps, reads_indices and k == 0, W[::3], W[1::3], W[2::3]) for k, W in enumerate(each)]
 
     def _each_layers(self, state: State) -> list[State]:
         width = len(state) // self.num_layers
         return [state[k : k + width] for k in range(0, len(state), width)]
 
 
-def get_network(cell: str = "rnn", num_layers: int = 1, *, dropout: float = 0.0) -> Network:
-    """A network of num_layers layers of "rnn", "gru" or "lstm" cells.
+def get_network(
+    cell: str = "rnn", num_layers: int = 1, *, dropout: float = 0.0, parts: int | None = None
+) -> Network:
+    """A network of num_layers layers of "rnn", "gru" or "lstm" cells. parts: None: one for each thread.
 
     Raises:
-        ValueError: there is no such cell, or no such number of layers.
+        ValueError: there is no such cell, or no such number of layers or parts.
     """
     if cell not in CELLS:
         raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
-    check_size(num_layers=num_layers)
-    return Network(CELLS[cell], num_layers, dropout)
+    parts = num_threads() if parts is None else parts
+    check_size(num_layers=num_layers, parts=parts)
+    return Network(CELLS[cell], num_layers, dropout, parts)

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from mxnet import nd
 
 from .checks import check_gradients, check_positive, check_size
+from .rnn import Params
 
+BETA1 = 0.9  # these three are Adam's, as in the paper
+BETA2 = 0.999
+EPS = 1e-8
 Moments = tuple[nd.NDArray, nd.NDArray]  # m, v: the running means of the gradient and of its square
 
 
-def sgd(params: Sequence[nd.NDArray], lr: float) -> None:
+def sgd(params: Params, lr: float) -> None:
     """param <- param - lr * gradient, in place.
 
     Raises:
@@ -22,20 +26,20 @@ def sgd(params: Sequence[nd.NDArray], lr: float) -> None:
         param[:] = param - lr * g
 
 
-def init_adam_states(params: Sequence[nd.NDArray]) -> list[Moments]:
+def init_adam_states(params: Params) -> list[Moments]:
     """For every parameter m and v, zeros of its shape."""
     return [(nd.zeros_like(param), nd.zeros_like(param)) for param in params]
 
 
 def adam(
-    params: Sequence[nd.NDArray],
+    params: Params,
     states: Sequence[Moments],
     lr: float,
     t: int,
     *,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
+    beta1: float = BETA1,
+    beta2: float = BETA2,
+    eps: float = EPS,
 ) -> None:
     """One step of Adam, in place. states: from init_adam_states, changed in place. t: 1 in the first step.
 
@@ -61,14 +65,14 @@ def adam(
 class Optimizer:
     """sgd or adam by name, with what it remembers between the steps: the step count t, and Adam's states."""
 
-    def __init__(self, name: str, params: Sequence[nd.NDArray], lr: float) -> None:
+    def __init__(self, name: str, params: Params, lr: float) -> None:
         if name not in ("sgd", "adam"):
             raise ValueError(f"optimizer is {name!r}: give 'sgd' or 'adam'")
         check_positive(lr=lr)
         self.name, self.lr, self.t = name, lr, 0
         self.states = init_adam_states(params) if name == "adam" else []
 
-    def step(self, params: Sequence[nd.NDArray]) -> None:
+    def step(self, params: Params) -> None:
         """Move the parameters by their gradients, in place."""
         if self.name == "adam":
             adam(params, self.states, self.lr, self.t + 1)

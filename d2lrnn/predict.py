@@ -70,7 +70,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         temperature = 0.0 if is_greedy else 1.0
     if temperature:
         _load_mxnet()
-    from .decoding import generate_batch
+    from .decoding import Choice, generate_batch
     from .formats.safetensors_file import load_network, write_network
     from .running.dataset import find_context
 
@@ -81,23 +81,10 @@ def _predict(arguments: argparse.Namespace) -> None:
             write_network(Path(arguments.export), settings, vocab, params)
         print(printable(f"{arguments.export} holds the network of {source}"))
         return
-    writer = network.writer(params)
+    prefixes, writer = arguments.prefix or settings.prefix, network.writer(params)
+    choice = Choice(temperature, arguments.top_k, arguments.top_p, arguments.seed)
     texts = generate_batch(
-        arguments.prefix or settings.prefix,
-        arguments.length,
-        writer.read,
-        params,
-        network.init_state,
-        settings.hidden_dim,
-        vocab,
-        ctx,
-        num_samples=arguments.num_samples,
-        temperature=temperature,
-        top_k=arguments.top_k,
-        top_p=arguments.top_p,
-        seed=arguments.seed,
-        reads_indices=True,
-        go_on=writer.go_on,
+        prefixes, arguments.length, writer, vocab, choice, num_samples=arguments.num_samples
     )
     print(printable("\n".join(texts)))
 

@@ -12,6 +12,9 @@ from mxnet import nd
 from .checks import check_positive, check_size
 from .sampling import try_gpu
 
+Params = Sequence[nd.NDArray]  # of a network of any kind, in the order of its formulas
+State = tuple[nd.NDArray, ...]  # likewise: H, or H and C, of each layer
+
 
 class RNNParams(NamedTuple):
     """The parameters of the network, under the names that formulas and files give them."""

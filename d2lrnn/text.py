@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Iterable, Mapping
 
@@ -11,6 +12,7 @@ from .checks import check_size, to_integers
 from .corpora import count_characters, find_characters, find_corpus, read_corpus
 
 UNKNOWN = "<unk>"
+MAX_CHARS = 10**7  # in one text that is written: it is held in memory until it is whole
 
 
 def load_corpus(source: str | os.PathLike[str] = "lyrics", *, max_chars: int | None = None) -> str:
@@ -106,3 +108,20 @@ def _unknown(text: str, known: Mapping[str, int]) -> ValueError:
     shown = ", ".join(f"{char!r} (U+{ord(char):04X})" for char in unknown[:5])
     more = f" and {len(unknown) - 5} others" if len(unknown) > 5 else ""
     return ValueError(f"{shown}{more}: not among the {len(known)} characters of this vocabulary")
+
+
+def encode_prefix(prefix: str, num_chars: int, vocab: Vocab) -> list[int]:
+    """The indices of a prefix that can be continued by num_chars characters.
+
+    Raises:
+        ValueError: the prefix is empty or unknown, num_chars no number from 0 up, the text too long.
+    """
+    if not prefix:
+        raise ValueError("the prefix is empty: give at least one character to start from")
+    if isinstance(num_chars, bool) or not isinstance(num_chars, numbers.Integral) or int(num_chars) < 0:
+        raise ValueError(f"num_chars is {num_chars!r}: give an integer from 0 up")
+    if len(prefix) + int(num_chars) > MAX_CHARS:
+        raise ValueError(
+            f"a prefix of {len(prefix):,} and {num_chars:,} characters more: give at most {MAX_CHARS:,}"
+        )
+    return vocab.encode(prefix)

@@ -30,7 +30,7 @@ from .launching.job import SSH, read_hosts
 from .launching.watchdog import report
 from .running.distributed import become, check_number, join, part
 from .running.settings import add_settings
-from .running.start import choose, launch_run, prepare, share_cores
+from .running.start import choose, launch_run, prepare
 
 if TYPE_CHECKING:
     from .running.run import Run
@@ -58,8 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return launch_run(stack, folder, settings, hosts, how)
             if index is not None:
                 check_number(settings.workers)
-            else:
-                share_cores(stack, settings.workers)
             run = prepare(stack, folder, settings, given, index)
             if index is not None:
                 join(stack, run, index, how["patience"])

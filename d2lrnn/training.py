@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import mxnet as mx
 import numpy as np
@@ -12,19 +12,17 @@ from mxnet import autograd, nd
 
 from .checks import check_backward_reached, check_loss, check_seed, check_size, to_indices
 from .clipping import grad_clipping
-from .decoding import encode_prefix, predict_rnn
+from .decoding import predict_rnn
 from .loss import cross_entropy, perplexity
 from .onehot import get_inputs
 from .optim import Optimizer
+from .rnn import Params, State
 from .sampling import Batch, data_iter_consecutive, data_iter_random, try_gpu
-from .text import Vocab
-
-State = tuple[nd.NDArray, ...]
-Params = Sequence[nd.NDArray]
+from .text import Vocab, encode_prefix
 
 
 def train_batches(
-    rnn: Any,
+    rnn: Callable,
     params: Params,
     init_state: Callable,
     batches: Iterable[Batch],
@@ -33,25 +31,26 @@ def train_batches(
     *,
     is_random_iter: bool,
     state: State | None = None,
-    train_batch: Callable | None = None,
+    train_batch: Callable[[Params, State, Batch, Optimizer, float], tuple[float, State]] | None = None,
 ) -> Iterator[tuple[float, int, State]]:
     """Train on one batch after the other; after each yield (nats per character, characters, state).
 
     Random batches each start from a state of zeros. Consecutive ones carry the state on, cut off from the
     graph of the batch before; `state` is what the first of them starts from (None: zeros). train_batch: what
-    one batch does (None: as in lessons 4 to 7; lesson 15 has a faster one, with a network in place of rnn).
+    one batch does (None: as in lessons 4 to 7, with rnn; the networks of lesson 15 have a faster one).
 
     Raises:
         FloatingPointError: the loss or a gradient is not finite; the parameters are as the step before left
         them.
     """
-    hidden_dim, learn = len(params[-2]), train_batch or _train_batch  # params[-2] is W_hy
+    hidden_dim = len(params[-2])  # params[-2] is W_hy
+    train_batch = train_batch or functools.partial(_train_batch, rnn)
     for batch in batches:
         data, label = batch
         if is_random_iter or state is None:
             state = init_state(len(data), hidden_dim, data.context)
         state = tuple(S.detach() for S in state)
-        nats, state = learn(rnn, params, state, batch, optimizer, clipping_theta)
+        nats, state = train_batch(params, state, batch, optimizer, clipping_theta)
         yield nats, label.size, state
 
 
@@ -153,8 +152,7 @@ def train_and_predict_rnn(
     """The tutorial's loop: train, and every pred_period epochs print the perplexity and continue each prefix.
 
     Returns the perplexity of every epoch; the same seed gives the same numbers. Every epoch cuts the same
-    windows, as the tutorial does; `python -m d2lrnn.train` moves them every epoch, so that no target is left
-    out.
+    windows, as in the tutorial; `python -m d2lrnn.train` moves them, so that no target is left out.
     """
     check_size(num_epochs=num_epochs, pred_period=pred_period)
     rng = np.random.default_rng(check_seed(seed))
@@ -164,7 +162,7 @@ def train_and_predict_rnn(
     ctx = ctx or try_gpu()
     params = get_params(len(vocab), hidden_dim, ctx)
     updater = Optimizer(optimizer, params, lr)
-    data_iter: Any = data_iter_random if is_random_iter else data_iter_consecutive
+    data_iter: Callable = data_iter_random if is_random_iter else data_iter_consecutive
     perplexities = []
     for epoch in range(1, num_epochs + 1):
         start = time.perf_counter()

@@ -11,6 +11,8 @@ import d2lrnn
 import hypothesis
 import pytest
 
+pytest.register_assert_rewrite("cell_laws")
+
 # Examples are the same in every run, and none is called slow on a busy machine.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")

@@ -16,7 +16,7 @@ from d2lrnn import (
     predict_rnn,
     rnn,
 )
-from d2lrnn.decoding import generate_batch
+from d2lrnn.decoding import Choice, generate_batch, one_hot_writer
 
 import mxnet as mx
 import numpy as np
@@ -245,6 +245,13 @@ def test_an_option_out_of_range_is_refused_by_name(subject, name, bad):
 # --- several texts at once ------------------------------------------------------------------------
 
 
+GREEDY = Choice(temperature=0)
+
+
+def writer(network=doubling, params=NO_PARAMS, init_state=init_rnn_state):
+    return one_hot_writer(network, params, init_state, 1, DIGITS)
+
+
 def table(inputs, state, params):
     """A network that doubles, and answers with row H of params[0]: the same bits in a batch of any size."""
     outputs, state = doubling(inputs, state, params)
@@ -259,7 +266,7 @@ PREFIXES = ["1", "407", "12", "407", "9" * 30]
 def test_a_batch_writes_what_each_prefix_gives_alone(prefixes, num_chars):
     alone = [digits(predict_rnn, prefix, num_chars) for prefix in prefixes]
 
-    assert digits(generate_batch, prefixes, num_chars, temperature=0) == alone
+    assert generate_batch(prefixes, num_chars, writer(), DIGITS, GREEDY) == alone
 
 
 @pytest.mark.parametrize(
@@ -269,16 +276,18 @@ def test_chance_is_that_of_each_text_alone_and_of_a_seed_for_each_sample(options
     params = (nd.array(np.random.default_rng(0).normal(size=(10, 10))),)
     args = 9, table, params, init_rnn_state, 1, DIGITS
 
-    texts = generate_batch(PREFIXES, *args, num_samples=3, seed=5, **options)
+    texts = generate_batch(
+        PREFIXES, 9, writer(table, params), DIGITS, Choice(seed=5, **options), num_samples=3
+    )
 
     assert texts == [generate(p, *args, seed=5 + k, **options) for p in PREFIXES for k in range(3)]
     assert len(set(texts)) == 3 * len(set(PREFIXES))
 
 
 def test_without_a_seed_every_sample_is_another():
-    params = (nd.zeros((10, 10)),)
+    without_preference = writer(table, (nd.zeros((10, 10)),))
 
-    assert len(set(generate_batch(["1"], 30, table, params, init_rnn_state, 1, DIGITS, num_samples=5))) == 5
+    assert len(set(generate_batch(["1"], 30, without_preference, DIGITS, Choice(), num_samples=5))) == 5
 
 
 def test_a_generator_draws_as_numpy_chooses():
@@ -293,12 +302,12 @@ def test_a_network_that_looks_rows_up_writes_the_same(cell):
     network = get_network(cell)
     mx.random.seed(6)
     params = network.get_params(10, 8, mx.cpu(), scale=0.3)
-    args = PREFIXES, 10, network.rnn, params, network.init_state, 8, DIGITS
+    slow = one_hot_writer(network.rnn, params, network.init_state, 8, DIGITS)
+    for fast in (network.writer(params), network.writer(params)._replace(go_on=None)):
+        texts = generate_batch(PREFIXES, 10, fast, DIGITS, GREEDY)
 
-    texts = generate_batch(*args, temperature=0, reads_indices=True)
-
-    assert texts == generate_batch(*args, temperature=0)
-    assert texts == [generate_batch([p], *args[1:], temperature=0, reads_indices=True)[0] for p in PREFIXES]
+        assert texts == generate_batch(PREFIXES, 10, slow, DIGITS, GREEDY)
+        assert texts == [generate_batch([p], 10, fast, DIGITS, GREEDY)[0] for p in PREFIXES]
 
 
 def test_the_longest_text_says_how_often_the_network_runs_and_the_batch_is_never_larger():
@@ -312,7 +321,9 @@ def test_the_longest_text_says_how_often_the_network_runs_and_the_batch_is_never
         asked.append(args)
         return init_rnn_state(*args)
 
-    generate_batch(PREFIXES, 4, counted, NO_PARAMS, init_state, 1, DIGITS, num_samples=2)
+    counting = writer(counted, NO_PARAMS, init_state)
+
+    generate_batch(PREFIXES, 4, counting, DIGITS, Choice(), num_samples=2)
 
     assert shapes == [[(10, 10)]] * 33
     assert asked == [(10, 1, NO_PARAMS[0].context)]
@@ -322,29 +333,29 @@ def test_what_is_read_in_the_prefix_or_after_the_end_of_a_text_does_not_count():
     def count_up_and_break_at_0(inputs, state, params):
         return [one_hot((X.argmax(axis=1) + 1) % 10, 10) + X[:, 0:1] * 1e38 * 10 for X in inputs], state
 
-    args = 2, count_up_and_break_at_0, NO_PARAMS, init_rnn_state, 1, DIGITS
+    args = 2, writer(count_up_and_break_at_0), DIGITS, GREEDY
 
-    assert generate_batch(["7", "1020304", "7"], *args, temperature=0) == ["789", "102030456", "789"]
+    assert generate_batch(["7", "1020304", "7"], *args) == ["789", "102030456", "789"]
     with pytest.raises(FloatingPointError, match="not finite"):
-        generate_batch(["1", "20"], *args, temperature=0)
+        generate_batch(["1", "20"], *args)
 
 
 def test_a_batch_without_prefixes_is_no_text():
-    assert digits(generate_batch, [], 5) == []
+    assert generate_batch([], 5, writer(), DIGITS, GREEDY) == []
 
 
 def test_a_string_is_no_list_of_prefixes():
     with pytest.raises(TypeError, match=r"prefixes is '12': give a list, \['12'\]"):
-        digits(generate_batch, "12", 3)
+        generate_batch("12", 3, writer(), DIGITS, GREEDY)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, True])
 def test_num_samples_is_at_least_one(bad):
     with pytest.raises(ValueError, match=f"num_samples is {bad!r}"):
-        digits(generate_batch, ["1"], 3, num_samples=bad)
+        generate_batch(["1"], 3, writer(), DIGITS, GREEDY, num_samples=bad)
 
 
 @pytest.mark.parametrize(("num_chars", "num_samples"), [(3, 10**12), (9_999_999, 10**7)])
 def test_more_texts_than_the_memory_holds_are_refused(num_chars, num_samples):
     with pytest.raises(ValueError, match=r"these texts need .* give fewer prefixes, samples or characters"):
-        digits(generate_batch, ["1"], num_chars, num_samples=num_samples)
+        generate_batch(["1"], num_chars, writer(), DIGITS, GREEDY, num_samples=num_samples)

@@ -2,12 +2,11 @@
 
 from importlib import import_module
 
-import mxnet as mx
 import numpy as np
 import pytest
+from cell_laws import CellLaws
 from cell_oracles import (
     BATCH_SIZE,
-    CPU,
     HIDDEN_DIM,
     NUM_STEPS,
     VOCAB_SIZE,
@@ -15,87 +14,16 @@ from cell_oracles import (
     gradients,
     random_case,
     set_gluon_params,
-    shape_of,
-    slopes,
 )
-from mxnet import autograd, gluon, nd
+from mxnet import gluon, nd
 
 LSTMParams = import_module("d2lrnn.lstm").LSTMParams
-NAMES = [name for g in "ifoc" for name in (f"W_x{g}", f"W_h{g}", f"b_{g}")] + ["W_hy", "b_y"]
 OPEN, SHUT = 1000, -1000  # as a bias: the gate is 1, or 0, to the last bit
 
 
-def test_parameters_have_the_names_and_shapes_of_the_formulas(subject):
-    params = subject.get_lstm_params(VOCAB_SIZE, HIDDEN_DIM, CPU)
-
-    assert list(params._fields) == NAMES
-    assert [param.shape for param in params] == [shape_of(name) for name in NAMES]
-
-
-def test_weights_are_normal_with_deviation_scale_and_biases_zero(subject):
-    mx.random.seed(0)
-
-    small = subject.get_lstm_params(120, 150, CPU)._asdict()
-    large = subject.get_lstm_params(120, 150, CPU, scale=0.5)._asdict()
-
-    for name in NAMES:
-        for params, scale in ((small, 0.01), (large, 0.5)):
-            numbers = params[name].asnumpy() / scale
-            assert numbers.mean() == pytest.approx(0, abs=0.04)
-            assert numbers.std() == pytest.approx(1 if name[0] == "W" else 0, abs=0.03)
-
-
-def test_no_two_gates_start_alike_and_a_seed_repeats_them_all(subject):
-    def drawn(seed):
-        mx.random.seed(seed)
-        return [param.asnumpy() for param in subject.get_lstm_params(VOCAB_SIZE, HIDDEN_DIM, CPU)]
-
-    first = drawn(7)
-
-    assert all(np.array_equal(a, b) for a, b in zip(first, drawn(7)))
-    assert len({weights.tobytes() for weights in first[0:12:3]}) == 4
-    assert len({weights.tobytes() for weights in first[1:12:3]}) == 4
-
-
-def test_every_parameter_has_its_gradient_attached(subject):
-    params = subject.get_lstm_params(VOCAB_SIZE, HIDDEN_DIM, CPU)
-
-    with autograd.record():
-        loss = sum((3 * param).sum() for param in params)
-    loss.backward()
-
-    assert all((param.grad == 3).asnumpy().all() for param in params)
-
-
-def test_parameters_and_state_live_where_they_are_asked_to(subject):
-    second = mx.cpu(1)
-
-    arrays = [*subject.get_lstm_params(3, 2, second), *subject.init_lstm_state(3, 2, second)]
-
-    assert {array.context for array in arrays} == {second}
-
-
-@pytest.mark.parametrize(
-    ("sizes", "options", "named"),
-    [((0, 4), {}, "vocab_size"), ((5, 2.5), {}, "hidden_dim"), ((5, 4), {"scale": 0}, "scale")],
-)
-def test_parameters_of_no_size_are_refused_by_name(subject, sizes, options, named):
-    with pytest.raises(ValueError, match=named):
-        subject.get_lstm_params(*sizes, CPU, **options)
-
-
-def test_the_first_state_is_two_matrices_of_zeros_that_are_not_one(subject):
-    H, C = subject.init_lstm_state(BATCH_SIZE, HIDDEN_DIM, CPU)
-    H[:] = 1
-
-    np.testing.assert_array_equal(C.asnumpy(), np.zeros((BATCH_SIZE, HIDDEN_DIM), np.float32))
-    assert H.shape == C.shape
-    assert not subject.init_lstm_state(BATCH_SIZE, HIDDEN_DIM, CPU)[0].asnumpy().any()
-
-
-def test_a_state_of_no_rows_is_refused(subject):
-    with pytest.raises(ValueError, match="batch_size"):
-        subject.init_lstm_state(0, HIDDEN_DIM, CPU)
+class TestLSTM(CellLaws):
+    cell, get_params, init_state = "lstm", "get_lstm_params", "init_lstm_state"
+    Params, gates, num_states = LSTMParams, "ifoc", 2
 
 
 def test_a_step_is_as_worked_by_hand(subject):
@@ -163,47 +91,3 @@ def test_it_is_gluon_s_lstm(subject):
         np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), rtol=1e-4, atol=1e-6)
     for a, b in zip(our_gradients, [*I, *F, *O, *C, *output_gradients]):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-
-
-def test_outputs_are_one_matrix_a_step_and_the_last_comes_from_the_new_state(subject):
-    inputs, state, params = random_case(LSTMParams, num_states=2)
-
-    outputs, new_state = subject.lstm(inputs, state, params)
-
-    assert [Y.shape for Y in outputs] == [(BATCH_SIZE, VOCAB_SIZE)] * NUM_STEPS
-    assert isinstance(new_state, tuple) and [S.shape for S in new_state] == [(BATCH_SIZE, HIDDEN_DIM)] * 2
-    last = nd.dot(new_state[0], params.W_hy) + params.b_y
-    np.testing.assert_allclose(outputs[-1].asnumpy(), last.asnumpy(), rtol=1e-4)
-
-
-@pytest.mark.parametrize("cut", range(1, NUM_STEPS))
-def test_a_text_read_in_two_parts_gives_the_outputs_of_the_whole(subject, cut):
-    inputs, state, params = random_case(LSTMParams, num_states=2)
-
-    whole, new_state = subject.lstm(inputs, state, params)
-    first, middle = subject.lstm(inputs[:cut], state, params)
-    second, state_again = subject.lstm(inputs[cut:], middle, params)
-
-    np.testing.assert_allclose(nd.stack(*first, *second).asnumpy(), nd.stack(*whole).asnumpy(), rtol=1e-4)
-    np.testing.assert_allclose(nd.stack(*state_again).asnumpy(), nd.stack(*new_state).asnumpy(), rtol=1e-4)
-
-
-def test_reading_changes_neither_inputs_nor_state_nor_parameters(subject):
-    inputs, state, params = random_case(LSTMParams, num_states=2)
-    before = [array.asnumpy() for array in (*inputs, *state, *params)]
-
-    subject.lstm(inputs, state, params)
-
-    assert all(np.array_equal(a.asnumpy(), b) for a, b in zip((*inputs, *state, *params), before))
-
-
-@pytest.mark.parametrize("which", range(16), ids=[*NAMES, "H", "C"])
-def test_the_gradient_is_the_slope_of_the_loss(subject, which):
-    inputs, state, params = random_case(LSTMParams, num_states=2)
-    array = (*params, *state)[which]
-
-    def everything():
-        outputs, new_state = subject.lstm(inputs, state, params)
-        return [*outputs, *new_state]
-
-    np.testing.assert_allclose(gradients(everything, [array])[0], slopes(everything, array), rtol=1e-4)

@@ -2,8 +2,7 @@
 
 import d2lrnn
 from d2lrnn import cross_entropy, get_inputs, get_rows, train_and_predict_rnn
-from d2lrnn.decoding import generate_batch
-from d2lrnn.engine import backprop
+from d2lrnn.decoding import Choice, generate_batch
 
 import mxnet as mx
 import numpy as np
@@ -197,30 +196,32 @@ def test_lesson_9_measures_with_rows_as_with_matrices(subject, cell):
 # --- learning without autograd --------------------------------------------------------------------
 
 
-@pytest.fixture(params=["1", "2", "5"])
-def parts(monkeypatch, request):
-    """A batch is read in so many parts."""
-    monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", request.param)
+cut = pytest.mark.parametrize("parts", [1, 2, 5])
 
 
-def new_network(subject, cell, num_layers, **options):
+def new_network(subject, cell, num_layers, *, parts=2, **options):
     network = subject.get_network(cell, num_layers, **options)
     if not hasattr(network, "learn"):
         pytest.skip("this network leaves learning to autograd")
-    return network
+    return network._replace(parts=parts)
 
 
-def train_batch_of(subject):
-    return getattr(subject, "train_batch", backprop.train_batch)
+@pytest.mark.parametrize(("threads", "parts"), [("3", 3), ("many", 1)])
+def test_without_a_number_a_batch_is_cut_into_a_part_for_each_thread(subject, threads, parts, monkeypatch):
+    new_network(subject, "rnn", 1)
+    monkeypatch.setenv("MXNET_CPU_WORKER_NTHREADS", threads)
+
+    assert subject.get_network("rnn").parts == parts
+    assert d2lrnn.get_network("rnn", parts=2).parts == 2
 
 
 @cells
-@pytest.mark.usefixtures("parts")
+@cut
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize("sizes", [(3, 5, 6, 4), (1, 1, 2, 1), (2, 4, 7, 3)], ids=str)
-def test_gradients_by_hand_are_those_of_autograd(subject, cell, num_layers, sizes):
+def test_gradients_by_hand_are_those_of_autograd(subject, cell, num_layers, sizes, parts):
     batch_size, num_steps, vocab_size, hidden_dim = sizes
-    network = new_network(subject, cell, num_layers)
+    network = new_network(subject, cell, num_layers, parts=parts)
     params = filled(network.get_params(vocab_size, hidden_dim, CPU))
     state = filled(network.init_state(batch_size, hidden_dim, CPU))
 
@@ -244,7 +245,7 @@ def test_networks_of_the_same_sizes_take_turns_and_each_has_its_own_weights(subj
 
     def loss_gradients_and_text(params):
         loss, _ = network.learn(data, label, state, params)
-        text = written(network, params, ["ab", "c"], 30, vocab, network.writer(params).go_on)
+        text = written(network.writer(params), ["ab", "c"], 30, vocab)
         return [loss.asscalar(), *[param.grad.asnumpy().copy() for param in params]], text
 
     first = [loss_gradients_and_text(params) for params in pair]
@@ -255,14 +256,14 @@ def test_networks_of_the_same_sizes_take_turns_and_each_has_its_own_weights(subj
         for this, other, autograd_s in zip(found, expected, [right[0], *right[-len(params) :]]):
             np.testing.assert_array_equal(this, other)
             np.testing.assert_allclose(this, autograd_s.asnumpy().reshape(this.shape), rtol=1e-4, atol=1e-6)
-        assert text == same_text == written(network, params, ["ab", "c"], 30, vocab)
+        assert text == same_text == written(led(network.writer(params)), ["ab", "c"], 30, vocab)
     assert first[0][1] != first[1][1]
 
 
 @cells
-@pytest.mark.usefixtures("parts")
-def test_dropout_is_the_same_on_the_way_back(subject, cell):
-    network = new_network(subject, cell, 2, dropout=0.5)
+@cut
+def test_dropout_is_the_same_on_the_way_back(subject, cell, parts):
+    network = new_network(subject, cell, 2, parts=parts, dropout=0.5)
     params = filled(network.get_params(5, 6, CPU))
     (data, label), state = new_pair(4, 5, 5), network.init_state(4, 6, CPU)
 
@@ -292,33 +293,35 @@ def test_a_writer_reads_character_by_character_what_the_network_reads_at_once(su
     (expected,), last = network.rnn(rows, state, params)
     writer, logits = network.writer(params), []
     for t in range(5):
-        (Y,), state = writer.read(rows[t : t + 1], state, None)
+        Y, state = writer.read(rows[t : t + 1], state)
         logits.append(Y)
 
     assert_alike([nd.concat(*logits, dim=0), *state], [expected, *last])
 
 
-def written(network, params, prefixes, num_chars, vocab, go_on=None):
-    """What generate_batch writes greedily, with or without a writer that goes on by itself."""
-    rnn = network.writer(params).read if go_on is None else network.rnn
-    return generate_batch(
-        prefixes, num_chars, rnn, params, network.init_state, params[1].shape[0], vocab,
-        temperature=0, reads_indices=True, go_on=go_on,
-    )  # fmt: skip
+def written(writer, prefixes, num_chars, vocab):
+    return generate_batch(prefixes, num_chars, writer, vocab, Choice(temperature=0))
+
+
+def led(writer):
+    """The same, made to write character by character."""
+    return writer._replace(go_on=None)
 
 
 @cells
-@pytest.mark.usefixtures("parts")
+@cut
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("num_chars", [1, 19, 20, 47])
-def test_a_writer_that_goes_on_writes_what_one_writes_that_is_led(subject, cell, num_layers, num_chars):
-    network, vocab = new_network(subject, cell, num_layers), d2lrnn.Vocab("abcdefghij")
+def test_a_writer_that_goes_on_writes_what_one_writes_that_is_led(
+    subject, cell, num_layers, num_chars, parts
+):
+    network, vocab = new_network(subject, cell, num_layers, parts=parts), d2lrnn.Vocab("abcdefghij")
     params = filled(network.get_params(10, 8, CPU))
     prefixes = ["a", "bcdefghija", "jj", "f", "hij"]
 
-    texts = written(network, params, prefixes, num_chars, vocab, network.writer(params).go_on)
+    texts = written(network.writer(params), prefixes, num_chars, vocab)
 
-    assert texts == written(network, params, prefixes, num_chars, vocab)
+    assert texts == written(led(network.writer(params)), prefixes, num_chars, vocab)
     assert [len(text) - len(prefix) for text, prefix in zip(texts, prefixes)] == [num_chars] * 5
     assert len(set("".join(texts))) > 3
 
@@ -329,7 +332,7 @@ def test_of_equally_likely_characters_a_writer_takes_the_first(subject):
     params.W_hy[:] = 0
     params.b_y[:] = nd.array([0, 1, 2, 2, 2, 1])
 
-    assert written(network, params, ["a", "f"], 3, vocab, network.writer(params).go_on) == ["accc", "fccc"]
+    assert written(network.writer(params), ["a", "f"], 3, vocab) == ["accc", "fccc"]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 2e30])
@@ -348,16 +351,15 @@ def test_a_network_of_the_largest_weights_writes_finite_outputs(subject):
     params = network.get_params(6, 4, CPU)
     for param in params:
         param[:] = 0.49e30  # with its bias a row is below the bound
-    (logits,), _ = network.writer(params).read(nd.zeros((1, 2), dtype="int32"), network.init_state(2, 4))
+    logits, _ = network.writer(params).read(nd.zeros((1, 2), dtype="int32"), network.init_state(2, 4))
 
     assert np.isfinite(logits.asnumpy()).all()
 
 
 def train(network, params, optimizer, theta, batches, train_batch):
     """The losses, one a batch. train_batch: None for that of lesson 9."""
-    rnn = network if train_batch else network.rnn
     steps = d2lrnn.train_batches(
-        rnn, params, network.init_state, batches, optimizer, theta, is_random_iter=False,
+        network.rnn, params, network.init_state, batches, optimizer, theta, is_random_iter=False,
         train_batch=train_batch,
     )  # fmt: skip
     return [nats for nats, _, _ in steps]
@@ -369,7 +371,7 @@ def train(network, params, optimizer, theta, batches, train_batch):
 def test_a_training_batch_by_batch_is_that_of_lesson_9(subject, cell, name, lr, theta):
     network, results = new_network(subject, cell, 2), []
     batches = list(d2lrnn.data_iter_consecutive(np.arange(61) ** 2 % 7, 2, 3, CPU))
-    for train_batch in (None, train_batch_of(subject)):
+    for train_batch in (None, network.train_batch):
         params = filled(network.get_params(7, 4, CPU))
         optimizer = d2lrnn.Optimizer(name, params, lr)
         nats = train(network, params, optimizer, theta, batches, train_batch)
@@ -391,7 +393,7 @@ def test_a_batch_waits_for_the_device_once(subject, monkeypatch):
     monkeypatch.setattr(nd.NDArray, "asnumpy", lambda array: waits.append(array.shape) or asnumpy(array))
     monkeypatch.setattr(nd.NDArray, "wait_to_read", lambda array: waits.append(array.shape))
 
-    train_batch_of(subject)(network, params, state, (data, label), optimizer, 1.0)
+    network.train_batch(params, state, (data, label), optimizer, 1.0)
 
     assert len(waits) == 1
 
@@ -406,9 +408,7 @@ def one_batch(subject, scale=1.0, data=None, label=None, theta=1.0):
     pair = new_pair(2, 3, 5) if data is None else (data, label)
     optimizer = d2lrnn.Optimizer("sgd", params, 1e-3)
     try:
-        nats, _ = train_batch_of(subject)(
-            network, params, network.init_state(2, 4, CPU), pair, optimizer, theta
-        )
+        nats, _ = network.train_batch(params, network.init_state(2, 4, CPU), pair, optimizer, theta)
     except (FloatingPointError, IndexError) as error:
         nats = error
     return nats, before, [param.asnumpy() for param in params], optimizer.t
@@ -433,7 +433,7 @@ def test_a_loss_beyond_the_smallest_probability_is_right(subject):
     expected = expected.asscalar()
     optimizer = d2lrnn.Optimizer("sgd", params, 1e-3)
 
-    nats, _ = train_batch_of(subject)(network, params, state, (data, label), optimizer, 1.0)
+    nats, _ = network.train_batch(params, state, (data, label), optimizer, 1.0)
 
     assert 50 < nats == pytest.approx(expected, rel=1e-5)
 
@@ -447,7 +447,7 @@ def test_gradients_too_small_to_be_squared_are_clipped_too(subject, theta):
     before = [param.asnumpy().astype("f8") for param in params]
     optimizer = d2lrnn.Optimizer("sgd", params, 1.0)
 
-    train_batch_of(subject)(network, params, network.init_state(2, 4, CPU), (data, label), optimizer, theta)
+    network.train_batch(params, network.init_state(2, 4, CPU), (data, label), optimizer, theta)
 
     moved = sum(((param.asnumpy() - old) ** 2).sum() for param, old in zip(params, before)) ** 0.5
     assert moved <= theta * 1.01

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import d2lrnn
 from d2lrnn import Optimizer, cross_entropy, get_inputs, get_network
-from d2lrnn.engine.backprop import train_batch
 
 import mxnet as mx
 import numpy as np
@@ -208,8 +207,10 @@ def test_loss_gradients_and_state_are_those_of_the_book_on_all_rows(subject, cel
 class ByHand:
     """What a Replica does, in numpy."""
 
+    train_batch = d2lrnn.Replica.train_batch
+
     def __init__(self, network, num_workers):
-        self.network, self.rnn, self.num_workers = network, network.rnn, num_workers
+        self.network, self.measure, self.num_workers = network, network.measure, num_workers
 
     def learn(self, data, label, state, params):
         count, sums, states = np.float32(ROWS * STEPS), None, []
@@ -237,7 +238,7 @@ def test_after_several_steps_every_bit_is_that_of_a_loop_by_hand(subject, cell, 
         state = network.init_state(3 * ROWS, HIDDEN, CPU)
         for step in range(4):
             batch = new_batch(3 * ROWS, seed=step)[:2]
-            loss, state = train_batch(learner, params, state, batch, stepping, theta)
+            loss, state = learner.train_batch(params, state, batch, stepping, theta)
             nats.append(loss)
         slots = [S for pair in stepping.states for S in pair]
         runs.append((nats, bits(params), bits(slots), bits(state)))
@@ -277,13 +278,13 @@ def test_a_loss_beyond_float32_is_measured_as_the_mean_of_all_shards(subject):
     network, params = new_params()
     data, label, (H,) = new_batch(2 * ROWS)
     params.W_hy[:] *= 200  # some probabilities are 0 in float32
-    alone, _ = train_batch(network, params, (H,), (data, label), Optimizer("sgd", params, 1e-9), 1e9)
+    alone, _ = network.train_batch(params, (H,), (data, label), Optimizer("sgd", params, 1e-9), 1e9)
     in_turn = subject.Replica(network, params, subject.InTurn(2))
     others = [[network.measure(data[ROWS:], label[ROWS:], (H[ROWS:],), params), data[ROWS:].size]]
     one = subject.Replica(network, params, Neighbours(0, others))
 
     assert network.learn(data, label, (H,), params)[0].asscalar() == np.inf
-    nats, _ = train_batch(in_turn, params, (H,), (data, label), Optimizer("sgd", params, 1e-9), 1e9)
+    nats, _ = in_turn.train_batch(params, (H,), (data, label), Optimizer("sgd", params, 1e-9), 1e9)
     assert nats == pytest.approx(alone, rel=1e-4)
     assert one.measure(data[:ROWS], label[:ROWS], (H[:ROWS],), params) == pytest.approx(alone, rel=1e-4)
 
@@ -296,7 +297,7 @@ def test_nan_in_one_shard_ends_the_training_and_leaves_the_parameters(subject):
     optimizer, before = Optimizer("adam", params, 0.1), bits(params)
 
     with pytest.raises(FloatingPointError):
-        train_batch(replica, params, (H,), (data, label), optimizer, 1.0)
+        replica.train_batch(params, (H,), (data, label), optimizer, 1.0)
 
     assert bits(params) == before
     assert optimizer.t == 0

@@ -16,8 +16,7 @@ from typing import Any
 
 import d2lrnn
 from d2lrnn import CHAPTERS, export, predict, train
-from d2lrnn.decoding import generate_batch
-from d2lrnn.engine.backprop import train_batch
+from d2lrnn.decoding import Choice, generate_batch
 from d2lrnn.running import distributed
 from d2lrnn.running.dataset import find_context
 from d2lrnn.running.run import Run
@@ -312,7 +311,7 @@ def use_fast(lessons: Any, ctx: mx.Context | None) -> None:
         state = network.init_state(BATCH_SIZE, N, ctx)
         for name, theta in itertools.product(("sgd", "adam"), (1e-3, 1e3)):
             optimizer = d2lrnn.Optimizer(name, params, 0.1)
-            _, state = train_batch(network, params, state, (DATA, LABEL), optimizer, theta)
+            _, state = network.train_batch(params, state, (DATA, LABEL), optimizer, theta)
         assert {param.grad.context for param in params} == {HOME}
         network.rnn(lessons.get_rows(as_indices([[0, 2], [1, 3]], ctx), V), state, params)
         network.measure(DATA, LABEL, state, params)
@@ -320,11 +319,8 @@ def use_fast(lessons: Any, ctx: mx.Context | None) -> None:
             network.rnn, params, network.init_state, CORPUS, 2, 3, ctx, get_inputs=lessons.get_rows
         )
         writer = network.writer(params)
-        given = ["ab", "c"], 25, writer.read, params, network.init_state, N, VOCAB, ctx
         for temperature in (0, 1):
-            generate_batch(
-                *given, num_samples=2, temperature=temperature, reads_indices=True, go_on=writer.go_on
-            )
+            generate_batch(["ab", "c"], 25, writer, VOCAB, Choice(temperature), num_samples=2)
 
 
 def use_checkpoint(lessons: Any, ctx: mx.Context | None) -> None:
@@ -348,7 +344,7 @@ def use_dist(lessons: Any, ctx: mx.Context | None) -> None:
             replica = lessons.Replica(network, params, workers)
             optimizer = d2lrnn.Optimizer("adam", params, 0.1)
             state = network.init_state(BATCH_SIZE, N, ctx)
-            train_batch(replica, params, state, (DATA, LABEL), optimizer, 1.0)
+            replica.train_batch(params, state, (DATA, LABEL), optimizer, 1.0)
             replica.measure(DATA, LABEL, state, params)
             assert {param.grad.context for param in params} == {HOME}
     assert lessons.flat_gradients(learnt_rnn(ctx), spare=4).context == HOME

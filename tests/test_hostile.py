@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from d2lrnn import Vocab, predict, train
-from d2lrnn.decoding import MAX_CHARS, encode_prefix
 from d2lrnn.running import run as run_module
+from d2lrnn.text import MAX_CHARS, encode_prefix
 
 import pytest
 from small_run import SMALL, run_small

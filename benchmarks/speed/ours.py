@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import d2lrnn
-from d2lrnn.decoding import generate_batch
-from d2lrnn.engine.backprop import train_batch
+from d2lrnn.decoding import Choice, generate_batch
 from d2lrnn.running.run import keep_memory
 
 import numpy as np
@@ -52,7 +51,7 @@ class Ours:
 
     def learner(self) -> tuple[Any, Any, Any]:
         """What train_batches is given: rnn, init_state, train_batch."""
-        return self.network, self.network.init_state, train_batch
+        return self.network.rnn, self.network.init_state, self.network.train_batch
 
     def _steps(self) -> Iterator[tuple[float, int, Any]]:
         rnn, init_state, learn = self.learner()
@@ -77,9 +76,7 @@ class Ours:
             vocab = d2lrnn.Vocab("".join(chr(0x4E00 + i) for i in range(self.task.vocab_size)))
             self.written = [self.network.writer(self.params), vocab]
         writer, vocab = self.written
-        network = writer.read, self.params, self.network.init_state, self.task.hidden_dim
-        options: Any = {"temperature": 0, "reads_indices": True, "go_on": writer.go_on}
-        texts = generate_batch(list(vocab.decode(first)), num_chars, *network, vocab, **options)
+        texts = generate_batch(list(vocab.decode(first)), num_chars, writer, vocab, Choice(temperature=0))
         return [vocab.encode(text[1:]) for text in texts]
 
     def sampled(self, corpus: np.ndarray, steps: int, seed: int) -> tuple[float, float]:

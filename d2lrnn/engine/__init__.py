@@ -2,7 +2,8 @@
 
 cells           one time step of each cell, forward and backward
 layers          all time steps of a layer as one graph
-backprop        learning from a batch: forward, back by hand, one wait, one step
+backprop        the loss of a batch and its gradients, by hand
+update          clipping and the step: one wait, one pass
 fast_decoding   writing a text some twenty characters a call
 kvstore         what MXNet's parameter server does silently wrong, refused in one place
 """

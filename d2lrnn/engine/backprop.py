@@ -1,4 +1,4 @@
-"""How lesson 15 learns from a batch: forward, back by hand, one wait, one step.
+"""How lesson 15 learns from a batch: forward, and back by hand.
 
 A batch is read in a few parts: while one part's outputs are computed, another core goes on with the states of
 the next.
@@ -7,69 +7,15 @@ the next.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 from mxnet import autograd, nd
 
-from ..checks import check_gradients, check_loss, check_positive, to_indices
-from ..clipping import grad_clipping
-from ..optim import Optimizer, adam
 from ..sampling import Batch
-from .layers import Arrays, Layer, State, backward, forward, graph, join, parts, run, times
+from .layers import Arrays, Layer, State, backward, cut_steps, forward, graph, join, run, times
 
-SMALL, LARGE = 1e-20, 1e30  # between them a sum of squares is exact enough in float32
 TINY = 1e-36  # a probability that float32 no longer tells from 0
-ADAM: Any = adam.__kwdefaults__
-
-
-def train_batch(
-    network: Any, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float
-) -> tuple[float, State]:
-    """Learn from one batch, clip and step, as train_batches wants it: (nats per character, new state).
-
-    Waits once, for the loss and the norm of the gradients together; until then nothing has been changed.
-
-    Raises:
-        IndexError: data or label are out of range.
-        FloatingPointError: the loss or a gradient is not finite; the parameters are as they were.
-    """
-    check_positive(theta=theta)
-    (data, label), gradients = batch, [g.reshape(-1) for _, g in check_gradients(params)]
-    loss, new_state = network.learn(data, label, state, params)
-    chars = nd.stack(*batch).astype("float32")
-    numbers = [loss, chars.min(), chars.max(), *(nd.dot(g, g) for g in gradients)]
-    nats, low, high, *squares = nd.concat(*numbers, dim=0).asnumpy().tolist()
-    if low < 0 or high >= params[-1].size:
-        to_indices(nd.stack(*batch), params[-1].size)
-    if nats == math.inf:  # a probability was too small for float32, its logarithm is not
-        nats = network.measure(data, label, state, params)
-    check_loss(nats)
-    square, scale = math.fsum(squares), 1.0
-    if SMALL < square < LARGE:
-        scale = min(1.0, theta / math.sqrt(square))
-    else:
-        grad_clipping(params, theta)  # slower, and right for any gradient
-    _step(params, optimizer, scale)
-    return nats, new_state
-
-
-def _step(params: Arrays, optimizer: Optimizer, scale: float) -> None:
-    """Lesson 7's step with the gradients times scale, each array read and written once."""
-    optimizer.t += 1
-    if optimizer.name == "sgd":
-        pairs = [array for param in params for array in (param, param.grad)]
-        n = len(params)
-        lrs, wds = [optimizer.lr] * n, [0] * n  # a weight decay of 0
-        nd.multi_sgd_update(*pairs, lrs=lrs, wds=wds, num_weights=n, rescale_grad=scale, out=list(params))
-        return
-    beta1, beta2, eps = ADAM["beta1"], ADAM["beta2"], ADAM["eps"]
-    root = math.sqrt(1 - beta2**optimizer.t)  # MXNet adds eps to the root before it is corrected by this
-    lr = optimizer.lr * root / (1 - beta1**optimizer.t)
-    for param, (m, v) in zip(params, optimizer.states):
-        nd.adam_update(param, param.grad, m, v, lr, beta1, beta2, eps * root, rescale_grad=scale, out=param)
 
 
 def learn(
@@ -78,11 +24,12 @@ def learn(
     output: Arrays,
     batch: Batch,
     drop: Callable | None,
+    num_parts: int,
 ) -> tuple[nd.NDArray, State]:
     """The loss and the new state; in every param.grad its gradient. drop: what dropout makes of an array."""
     (data, label), (W_hy, b_y) = batch, output
     rows = data.T
-    passes, spans, H = [_Pass(*each) for each in zip(layers, state)], parts(len(rows)), []
+    passes, spans, H = [_Pass(*each) for each in zip(layers, state)], cut_steps(len(rows), num_parts), []
     for begin, end in spans:
         below = rows[begin:end].reshape(-1)
         for each in passes:
@@ -104,14 +51,31 @@ def learn(
     return -nd.add_n(*likelihoods) / label.size, tuple(S for each in passes for S in each.state)
 
 
+class _Ahead(NamedTuple):
+    """Of a part that has gone up through a layer: what the way back needs."""
+
+    below: nd.NDArray
+    fed: Arrays
+    slopes: Arrays
+    mask: nd.NDArray | None
+
+
+class _Back(NamedTuple):
+    """Of a part that has come back: what it read and, for each gate, dA and the gradients of W_h and b."""
+
+    below: nd.NDArray
+    dA: Arrays
+    dW_h: Arrays
+    db: Arrays
+
+
 class _Pass:
     """One layer on its way through a batch and back: part after part, then the last part first."""
 
     def __init__(self, layer: Layer, state: State) -> None:
         self.layer, self.state = layer, state
         self.dstate: Arrays = [nd.zeros_like(S) for S in state]
-        self.read: list[tuple] = []  # of each part on its way: below, fed, slopes, mask
-        self.back: list[tuple] = []  # of each part that is back: below, dA and, for each gate, dW_h and db
+        self.ahead, self.back = list[_Ahead](), list[_Back]()
 
     def forward(self, below: nd.NDArray, num_steps: int, drop: Callable | None) -> nd.NDArray:
         """Read a part, indices or a matrix with num_steps * batch_size rows; return its matrix of H."""
@@ -120,19 +84,19 @@ class _Pass:
         width, num_fed = len(self.state), max(steps.fed) + 1
         self.state, fed, slopes = tuple(rest[:width]), rest[width : width + num_fed], rest[width + num_fed :]
         mask = drop(nd.ones_like(H)) if drop else None
-        self.read.append((below, fed, slopes, mask))
+        self.ahead.append(_Ahead(below, fed, slopes, mask))
         return H if mask is None else H * mask
 
     def backward(self, dH: nd.NDArray, num_steps: int) -> nd.NDArray | None:
         """From the dH of the last part that has not come back yet to that of the layer below, if any."""
-        steps, (below, fed, slopes, mask) = self.layer.steps, self.read.pop()
+        steps, (below, fed, slopes, mask) = self.layer.steps, self.ahead.pop()
         dH = dH if mask is None else dH * mask
         outputs = run(backward, steps, [dH, *slopes, *self.layer.W_h, *self.dstate], num_steps)
         dA, self.dstate = outputs[: len(steps.fed)], outputs[len(steps.fed) :]
         ones = nd.ones((1, len(below)), ctx=below.context)
         dW_h = [nd.dot(fed[k], d, transpose_a=True) for k, d in zip(steps.fed, dA)]
-        self.back.append((below, dA, dW_h, [nd.dot(ones, d) for d in dA]))
-        if below.dtype == np.int32:
+        self.back.append(_Back(below, dA, dW_h, [nd.dot(ones, d) for d in dA]))
+        if self.layer.reads_indices:
             return None
         from_gate = times(nd, self.layer.W_x, below.shape[1])
         return nd.add_n(*[from_gate(d, k) for k, d in enumerate(dA)])
@@ -142,10 +106,10 @@ class _Pass:
         below, dA, dW_h, db = zip(*self.back)
         below, gates = nd.concat(*below, dim=0), join(nd, dA)
         for k, d in enumerate(gates):
-            W_x, W_h, b = (weights[k] for weights in self.layer[1:])
+            W_x, W_h, b = (weights[k] for weights in (self.layer.W_x, self.layer.W_h, self.layer.b))
             nd.add_n(*[part[k] for part in dW_h], out=W_h.grad)
             nd.add_n(*[part[k] for part in db], out=b.grad.reshape((1, -1)))
-            if below.dtype == np.int32:  # a row that was picked gets what comes back to it
+            if self.layer.reads_indices:  # a row that was picked gets what comes back to it
                 with autograd.record():
                     rows = nd.Embedding(below, W_x, *W_x.shape)
                 rows.backward(d)
@@ -153,10 +117,17 @@ class _Pass:
                 nd.dot(below, d, transpose_a=True, out=W_x.grad)
 
 
-def _output(
-    H: nd.NDArray, label: nd.NDArray, W: nd.NDArray, b_y: nd.NDArray
-) -> tuple[nd.NDArray, nd.NDArray, nd.NDArray, nd.NDArray]:
-    """The log-likelihood of some characters, and the gradients of its negative: dH, dW (W is W_hy^T), db_y.
+class _Output(NamedTuple):
+    """The log-likelihood of some characters, and the gradients of its negative; W is W_hy^T."""
+
+    likelihood: nd.NDArray
+    dH: nd.NDArray
+    dW: nd.NDArray
+    db: nd.NDArray
+
+
+def _output(H: nd.NDArray, label: nd.NDArray, W: nd.NDArray, b_y: nd.NDArray) -> _Output:
+    """What the characters of a part say, with H the top layer's.
 
     Where softmax gives P, and Y is one-hot, the gradient of the logits is P - Y: lesson 10 has derived it.
     """
@@ -168,7 +139,7 @@ def _output(
     P, slope, places, likelihood = _score(len(H))(logits, label)
     nd._internal._scatter_set_nd(lhs=P, rhs=slope, indices=places, shape=P.shape, out=P)
     logits.backward(P)
-    return (likelihood, *gradients)
+    return _Output(likelihood, *gradients)
 
 
 @functools.lru_cache(maxsize=128)

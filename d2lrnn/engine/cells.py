@@ -1,9 +1,9 @@
 """One time step of each cell, forward and backward: for arrays (F = mx.nd) and for graphs (F = mx.sym).
 
 A step gets A, what comes to each gate from below, its bias included, and times: times(X, k) is X W_h of gate
-k on the way forward, and X W_h^T on the way back. It returns the new state, what has been multiplied by W_h,
-and what the way back will need. Of that, slopes are all derivatives that do not wait for what comes back:
-they are taken for all steps at once. What is left is back, the chain rule of one step.
+k on the way forward, and X W_h^T on the way back. Of what it keeps for the way back, slopes are all
+derivatives that do not wait for what comes back: they are taken for all steps at once. What is left is back,
+the chain rule of one step.
 """
 
 from __future__ import annotations
@@ -15,21 +15,29 @@ Arrays = Sequence[Any]  # of mx.nd or of mx.sym
 Times = Callable[[Any, int], Any]
 
 
+class Step(NamedTuple):
+    """The new state, what has been multiplied by W_h, and what the way back needs."""
+
+    state: Arrays
+    fed: Arrays
+    kept: Arrays
+
+
 class Steps(NamedTuple):
     """The three functions of a cell. fed: for each gate, which of the arrays that step has multiplied."""
 
-    step: Callable[..., tuple[Arrays, Arrays, Arrays]]
+    step: Callable[..., Step]
     slopes: Callable[..., Arrays]
     back: Callable[..., tuple[Arrays, Arrays]]
     fed: tuple[int, ...]
     num_states: int
 
 
-def rnn_step(F: Any, A: Arrays, state: Arrays, times: Times) -> tuple[Arrays, Arrays, Arrays]:
+def rnn_step(F: Any, A: Arrays, state: Arrays, times: Times) -> Step:
     """The RNN: H = tanh(A + H W_hh)."""
     (H,) = state
     new = _tanh(F, add(F, A[0], times(H, 0)))
-    return (new,), (H,), (new,)
+    return Step(state=(new,), fed=(H,), kept=(new,))
 
 
 def rnn_slopes(F: Any, H: Any) -> Arrays:
@@ -43,14 +51,15 @@ def rnn_back(F: Any, dstate: Arrays, slopes: Arrays, times: Times) -> tuple[Arra
     return (dA,), (times(dA, 0),)
 
 
-def gru_step(F: Any, A: Arrays, state: Arrays, times: Times) -> tuple[Arrays, Arrays, Arrays]:
+def gru_step(F: Any, A: Arrays, state: Arrays, times: Times) -> Step:
     """The GRU, gates z, r and h; its new state Z H + (1 - Z) H_tilde is written with one product."""
     (H,) = state
     Z = _sigmoid(F, add(F, A[0], times(H, 0)))
     R = _sigmoid(F, add(F, A[1], times(H, 1)))
     RH = R * H
     H_tilde = _tanh(F, add(F, A[2], times(RH, 2)))
-    return (H_tilde + Z * (H - H_tilde),), (H, RH), (H, Z, R, H_tilde)
+    new = H_tilde + Z * (H - H_tilde)
+    return Step(state=(new,), fed=(H, RH), kept=(H, Z, R, H_tilde))
 
 
 def gru_slopes(F: Any, H: Any, Z: Any, R: Any, H_tilde: Any) -> Arrays:
@@ -67,14 +76,14 @@ def gru_back(F: Any, dstate: Arrays, slopes: Arrays, times: Times) -> tuple[Arra
     return (dA_z, dA_r, dA_h), (F.add_n(dH * Z, dRH * R, times(dA_z, 0), times(dA_r, 1)),)
 
 
-def lstm_step(F: Any, A: Arrays, state: Arrays, times: Times) -> tuple[Arrays, Arrays, Arrays]:
+def lstm_step(F: Any, A: Arrays, state: Arrays, times: Times) -> Step:
     """The LSTM, gates i, f, o and c."""
     H, C = state
     I, F_, O = (_sigmoid(F, add(F, A[k], times(H, k))) for k in range(3))
     C_tilde = _tanh(F, add(F, A[3], times(H, 3)))
     new = F_ * C + I * C_tilde
     tanh_C = _tanh(F, new)
-    return (O * tanh_C, new), (H,), (I, F_, O, C_tilde, C, tanh_C)
+    return Step(state=(O * tanh_C, new), fed=(H,), kept=(I, F_, O, C_tilde, C, tanh_C))
 
 
 def lstm_slopes(F: Any, I: Any, F_: Any, O: Any, C_tilde: Any, C: Any, tanh_C: Any) -> Arrays:

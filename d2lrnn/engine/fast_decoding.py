@@ -5,59 +5,69 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mxnet import nd
 
 from .cells import Steps
-from .layers import Arrays, Layer, State, graph, project, shares, times
+from .layers import Arrays, Layer, State, cut, graph, multiply, times
 
 CHUNK = 20  # characters that one graph writes
 LARGE = 1e30  # H lies between -1 and 1: where weights are smaller than this, all outputs are finite
 
 
-class Writer:
+class Shape(NamedTuple):
+    """What two networks have in common that can be written with by the same operators."""
+
+    steps: Steps
+    num_layers: int
+    hidden_dim: int
+    vocab_size: int
+
+
+class GraphWriter:
     """Layers and output for writing text; it keeps copies of their weights as they are now."""
 
-    def __init__(self, layers: Sequence[Layer], W_hy: nd.NDArray, b_y: nd.NDArray) -> None:
-        """Turn the weights once.
+    def __init__(self, layers: Sequence[Layer], output: Arrays, num_parts: int) -> None:
+        """Transpose the weights once. output: W_hy and b_y. num_parts: of the rows, written side by side.
 
         Raises:
             FloatingPointError: one is not finite, or so large that outputs may not be.
         """
-        self.shape: Any = layers[0].steps, len(layers), *W_hy.shape
+        W_hy, b_y = output
+        self.shape, self.num_parts = Shape(layers[0].steps, len(layers), *W_hy.shape), num_parts
         self.weights: list[nd.NDArray] = []
-        for k, (_, W_x, W_h, b) in enumerate(layers):
-            if k == 0:  # the rows that are looked up have the bias in them
-                self.weights += [nd.broadcast_add(W, b_k.reshape((1, -1))) for W, b_k in zip(W_x, b)]
+        for layer in layers:
+            if layer.reads_indices:  # the rows that are looked up have the bias in them
+                pairs = zip(layer.W_x, layer.b)
+                self.weights += [nd.broadcast_add(W, b_k.reshape((1, -1))) for W, b_k in pairs]
             else:
-                self.weights += [*[W.T for W in W_x], *[b_k.copy() for b_k in b]]
-            self.weights += [W.T for W in W_h]
+                self.weights += [*[W.T for W in layer.W_x], *[b_k.copy() for b_k in layer.b]]
+            self.weights += [W.T for W in layer.W_h]
         self.weights += [W_hy.T, b_y.copy()]
         if not all(np.abs(W.asnumpy()).max() < LARGE for W in self.weights):
             raise FloatingPointError(
                 "the output is not finite: the parameters hold NaN, infinity or more than 1e30"
             )
 
-    def read(self, inputs: nd.NDArray, state: State, params: Any = None) -> tuple[list[nd.NDArray], State]:
-        """One step, called as rnn is: indices (1, batch_size) become one matrix of logits, in a list."""
-        logits, *new_state = _compile_writer(0, 0, *self.shape)(inputs, *self.weights, *state)
-        return [logits], tuple(new_state)
+    def read(self, X: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
+        """One step: indices (1, batch_size) become logits (batch_size, vocab_size), and the new state."""
+        logits, *new_state = _compile_reader(self.shape)(X, *self.weights, *state)
+        return logits, tuple(new_state)
 
     def go_on(self, last: np.ndarray, state: State, num_chars: int) -> np.ndarray:
         """The likeliest characters after last, (batch_size,), each read in turn: (num_chars, batch_size).
 
-        Each core has its share of the rows, and while a chunk is written, the next one is already waiting.
+        Each part of the rows has a core, and while a chunk is written, the next one is already waiting.
         """
-        ctx, rows = state[0].context, shares(len(last))
+        ctx, rows = state[0].context, cut(len(last), self.num_parts)
         chars = [nd.array(last[a:b], ctx, "float32") for a, b in rows]
         states = [[S[a:b] for S in state] for a, b in rows]
         asked, written = deque[list[nd.NDArray]](), list[np.ndarray]()
         for _ in range(0, num_chars, CHUNK):
             chunks = []
-            for k in range(len(rows)):
-                write = _compile_writer(CHUNK, k, *self.shape)
+            for k, write in enumerate(_compile_writers(self.shape, len(rows))):
                 chunk, chars[k], *states[k] = write(chars[k], *self.weights, *states[k])
                 chunks.append(chunk)
             asked.append(chunks)
@@ -67,40 +77,57 @@ class Writer:
 
 
 def _wait(chunks: Sequence[nd.NDArray]) -> np.ndarray:
-    """A chunk of each share, side by side."""
+    """A chunk of each part, side by side."""
     return np.concatenate([chunk.asnumpy() for chunk in chunks], axis=1)
 
 
 @functools.lru_cache(maxsize=32)
-def _compile_writer(
-    num_chars: int, share: int, steps: Steps, num_layers: int, hidden_dim: int, vocab_size: int
-) -> Callable[..., list[nd.NDArray]]:
-    """The operator, with memory of its own for each share, that chooses so many characters, or reads one."""
-    num_weights = num_layers * 3 * len(steps.fed) - len(steps.fed) + 2
+def _compile_reader(shape: Shape) -> Callable[..., list[nd.NDArray]]:
+    """The operator that reads a character: logits and the new state."""
 
-    def read(F: Any, X: Any, weights: Arrays, state: Arrays) -> tuple[Any, Arrays]:
-        W, width, new_state = iter(weights), steps.num_states, list[Any]()
-        for k in range(num_layers):
-            W_x = [next(W) for _ in steps.fed]
-            if k == 0:
-                A = [F.Embedding(X, each, vocab_size, hidden_dim) for each in W_x]
-            else:
-                A = project(F, new_state[-width], W_x, [next(W) for _ in steps.fed], hidden_dim)
-            W_h = times(F, [next(W) for _ in steps.fed], hidden_dim)
-            after, *_ = steps.step(F, A, state[k * width : (k + 1) * width], W_h)
-            new_state += after
-        return F.FullyConnected(new_state[-width], *W, num_hidden=vocab_size), new_state
+    def read(F: Any, X: Any, weights: Arrays, state: Arrays) -> list[Any]:
+        logits, new_state = _step(F, shape, F.reshape(X, shape=(-1,)), weights, state)
+        return [logits, *new_state]
 
-    def write(F: Any, inputs: Arrays) -> list[Any]:
-        X, weights, state = inputs[0], inputs[1 : 1 + num_weights], inputs[1 + num_weights :]
-        if num_chars == 0:
-            logits, new_state = read(F, F.reshape(X, shape=(-1,)), weights, state)
-            return [logits, *new_state]
+    return _compile(shape, read)
+
+
+@functools.lru_cache(maxsize=32)
+def _compile_writers(shape: Shape, num_parts: int) -> list[Callable[..., list[nd.NDArray]]]:
+    """For each part of the rows an operator, with memory of its own, that chooses CHUNK characters."""
+
+    def write(F: Any, X: Any, weights: Arrays, state: Arrays) -> list[Any]:
         chosen = []
-        for _ in range(num_chars):
-            logits, state = read(F, X, weights, state)
+        for _ in range(CHUNK):
+            logits, state = _step(F, shape, X, weights, state)
             X = F.argmax(logits, axis=1)
             chosen.append(X)
         return [F.stack(*chosen), X, *state]
 
-    return graph(write, 1 + num_weights + num_layers * steps.num_states, range(1, 1 + num_weights))
+    return [_compile(shape, write) for _ in range(num_parts)]
+
+
+def _compile(shape: Shape, program: Callable[..., list[Any]]) -> Callable[..., list[nd.NDArray]]:
+    """One operator that does what program does with X, weights and state."""
+    steps, num_layers, *_ = shape
+    state = 1 + num_layers * 3 * len(steps.fed) - len(steps.fed) + 2  # where it begins, behind the weights
+
+    def sorted_inputs(F: Any, inputs: Arrays) -> list[Any]:
+        return program(F, inputs[0], inputs[1:state], inputs[state:])
+
+    return graph(sorted_inputs, state + num_layers * steps.num_states, range(1, state))
+
+
+def _step(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> tuple[Any, Arrays]:
+    """The logits after the characters X, and the new state."""
+    steps, num_layers, hidden_dim, vocab_size = shape
+    W, width, new_state = iter(weights), steps.num_states, list[Any]()
+    for k in range(num_layers):
+        W_x = [next(W) for _ in steps.fed]
+        if k == 0:
+            A = [F.Embedding(X, each, vocab_size, hidden_dim) for each in W_x]
+        else:
+            A = multiply(F, new_state[-width], W_x, [next(W) for _ in steps.fed], hidden_dim)
+        W_h = times(F, [next(W) for _ in steps.fed], hidden_dim)
+        new_state += steps.step(F, A, state[k * width : (k + 1) * width], W_h).state
+    return F.FullyConnected(new_state[-width], *W, num_hidden=vocab_size), new_state

@@ -9,35 +9,35 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import mxnet as mx
-import numpy as np
 from mxnet import nd
 
+from ..rnn import State
 from .cells import Steps, add
 
-State = tuple[nd.NDArray, ...]
 Arrays = Sequence[Any]
 MAX_STEPS = 64  # of one graph
 
 
 class Layer(NamedTuple):
-    """The weights of one layer, an array a gate."""
+    """The weights of one layer, an array a gate. What it reads is multiplied by W_x, or picks its rows."""
 
     steps: Steps
+    reads_indices: bool
     W_x: Arrays
     W_h: Arrays
     b: Arrays
 
     def project(self, below: nd.NDArray) -> list[nd.NDArray]:
-        """What comes to each gate from below: indices pick rows of W_x, a matrix is multiplied."""
-        hidden_dim = self.b[0].size
-        if below.dtype == np.int32:
-            return project(nd, below, self.W_x, self.b, hidden_dim, len(self.W_x[0]))
-        return project(nd, below, [W.T for W in self.W_x], self.b, hidden_dim)
+        """A of each gate: what comes from below, with the bias."""
+        if self.reads_indices:
+            rows = [nd.Embedding(below, W, *W.shape) for W in self.W_x]
+            return [nd.broadcast_add(X, b_k) for X, b_k in zip(rows, self.b)]
+        return multiply(nd, below, [W.T for W in self.W_x], self.b, self.b[0].size)
 
-    def read(self, below: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
+    def read(self, below: nd.NDArray, state: State, num_parts: int) -> tuple[nd.NDArray, State]:
         """Indices or a (num_steps * batch_size, …) matrix become such a matrix of H, and the new state."""
         batch_size, H = len(state[0]), []
-        for begin, end in parts(len(below) // batch_size):
+        for begin, end in cut_steps(len(below) // batch_size, num_parts):
             A = self.project(below[begin * batch_size : end * batch_size])
             part, *new = run(forward, self.steps, [*A, *self.W_h, *state], end - begin, 1 + len(state))
             H.append(part)
@@ -45,32 +45,27 @@ class Layer(NamedTuple):
         return nd.concat(*H, dim=0), state
 
 
-def project(F: Any, below: Any, W_x: Arrays, b: Arrays, hidden_dim: int, vocab_size: int = 0) -> list[Any]:
-    """A of each gate. vocab_size: of W_x whose rows below picks; 0 if below is multiplied by W_x^T."""
-    if vocab_size:
-        rows = [F.Embedding(below, W, vocab_size, hidden_dim) for W in W_x]
-        return [F.broadcast_add(X, b_k) for X, b_k in zip(rows, b)]
+def multiply(F: Any, below: Any, W_x: Arrays, b: Arrays, hidden_dim: int) -> list[Any]:
+    """A of each gate from a matrix below. W_x: transposed."""
     return [F.FullyConnected(below, *each, num_hidden=hidden_dim) for each in zip(W_x, b)]
 
 
-def num_workers() -> int:
+def num_threads() -> int:
     """How many operations MXNet's engine runs side by side."""
-    workers = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
-    return int(workers) if workers.isdecimal() else 1
+    threads = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "")
+    return max(1, int(threads)) if threads.isdecimal() else 1
 
 
-def shares(batch_size: int) -> list[tuple[int, int]]:
-    """(begin, end) of the rows of each core, where there are enough."""
-    num_shares = max(1, min(batch_size, num_workers()))
-    ends = [batch_size * k // num_shares for k in range(num_shares + 1)]
+def cut(length: int, num_parts: int) -> list[tuple[int, int]]:
+    """(begin, end) of so many parts of about the same length, or of fewer, so that none is empty."""
+    num_parts = min(length, num_parts)
+    ends = [length * k // num_parts for k in range(num_parts + 1)]
     return list(zip(ends, ends[1:]))
 
 
-def parts(num_steps: int) -> list[tuple[int, int]]:
-    """(begin, end) of each part of a batch: one for each core, or more where their graphs would be long."""
-    num_parts = min(num_steps, max(num_workers(), math.ceil(num_steps / MAX_STEPS)))
-    ends = [num_steps * k // num_parts for k in range(num_parts + 1)]
-    return list(zip(ends, ends[1:]))
+def cut_steps(num_steps: int, num_parts: int) -> list[tuple[int, int]]:
+    """The steps of each part of a batch; there are more parts where their graphs would be long."""
+    return cut(num_steps, max(num_parts, math.ceil(num_steps / MAX_STEPS)))
 
 
 # --- all time steps as one graph ---

@@ -11,10 +11,9 @@ from tqdm import tqdm
 
 from ..checks import check_memory
 from ..corpora import BLOCK, find_corpus, read_corpus
-from ..decoding import encode_prefix
 from ..fast import CELLS
 from ..sampling import try_gpu
-from ..text import Vocab, one_line
+from ..text import Vocab, encode_prefix, one_line
 from .settings import PREFIXES, Settings
 
 

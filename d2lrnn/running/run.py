@@ -19,9 +19,8 @@ import numpy as np
 from .. import __version__
 from ..checkpoint import save_next, write_atomically
 from ..cli import warn
-from ..decoding import generate_batch
+from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers, shard
-from ..engine.backprop import train_batch
 from ..fast import Network, get_network, get_rows
 from ..loss import perplexity
 from ..optim import Optimizer
@@ -32,7 +31,6 @@ from .directory import BEST, CHECKPOINTS, CONFIG, CURVE, METRICS, PROGRESS, SAMP
 from .settings import Settings
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
-THREADS = ("MXNET_CPU_WORKER_NTHREADS", "OMP_NUM_THREADS")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 
@@ -84,7 +82,10 @@ class Run:
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
-        self.network = get_network(settings.cell, settings.layers, dropout=settings.dropout)
+        network = get_network(settings.cell, settings.layers, dropout=settings.dropout)
+        if index is None:  # cut as one of so many workers would, who have a share of the threads each
+            network = network._replace(parts=max(1, network.parts // settings.workers))
+        self.network = network
         mx.random.seed(settings.seed)
         self.params = self.network.get_params(
             len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale
@@ -115,7 +116,7 @@ class Run:
             FloatingPointError: a loss or gradient is not finite, or the loss has exploded.
         """
         steps = train_batches(
-            self.learner,
+            self.network.rnn,
             self.params,
             self.network.init_state,
             itertools.islice(self._batches(), self.batch, None),
@@ -123,7 +124,7 @@ class Run:
             self.settings.theta,
             is_random_iter=self.is_random_iter,
             state=self.state,
-            train_batch=train_batch,
+            train_batch=self.learner.train_batch,
         )
         guessing = max(math.log(len(self.vocab)), 1)  # nats per character
         clock = time.perf_counter()
@@ -182,20 +183,8 @@ class Run:
 
     def samples(self) -> list[str]:
         """A continuation of every prefix, appended to samples.txt."""
-        writer = self.network.writer(self.params)
-        texts = generate_batch(
-            self.prefixes,
-            self.settings.pred_len,
-            writer.read,
-            self.params,
-            self.network.init_state,
-            self.settings.hidden_dim,
-            self.vocab,
-            self.ctx,
-            temperature=0,
-            reads_indices=True,
-            go_on=writer.go_on,
-        )
+        writer, greedy = self.network.writer(self.params), Choice(temperature=0)
+        texts = generate_batch(self.prefixes, self.settings.pred_len, writer, self.vocab, greedy)
         _append(self.folder / SAMPLES, "\n".join([f"epoch {self.epoch}", *texts]) + "\n\n")
         return texts
 
@@ -284,7 +273,7 @@ class Run:
                 "d2lrnn": __version__,
                 "mxnet": mx.__version__,
                 "numpy": np.__version__,
-                "threads": " x ".join(os.environ[name] for name in THREADS),
+                "threads": f"{self.network.parts} x {os.environ['OMP_NUM_THREADS']}",
                 "context": str(self.ctx),
                 "corpus_sha256": self.corpus_sha256,
                 "vocab_size": len(self.vocab),

@@ -114,18 +114,6 @@ def launch_run(
             shutil.rmtree(where, ignore_errors=True)
 
 
-def share_cores(stack: contextlib.ExitStack, num_workers: int) -> None:
-    """While the stack is open, cut each batch into as many parts as one of so many workers would.
-
-    They decide the last digits.
-    """
-    name = "MXNET_CPU_WORKER_NTHREADS"
-    threads = os.environ[name]
-    if num_workers > 1 and threads.isdecimal():
-        stack.callback(os.environ.__setitem__, name, threads)
-        os.environ[name] = str(max(1, int(threads) // num_workers))
-
-
 def _new(settings: Settings) -> Path:
     from .directory import new_folder
 

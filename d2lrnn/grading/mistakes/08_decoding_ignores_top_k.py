@@ -1,5 +1,8 @@
 """top_k is taken and not used: characters beyond the k likeliest are drawn"""
 
+import d2lrnn
 from d2lrnn.grading.mistakes import *
 
-generate = changed("decoding", {'"top_k": top_k, ': ""}).generate
+
+def generate(*args, top_k=None, **options):
+    return d2lrnn.generate(*args, **options)

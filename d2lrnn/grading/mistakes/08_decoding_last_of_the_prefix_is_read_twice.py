@@ -7,8 +7,7 @@ wrong = changed(
     "decoding",
     {
         "return generate_batch([prefix],": "return prefix + generate_batch([prefix + prefix[-1:]],",
-        "temperature=0)[0]": "temperature=0)[0][len(prefix) + 1 :]",
-        "**options)[0]": "**options)[0][len(prefix) + 1 :]",
+        "seed))[0]": "seed))[0][len(prefix) + 1 :]",
     },
 )
 predict_rnn, generate = wrong.predict_rnn, wrong.generate

@@ -6,6 +6,7 @@ get_network = changed(
     "fast",
     {
         "new_state: State = ()": "first, new_state = below, ()",
-        "layer.read(below, layer_state)": "layer.read(first, layer_state)",
+        "layer.read(below, layer_state,": "layer.read(first, layer_state,",
+        "reads_indices and k == 0": "reads_indices",
     },
 ).get_network

@@ -2,4 +2,4 @@
 
 from d2lrnn.grading.mistakes import *
 
-Replica = changed("dist", {"            self.flat *= part[0].size\n": ""}).Replica
+Replica = changed("dist", {"            self.flat *= part.data.size\n": ""}).Replica

@@ -1,0 +1,65 @@
+"""How lesson 15 clips and steps: one wait for the numbers of a batch, one pass over the parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from mxnet import nd
+
+from ..checks import check_loss, check_positive, to_indices
+from ..clipping import grad_clipping
+from ..optim import BETA1, BETA2, EPS, Optimizer
+from ..rnn import Params
+from ..sampling import Batch
+
+SMALL, LARGE = 1e-20, 1e30  # between them a sum of squares is exact enough in float32
+
+
+def clip_and_step(
+    loss: nd.NDArray,
+    params: Params,
+    batch: Batch,
+    optimizer: Optimizer,
+    theta: float,
+    measure: Callable[[], float],
+) -> float:
+    """Lessons 6 and 7 with the gradients that learn has left; the loss of the batch, nats per character.
+
+    Waits once, for the loss and the norm of the gradients together; until then nothing has been changed.
+    measure: computes the loss where float32 has no logarithm of a probability.
+
+    Raises:
+        IndexError: data or label are out of range.
+        FloatingPointError: the loss or a gradient is not finite; the parameters are as they were.
+    """
+    check_positive(theta=theta)
+    chars, gradients = nd.stack(*batch).astype("float32"), [param.grad.reshape(-1) for param in params]
+    numbers = [loss, chars.min(), chars.max(), *(nd.dot(g, g) for g in gradients)]
+    nats, low, high, *squares = nd.concat(*numbers, dim=0).asnumpy().tolist()
+    if low < 0 or high >= params[-1].size:
+        to_indices(nd.stack(*batch), params[-1].size)
+    nats = measure() if nats == math.inf else nats
+    check_loss(nats)
+    square, scale = math.fsum(squares), 1.0
+    if SMALL < square < LARGE:
+        scale = min(1.0, theta / math.sqrt(square))
+    else:
+        grad_clipping(params, theta)  # slower, and right for any gradient
+    _step(params, optimizer, scale)
+    return nats
+
+
+def _step(params: Params, optimizer: Optimizer, scale: float) -> None:
+    """Lesson 7's step with the gradients times scale, each array read and written once."""
+    optimizer.t += 1
+    if optimizer.name == "sgd":
+        pairs = [array for param in params for array in (param, param.grad)]
+        n = len(params)
+        lrs, wds = [optimizer.lr] * n, [0] * n  # a weight decay of 0
+        nd.multi_sgd_update(*pairs, lrs=lrs, wds=wds, num_weights=n, rescale_grad=scale, out=list(params))
+        return
+    root = math.sqrt(1 - BETA2**optimizer.t)  # MXNet adds eps to the root before it is corrected by this
+    lr = optimizer.lr * root / (1 - BETA1**optimizer.t)
+    for param, (m, v) in zip(params, optimizer.states):
+        nd.adam_update(param, param.grad, m, v, lr, BETA1, BETA2, EPS * root, rescale_grad=scale, out=param)

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn.launching import supervisor
+from d2lrnn.launching.console import Console
 from d2lrnn.launching.job import Host, read_hosts
 from d2lrnn.launching.watchdog import STALLED
 
@@ -34,6 +36,7 @@ SILENCE = 2  # seconds, in tests of what is silent; else 10, as outside of tests
 LAUNCHER = """
 import json, sys
 from d2lrnn.launching import supervisor
+from d2lrnn.launching.console import Console
 from d2lrnn.launching.launch import Host, Job, launch
 supervisor.SILENCE, supervisor.GRACE = map(float, sys.argv[2:])
 hear = supervisor.Supervisor._hear
@@ -256,6 +259,36 @@ def test_the_bar_is_drawn_from_what_the_first_worker_reports(launched: Any, tmp_
     assert "epoch 2 0\\x1b" in drawn
     assert "epoch 2 1" not in drawn
     assert "Traceback" not in drawn
+
+
+def test_what_is_reported_while_the_bar_is_drawn_is_drawn_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    may_draw, has_drawn = threading.Event(), threading.Event()
+
+    class Bar:
+        total = n = 0
+        update = close = __init__ = lambda *_, **__: None
+
+        def set_postfix_str(self, text: str, **_: object) -> None:
+            drawn.append(text)
+            has_drawn.set()
+
+        write = staticmethod(lambda *_, **__: may_draw.wait(60))
+
+    class Late(dict):
+        def __getitem__(self, name: str) -> Any:
+            may_draw.set()
+            has_drawn.wait(60)
+            return super().__getitem__(name)
+
+    monkeypatch.setattr("d2lrnn.launching.console.tqdm", Bar)
+    console = Console()
+    console.say("a line that the terminal does not take yet")
+    console.show({"n": 1, "total": 2, "text": "first"})
+    console.show(Late(n=2, total=2, text="second"))
+    console.close()
+
+    assert drawn == ["first", "second"]
 
 
 @pytest.mark.slow

@@ -6,11 +6,19 @@ import contextlib
 import queue
 import sys
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from ..cli import BAR, printable
+
+
+class News(NamedTuple):
+    """What the bar is to show."""
+
+    n: int
+    total: int
+    text: str
 
 
 class Console(threading.Thread):
@@ -19,7 +27,8 @@ class Console(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._news: tuple[int, int, str] | None = None
+        self._news: News | None = None  # not drawn yet; a token for it waits among the lines
+        self._lock = threading.Lock()  # holds the two together
         self._bar = tqdm(disable=True)
         self.start()
 
@@ -29,10 +38,11 @@ class Console(threading.Thread):
 
     def show(self, facts: dict[str, Any]) -> None:
         """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
-        waiting = self._news
-        self._news = int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep="")
-        if waiting is None:
-            self._lines.put(("bar", None))
+        news = News(int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep=""))
+        with self._lock:
+            if self._news is None:
+                self._lines.put(("bar", None))
+            self._news = news
 
     def close(self) -> None:
         """Return when all is printed."""
@@ -54,7 +64,8 @@ class Console(threading.Thread):
         self._bar.close()
 
     def _draw(self) -> None:
-        news, self._news = self._news, None
+        with self._lock:
+            news, self._news = self._news, None
         assert news
         n, total, text = news
         if total != self._bar.total or n < self._bar.n:  # the first, or after a new start

@@ -228,6 +228,21 @@ def test_threads_that_the_user_has_set_are_shared_by_the_workers_of_a_host(
     assert (tmp_path / "threads").read_text() == "2"
 
 
+@pytest.mark.parametrize(
+    ("omp", "side_by_side"),
+    [("1", "5"), (" 1 ", "5"), ("1,1", "5"), ("2", "1"), ("2,1", "1"), ("", "1"), ("11", "1")],
+)
+def test_operations_run_side_by_side_only_where_none_has_threads_of_its_own(
+    omp: str, side_by_side: str
+) -> None:
+    code = "import os, d2lrnn; print(os.environ['MXNET_CPU_WORKER_NTHREADS'])"
+    threads = {"OMP_NUM_THREADS": omp, "MXNET_CPU_WORKER_NTHREADS": "5"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **threads}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+
+    assert done.stdout == f"{side_by_side}\n"
+
+
 def test_the_bar_is_drawn_from_what_the_first_worker_reports(launched: Any, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))

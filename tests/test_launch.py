@@ -39,12 +39,12 @@ from d2lrnn.launching import supervisor
 from d2lrnn.launching.console import Console
 from d2lrnn.launching.launch import Host, Job, launch
 supervisor.SILENCE, supervisor.GRACE = map(float, sys.argv[2:])
-hear = supervisor.Supervisor._hear
+hear = supervisor.Supervisor.hear
 def hear_and_write_down(self, process, kind, value):
     hear(self, process, kind, value)
     if kind in ("out", "err", "report"):
         with open("heard", "a", encoding="utf-8") as heard: print(process.name, kind, value, file=heard)
-supervisor.Supervisor._hear = hear_and_write_down
+supervisor.Supervisor.hear = hear_and_write_down
 job = json.loads(sys.argv[1])
 job["hosts"] = [Host(*host) for host in job["hosts"]]
 sys.exit(launch(Job(**job)))

@@ -6,19 +6,11 @@ import contextlib
 import queue
 import sys
 import threading
-from typing import Any, NamedTuple
+from typing import Any
 
 from tqdm import tqdm
 
 from ..cli import BAR, printable
-
-
-class News(NamedTuple):
-    """What the bar is to show."""
-
-    n: int
-    total: int
-    text: str
 
 
 class Console(threading.Thread):
@@ -27,7 +19,7 @@ class Console(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._news: News | None = None  # not drawn yet; a token for it waits among the lines
+        self._news: tuple[int, int, str] | None = None  # not drawn yet; a token for it waits among the lines
         self._lock = threading.Lock()  # holds the two together
         self._bar = tqdm(disable=True)
         self.start()
@@ -38,7 +30,7 @@ class Console(threading.Thread):
 
     def show(self, facts: dict[str, Any]) -> None:
         """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
-        news = News(int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep=""))
+        news = int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep="")
         with self._lock:
             if self._news is None:
                 self._lines.put(("bar", None))

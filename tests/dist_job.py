@@ -52,7 +52,7 @@ class OneAfterTheOther(Workers):
 
 def train(run: Run) -> dict[str, object]:
     """Train to the end; what has come out, as sums."""
-    while run.epoch < run.settings.epochs:
+    while run.progress.epoch < run.settings.epochs:
         for _ in run.train_epoch():
             pass
         run.end_epoch()
@@ -192,11 +192,11 @@ def resumed(workers: OneAfterTheOther) -> dict[str, object]:
     settings = dataclasses.replace(SMALL, cell="lstm", sampler="consecutive")
     run, saved = join(new_run("stopped", settings, INDEX), workers.next_run()), []
     for _ in run.train_epoch():
-        save, _ = run.agree(INDEX == NUM_WORKERS - 1 and run.batch == 2, False)
+        save, _ = run.agree(INDEX == NUM_WORKERS - 1 and run.progress.batch == 2, False)
         if save:
             run.save()
-            saved.append(run.batch)
-        if run.batch == 5:
+            saved.append(run.progress.batch)
+        if run.progress.batch == 5:
             break
     if INDEX == 0:
         shutil.copytree(FOLDER / "stopped", FOLDER / "stopped too")

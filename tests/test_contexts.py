@@ -430,7 +430,7 @@ def begin(settings: Settings, folder: Path) -> None:
     for _ in range(3):
         next(batches)
     run.save()
-    assert run.is_random_iter or run.state
+    assert settings.is_random_iter or run.state
 
 
 @pytest.mark.slow

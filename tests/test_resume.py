@@ -197,7 +197,7 @@ def test_a_full_disk_is_named_and_the_last_checkpoint_kept(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "save_next", full_disk)
+        patch.setattr("d2lrnn.running.directory.save_next", full_disk)
         assert train.main(["--resume", "a", "--epochs", "3"]) == 1
 
     assert f"No space left on device; {LAST} is kept; make room" in capsys.readouterr().err
@@ -223,7 +223,7 @@ def test_a_corpus_that_goes_away_does_not_disturb_the_run(monkeypatch: pytest.Mo
 
 def test_a_long_epoch_is_saved_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
-    monkeypatch.setattr(run_module.Run, "save", lambda run: saved.append(run.batch))
+    monkeypatch.setattr(run_module.Run, "save", lambda run: saved.append(run.progress.batch))
 
     run_small("--epochs", 1, "--autosave", 0, "--out", "a")
 
@@ -263,8 +263,7 @@ def test_the_best_on_heldout_text_is_kept_beside_the_newest() -> None:
     run_small("--epochs", facts["epoch"], "--out", "short", "--lr", 0.02)
     short = weights("short")
     assert {name: a.asnumpy().tobytes() for name, a in arrays.items()}.items() <= short.items()
-    *_, params = load_run(Path("a"), best=True)
-    assert params.W_hy.asnumpy().tobytes() == short["W_hy"]
+    assert load_run(Path("a"), best=True).params.W_hy.asnumpy().tobytes() == short["W_hy"]
 
 
 def test_a_run_without_heldout_text_has_no_best() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from d2lrnn import predict, train
 from d2lrnn.running import run as run_module
-from d2lrnn.running.settings import Settings
+from d2lrnn.running.settings import PREFIXES, Settings
 
 import mxnet as mx
 import pytest
@@ -220,7 +220,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         256,
         0.1,
     )
-    assert settings.PREFIXES == ("分开", "不分开", "战争中部队")
+    assert PREFIXES == ("分开", "不分开", "战争中部队")
 
 
 # --- python -m d2lrnn.predict ---

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import dataclasses
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cli import command_line
 from ..launching.job import Host, Job
-from .settings import Settings, flags
+from .settings import LaunchOptions, Settings, flags, given
 
 if TYPE_CHECKING:
     from .run import Run
 
 
-def choose(given: dict[str, Any]) -> tuple[Path | None, Settings]:
-    """The directory that is named by out or resume, if any, and the settings, with those of the run in it.
+def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
+    """The settings that were given: a file as corpus by its whole path, the workers as hosts have them."""
+    asked = given(arguments, Settings)
+    if hosts:
+        asked = {"workers": sum(host.num_workers for host in hosts), **asked}
+    if os.path.isfile(asked.get("corpus", "")):
+        asked["corpus"] = os.path.abspath(asked["corpus"])
+    return asked
 
-    Out and resume are taken out of given, and what is left there made ready for Settings.
+
+def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> tuple[Path | None, Settings]:
+    """The directory that --out or --resume names, if any, and the settings, with those of the run in it.
+
+    asked: the settings that were given. resume: "" is the newest run, or that of out.
 
     Raises:
         ValueError: a setting cannot be or would make another run of it, or there is no run to go on with.
     """
-    out, resume = given.pop("out", None), given.pop("resume", None)
-    if "prefix" in given:
-        given["prefix"] = tuple(given["prefix"])
-    if os.path.isfile(given.get("corpus", "")):
-        given["corpus"] = os.path.abspath(given["corpus"])  # --resume may be called from another folder
-    settings = Settings(**given)  # a wrong flag is refused before mxnet is loaded
+    settings = Settings(**asked)  # a wrong flag is refused before mxnet is loaded
     from .directory import holds_run, newest_run
 
     if resume and out and resume != out:
@@ -42,76 +49,69 @@ def choose(given: dict[str, Any]) -> tuple[Path | None, Settings]:
     if folder and holds_run(folder):
         from .resume import resumed_settings
 
-        return folder, resumed_settings(folder, given)
+        return folder, resumed_settings(folder, asked)
     if resume is not None:
         begin = command_line("d2lrnn.train", "--out", folder)
         raise ValueError(f"{folder} holds no run to go on with: begin one there with {begin}")
     return folder, settings
 
 
-def prepare(
-    stack: contextlib.ExitStack,
-    folder: Path | None,
-    settings: Settings,
-    given: Mapping[str, Any],
-    index: int | None,
-) -> Run:
+@contextlib.contextmanager
+def opened(
+    folder: Path | None, settings: Settings, asked: Mapping[str, Any], index: int | None, *, locked: bool
+) -> Iterator[Run]:
     """The run, ready to train: begun in folder (None: a new one), or as it was left there.
 
-    index: of this worker, where there are several; only the first needs the folder. The folder is locked as
-    long as the stack is open, unless the launcher has done it.
+    index: of this worker, where there are several; only the first needs the folder. While entered the folder
+    is locked against others (locked: the launcher has done that).
 
     Raises:
         ValueError, OSError: corpus, settings and directory do not go together.
     """
-    from .directory import holds_run
+    from .directory import holds_run, new_folder
+    from .resume import resume_run
     from .run import Run
 
     if index:
-        return Run(settings, index)
-    if folder and holds_run(folder):
-        from .resume import resume_run
+        yield Run(settings, index)
+    elif folder and holds_run(folder):
+        with _lock(folder, locked):
+            yield resume_run(folder, asked, index)
+    else:
+        run = Run(settings, index)
+        folder = folder or new_folder(settings)
+        with _lock(folder, locked):
+            run.begin(folder)
+            yield run
 
-        _lock(stack, folder)
-        return resume_run(folder, given, index)
-    run = Run(settings, index)
-    run.begin(_lock(stack, folder or _new(settings)))
-    return run
 
-
-def launch_run(
-    stack: contextlib.ExitStack,
-    folder: Path | None,
-    settings: Settings,
-    hosts: Sequence[Host],
-    how: Mapping[str, Any],
-) -> int:
+def launch_run(folder: Path | None, settings: Settings, hosts: Sequence[Host], options: LaunchOptions) -> int:
     """Have the settings' workers train together, in processes of their own; the exit code.
 
-    hosts: those of the file that how names (none: this machine).
+    hosts: those of the file that options name (none: this machine).
 
     Raises:
         ValueError: the hosts have other workers, or another process trains into the folder.
     """
     from ..launching.launch import launch
-    from .directory import holds_run
+    from .directory import holds_run, new_folder
 
     hosts = hosts or [Host(num_workers=settings.workers)]
     places = sum(host.num_workers for host in hosts)
     if places != settings.workers:
-        raise ValueError(f"{how['hosts']} names {places} workers, and {settings.workers} are to train")
-    where = _lock(stack, folder or _new(settings))
-    options = [f"--{name}={how[name]}" for name in ("autosave", "patience")]
-    if how["hosts"]:  # for the line that says how to go on
-        options += [f"--hosts={how['hosts']}", f"--ssh={shlex.join(how['ssh'])}"]
-    command = [sys.executable, "-u", "-m", "d2lrnn.train"]
-    worker = [*command, *flags(settings), *options, f"--out={where}"]
-    limits = {name: how[name] for name in ("patience", "max_restarts")}
-    try:
-        return launch(Job(worker, hosts, num_servers=how["servers"], ssh=how["ssh"], **limits))
-    finally:
-        if not folder and not holds_run(where):  # nothing came of it
-            shutil.rmtree(where, ignore_errors=True)
+        raise ValueError(f"{options.hosts} names {places} workers, and {settings.workers} are to train")
+    where = folder or new_folder(settings)
+    command = [sys.executable, "-u", "-m", "d2lrnn.train", f"--out={where}"]
+    worker = [*command, *flags(settings), *flags(dataclasses.replace(options, locked=True))]
+    job = Job(
+        worker, hosts, options.servers, options.patience, options.max_restarts, shlex.split(options.ssh)
+    )
+    with _lock(where):
+        try:
+            return launch(job)
+        finally:
+            if not folder and not holds_run(where):  # nothing came of it
+                shutil.rmtree(where, ignore_errors=True)
 
 
 def share_cores(stack: contextlib.ExitStack, num_workers: int) -> None:
@@ -126,16 +126,8 @@ def share_cores(stack: contextlib.ExitStack, num_workers: int) -> None:
         os.environ[name] = str(max(1, int(threads) // num_workers))
 
 
-def _new(settings: Settings) -> Path:
-    from .directory import new_folder
-
-    return new_folder(settings)
-
-
-def _lock(stack: contextlib.ExitStack, folder: Path) -> Path:
+def _lock(folder: Path, locked: bool = False) -> contextlib.AbstractContextManager[Any]:
     from .directory import lock
 
     folder.mkdir(parents=True, exist_ok=True)
-    if not os.environ.get("D2LRNN_AGENT"):
-        stack.enter_context(lock(folder))
-    return folder
+    return contextlib.nullcontext() if locked else lock(folder)

@@ -111,6 +111,26 @@ def test_a_text_of_ones_own_begins_its_samples_with_its_own_characters() -> None
     assert "the q" in Path("a/samples.txt").read_text()
 
 
+@pytest.mark.parametrize("name", ["lyrics", "timemachine"])
+def test_a_file_that_is_called_like_a_corpus_is_meant_by_its_path_only(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("d2lrnn.corpora.OURS", Path("data/ours.txt"))
+    Path("data").mkdir()
+    for ours in ("data/ours.txt", "data/timemachine.txt"):
+        Path(ours).write_text("our own little text " * 40)
+    Path(name).write_text("the quick brown fox " * 40)
+
+    assert train.main([*SMALL, "--corpus", name, "--epochs", "1", "--out", "a"]) == 0
+    assert f"give ./{name}" in capsys.readouterr().err
+    assert train.main([*SMALL, "--corpus", f"./{name}", "--epochs", "1", "--out", "b"]) == 0
+    assert capsys.readouterr().err == ""
+
+    configs = [json.loads(Path(run, "config.json").read_text("utf-8")) for run in ("a", "b")]
+    assert [config["corpus"] for config in configs] == [name, str(Path(name).absolute())]
+    assert [config["prefix"] for config in configs] == [["our o"], ["the q"]]
+
+
 @pytest.mark.slow
 def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     import pty

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cli import command_line
+from ..cli import command_line, warn
 from ..launching.job import Host, Job
 from .settings import LaunchOptions, Settings, flags, given
 
@@ -27,8 +27,17 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
     if hosts:
         asked = {"workers": sum(host.num_workers for host in hosts), **asked}
     if os.path.isfile(asked.get("corpus", "")):
-        asked["corpus"] = os.path.abspath(asked["corpus"])
+        asked["corpus"] = _name_or_path(asked["corpus"])
     return asked
+
+
+def _name_or_path(corpus: str) -> str:
+    from ..corpora import NAMES
+
+    if corpus not in NAMES:
+        return os.path.abspath(corpus)
+    warn(f"--corpus {corpus} is the corpus of this name: for the file here give ./{corpus}")
+    return corpus
 
 
 def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> tuple[Path | None, Settings]:

@@ -48,15 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             options, index = LaunchOptions(**given(arguments, LaunchOptions)), become()
             hosts = read_hosts(options.hosts) if options.hosts and index is None else []
-            asked = ask(arguments, hosts)
-            folder, settings = choose(asked, arguments.out, arguments.resume)
-            if index is None and (settings.workers > 1 or hosts) and not options.in_turn:
-                return launch_run(folder, settings, hosts, options)
+            choice = choose(ask(arguments, hosts), arguments.out, arguments.resume)
+            if index is None and (choice.num_workers > 1 or hosts) and not options.in_turn:
+                return launch_run(choice, hosts, options)
             if index is not None:
-                check_number(settings.workers)
+                check_number(choice.num_workers)
             else:
-                share_cores(stack, settings.workers)
-            run = stack.enter_context(opened(folder, settings, asked, index, locked=options.locked))
+                share_cores(stack, choice.num_workers)
+            run = stack.enter_context(opened(choice, index, locked=options.locked))
             stop = Stop()
             if index is not None:
                 stack.push(end_at_once)

@@ -19,18 +19,36 @@ CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
 WARNED = ("lr", "clip")
 
 
-def resumed_settings(folder: Path, asked: Mapping[str, Any]) -> Settings:
+def begun_settings(folder: Path) -> Settings:
+    """The settings with which the run in folder was begun, as config.json has them.
+
+    Raises:
+        ValueError: neither config.json nor a checkpoint is whole.
+    """
+    try:
+        return to_settings(read_config(folder), folder / CONFIG)
+    except ValueError:
+        path, _, facts = _newest(folder)
+        return to_settings(facts["config"], path)
+
+
+def change(
+    folder: Path | None, begun: Settings, asked: Mapping[str, Any], *, warns: bool = False
+) -> Settings:
     """The settings of the run in folder, with those that are asked for anew.
 
     Raises:
-        ValueError: they would make another run of it, or neither its config.json nor a checkpoint is whole.
+        ValueError: they would make another run of it.
     """
-    try:
-        begun = _begun(folder)
-    except ValueError:
-        path, _, facts = _newest(folder)
-        begun = to_settings(facts["config"], path)
-    return _change(folder, begun, asked)
+    for name, value in asked.items():
+        before, flag = getattr(begun, name), flag_of(name)
+        if value == before or name in CHANGEABLE:
+            continue
+        if name not in WARNED:
+            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; leave {flag} away")
+        if warns:
+            warn(f"{folder}: {flag} was {before} and is {value} from now on")
+    return dataclasses.replace(begun, **asked)
 
 
 def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None) -> Run:
@@ -45,13 +63,13 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
     try:
         checkpoint = _newest(folder)
     except FileNotFoundError:  # it ended before its first checkpoint
-        run = Run(_change(folder, _begun(folder), asked, warns=True), index)
+        run = Run(change(folder, begun_settings(folder), asked, warns=True), index)
         run.begin(folder)
         return run
     check_facts(checkpoint)
     path, _, facts = checkpoint
     try:
-        settings = _change(folder, to_settings(facts["config"], path), asked, warns=True)
+        settings = change(folder, to_settings(facts["config"], path), asked, warns=True)
         _check_config(folder, facts["config"])
         if facts["progress"]["epoch"] >= settings.epochs:
             raise ValueError(
@@ -68,22 +86,6 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
 def _newest(folder: Path) -> Checkpoint:
     """The last whole checkpoint, its arrays on the host: which device they go to, its facts say."""
     return newest(folder / CHECKPOINTS, mx.cpu())
-
-
-def _begun(folder: Path) -> Settings:
-    return to_settings(read_config(folder), folder / CONFIG)
-
-
-def _change(folder: Path, begun: Settings, asked: Mapping[str, Any], *, warns: bool = False) -> Settings:
-    for name, value in asked.items():
-        before, flag = getattr(begun, name), flag_of(name)
-        if value == before or name in CHANGEABLE:
-            continue
-        if name not in WARNED:
-            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; leave {flag} away")
-        if warns:
-            warn(f"{folder}: {flag} was {before} and is {value} from now on")
-    return dataclasses.replace(begun, **asked)
 
 
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:

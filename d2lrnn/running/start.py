@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cli import command_line, warn
 from ..launching.job import Host, Job
@@ -40,13 +40,38 @@ def _name_or_path(corpus: str) -> str:
     return corpus
 
 
-def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> tuple[Path | None, Settings]:
-    """The directory that --out or --resume names, if any, and the settings, with those of the run in it.
+class Choice(NamedTuple):
+    """Which run train was asked for.
 
-    asked: the settings that were given. resume: "" is the newest run, or that of out.
+    folder: its directory, if one was named. begun: the settings with which it began, or begins. asked: those
+    that were given.
+    """
+
+    folder: Path | None
+    begun: Settings
+    asked: Mapping[str, Any]
+
+    @property
+    def num_workers(self) -> int:
+        """How many are to train together."""
+        return self.asked.get("workers", self.begun.workers)
+
+    def settings(self) -> Settings:
+        """What is asked for, and for the rest what the run began with.
+
+        Raises:
+            ValueError: that would be another run.
+        """
+        from .resume import change
+
+        return change(*self)
+
+
+def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> Choice:
+    """The run that --out or --resume names, or a new one. resume: "" is the newest run, or that of out.
 
     Raises:
-        ValueError: a setting cannot be or would make another run of it, or there is no run to go on with.
+        ValueError: a setting cannot be, or there is no run to go on with.
     """
     settings = Settings(**asked)  # a wrong flag is refused before mxnet is loaded
     from .directory import holds_run, newest_run
@@ -56,23 +81,21 @@ def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> tup
     name = resume or out
     folder = Path(name) if name else newest_run() if resume is not None else None
     if folder and holds_run(folder):
-        from .resume import resumed_settings
+        from .resume import begun_settings
 
-        return folder, resumed_settings(folder, asked)
+        return Choice(folder, begun_settings(folder), asked)
     if resume is not None:
         begin = command_line("d2lrnn.train", "--out", folder)
         raise ValueError(f"{folder} holds no run to go on with: begin one there with {begin}")
-    return folder, settings
+    return Choice(folder, settings, asked)
 
 
 @contextlib.contextmanager
-def opened(
-    folder: Path | None, settings: Settings, asked: Mapping[str, Any], index: int | None, *, locked: bool
-) -> Iterator[Run]:
-    """The run, ready to train: begun in folder (None: a new one), or as it was left there.
+def opened(choice: Choice, index: int | None, *, locked: bool) -> Iterator[Run]:
+    """The run, ready to train: begun, or as it was left in its directory.
 
-    index: of this worker, where there are several; only the first needs the folder. While entered the folder
-    is locked against others (locked: the launcher has done that).
+    index: of this worker, where there are several; only the first needs the directory. While entered that is
+    locked against others (locked: the launcher has done it).
 
     Raises:
         ValueError, OSError: corpus, settings and directory do not go together.
@@ -81,8 +104,9 @@ def opened(
     from .resume import resume_run
     from .run import Run
 
+    folder, settings, asked = choice
     if index:
-        yield Run(settings, index)
+        yield Run(choice.settings(), index)
     elif folder and holds_run(folder):
         with _lock(folder, locked):
             yield resume_run(folder, asked, index)
@@ -94,17 +118,18 @@ def opened(
             yield run
 
 
-def launch_run(folder: Path | None, settings: Settings, hosts: Sequence[Host], options: LaunchOptions) -> int:
-    """Have the settings' workers train together, in processes of their own; the exit code.
+def launch_run(choice: Choice, hosts: Sequence[Host], options: LaunchOptions) -> int:
+    """Have the workers of the run train together, in processes of their own; the exit code.
 
     hosts: those of the file that options name (none: this machine).
 
     Raises:
-        ValueError: the hosts have other workers, or another process trains into the folder.
+        ValueError: the run was begun otherwise, the hosts have other workers, or another process trains it.
     """
     from ..launching.launch import launch
     from .directory import holds_run, new_folder
 
+    folder, settings = choice.folder, choice.settings()
     hosts = hosts or [Host(num_workers=settings.workers)]
     places = sum(host.num_workers for host in hosts)
     if places != settings.workers:

@@ -1,4 +1,4 @@
-"""What a run is made of: a text, its vocabulary and indices, and a device that can hold the network."""
+"""What a run learns from: a text, its vocabulary, its shards and batches, and a device for the network."""
 
 from __future__ import annotations
 

@@ -66,11 +66,12 @@ class Trained(NamedTuple):
     params: Any  # a NamedTuple of NDArrays, whose names depend on the network
 
 
+@dataclass
 class Directory:
     """The files of a run that is trained here. last: its newest checkpoint."""
 
-    def __init__(self, path: Path, last: Path | None = None) -> None:
-        self.path, self.last = path, last
+    path: Path
+    last: Path | None = None
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """config.json."""

@@ -26,18 +26,15 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
     asked = given(arguments, Settings)
     if hosts:
         asked = {"workers": sum(host.num_workers for host in hosts), **asked}
-    if os.path.isfile(asked.get("corpus", "")):
-        asked["corpus"] = _name_or_path(asked["corpus"])
+    corpus = asked.get("corpus", "")
+    if os.path.isfile(corpus):
+        from ..corpora import NAMES
+
+        if corpus not in NAMES:
+            asked["corpus"] = os.path.abspath(corpus)
+        elif "locked" not in arguments:  # else the launcher has said it
+            warn(f"--corpus {corpus} is the corpus of this name: for the file here give ./{corpus}")
     return asked
-
-
-def _name_or_path(corpus: str) -> str:
-    from ..corpora import NAMES
-
-    if corpus not in NAMES:
-        return os.path.abspath(corpus)
-    warn(f"--corpus {corpus} is the corpus of this name: for the file here give ./{corpus}")
-    return corpus
 
 
 class Choice(NamedTuple):

@@ -93,10 +93,11 @@ REMOTES = {
         )
     ],
 }
+NAMES = ("lyrics", *REMOTES)
 
 
 def find_corpus(source: str | os.PathLike[str]) -> Path:
-    """The file of a corpus: "lyrics", "jaychou", "timemachine", or the path of a .txt or .zip.
+    """The file of a corpus: one of NAMES, or the path of a .txt or .zip ("./lyrics" if it is called so).
 
     A file of the user's own whose name begins with the corpus's, under data/ here or beside the package,
     comes first.
@@ -113,7 +114,7 @@ def find_corpus(source: str | os.PathLike[str]) -> Path:
         kind = "is a link that leads nowhere" if os.path.islink(path) else "does not exist"
         kind = "is no regular file" if os.path.exists(path) else kind
         kind = "is a directory" if os.path.isdir(path) else kind
-        names = ", ".join(["lyrics", *REMOTES])
+        names = ", ".join(NAMES)
         raise FileNotFoundError(f"{str(source)!r} {kind}: give one of {names}, or the path of a .txt or .zip")
     return path
 

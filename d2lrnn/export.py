@@ -68,10 +68,10 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         out = arguments.out
     ctx = find_context(arguments.ctx)
-    source, settings, vocab, _, params = load_network(arguments.run, ctx, best=arguments.best)
+    found = load_network(arguments.run, ctx, best=arguments.best)
     with interrupting():  # half a file is put away
-        write(Path(out), settings, vocab, params)
-    print(printable(f"{out} holds the network of {source}"))
+        write(Path(out), found.settings, found.vocab, found.params)
+    print(printable(f"{out} holds the network of {found.source}"))
 
 
 def _parser() -> argparse.ArgumentParser:

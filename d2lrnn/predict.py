@@ -4,8 +4,7 @@ python -m d2lrnn.predict                                 the newest run, the lik
 python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 0.8 --top-k 20 --seed 1
 python -m d2lrnn.predict --num-samples 5 --seed 1        five texts for each prefix
 python -m d2lrnn.predict --best                          the parameters that did best on held-out text
-python -m d2lrnn.predict --export model.safetensors      the newest network in one file, and no text
-python -m d2lrnn.predict model.safetensors               a network from such a file
+python -m d2lrnn.predict network.safetensors             a network from a file of d2lrnn.export
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from .cli import Parser, complain, exit_code, interrupting, printable
+from .cli import Parser, complain, exit_code, printable
 from .compat import CannotLoad
 from .running.settings import Settings, add_setting
 
@@ -71,16 +69,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     if temperature:
         _load_mxnet()
     from .decoding import Choice, generate_batch
-    from .formats.safetensors_file import load_network, write_network
+    from .formats.safetensors_file import load_network
     from .running.dataset import find_context
 
     ctx = find_context(arguments.ctx)
-    source, settings, vocab, network, params = load_network(arguments.run, ctx, best=arguments.best)
-    if arguments.export is not None:
-        with interrupting():  # half a file is put away
-            write_network(Path(arguments.export), settings, vocab, params)
-        print(printable(f"{arguments.export} holds the network of {source}"))
-        return
+    _, settings, vocab, network, params = load_network(arguments.run, ctx, best=arguments.best)
     prefixes, writer = arguments.prefix or settings.prefix, network.writer(params)
     choice = Choice(temperature, arguments.top_k, arguments.top_p, arguments.seed)
     texts = generate_batch(
@@ -95,7 +88,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--best", action="store_true", help="take the run where it did best on held-out text, not its end"
     )
-    parser.add_argument("--export", metavar="FILE", help="write no text, but the network to FILE.safetensors")
     parser.add_argument(
         "--prefix", action="append", help="what to begin with; may be repeated (those of the run)"
     )

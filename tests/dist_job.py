@@ -18,18 +18,13 @@ from d2lrnn.running.settings import Settings
 
 import numpy as np
 from mxnet import nd
+from small_run import KINDS
 
 FOLDER, INDEX = Path(sys.argv[1]), int(os.environ["D2LRNN_WORKER_INDEX"])
 NUM_WORKERS = int(os.environ["DMLC_NUM_WORKER"])
 SMALL = Settings(
     max_chars=300, hidden_dim=8, batch_size=4, num_steps=5, epochs=2, pred_len=3, workers=NUM_WORKERS
 )
-ALL_KINDS = {
-    f"{cell} {optimizer} {sampler}": {"cell": cell, "optimizer": optimizer, "sampler": sampler}
-    for cell in ("rnn", "lstm")
-    for optimizer in ("sgd", "adam")
-    for sampler in ("random", "consecutive")
-}
 SOME_KINDS = {
     "rnn adam random": {},
     "lstm sgd consecutive": {"cell": "lstm", "optimizer": "sgd", "sampler": "consecutive"},
@@ -52,7 +47,7 @@ class OneAfterTheOther(Workers):
 
 def train(run: Run) -> dict[str, object]:
     """Train to the end; what has come out, as sums."""
-    while run.epoch < run.settings.epochs:
+    while run.progress.epoch < run.settings.epochs:
         for _ in run.train_epoch():
             pass
         run.end_epoch()
@@ -97,7 +92,7 @@ def in_turn_of_mine(kinds: dict) -> dict[str, object]:
 
 
 def two(workers: OneAfterTheOther) -> dict[str, object]:
-    kinds = ALL_KINDS | {"two layers": {"cell": "lstm", "layers": 2, "dropout": 0.3}}
+    kinds = KINDS | {"two layers": {"cell": "lstm", "layers": 2, "dropout": 0.3}}
     return {
         "shared": shared(workers.next_run()),
         "told": [
@@ -192,11 +187,11 @@ def resumed(workers: OneAfterTheOther) -> dict[str, object]:
     settings = dataclasses.replace(SMALL, cell="lstm", sampler="consecutive")
     run, saved = join(new_run("stopped", settings, INDEX), workers.next_run()), []
     for _ in run.train_epoch():
-        save, _ = run.agree(INDEX == NUM_WORKERS - 1 and run.batch == 2, False)
+        save, _ = run.agree(INDEX == NUM_WORKERS - 1 and run.progress.batch == 2, False)
         if save:
             run.save()
-            saved.append(run.batch)
-        if run.batch == 5:
+            saved.append(run.progress.batch)
+        if run.progress.batch == 5:
             break
     if INDEX == 0:
         shutil.copytree(FOLDER / "stopped", FOLDER / "stopped too")

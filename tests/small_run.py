@@ -11,6 +11,13 @@ SMALL = shlex.split(
     "--max-chars 600 --hidden-dim 8 --batch-size 4 --num-steps 5 --pred-len 6 --pred-period 2"
 )
 
+KINDS = {
+    f"{cell} {optimizer} {sampler}": {"cell": cell, "optimizer": optimizer, "sampler": sampler}
+    for cell in ("rnn", "lstm")
+    for optimizer in ("sgd", "adam")
+    for sampler in ("random", "consecutive")
+}
+
 
 def run_small(*arguments: Any) -> int:
     return train.main([*SMALL, *map(str, arguments)])

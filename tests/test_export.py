@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -24,26 +25,13 @@ from safetensors.numpy import load_file
 
 ROOT = Path(__file__).parent.parent
 CHARS = " abcdefgh分开"
-SMALL = [
-    "--max-chars",
-    "3000",
-    "--hidden-dim",
-    "24",
-    "--batch-size",
-    "8",
-    "--num-steps",
-    "10",
-    "--epochs",
-    "4",
-]
+SMALL = shlex.split("--max-chars 3000 --hidden-dim 24 --batch-size 8 --num-steps 10 --epochs 4")
 
 
 def some_network(cell: str, layers: int, path: Path | None = None, hidden_dim: int = 7) -> Any:
     """(settings, vocab, params): gates half open, states not forgotten; written to path if there is one."""
-    settings, vocab = (
-        Settings(cell=cell, layers=layers, hidden_dim=hidden_dim, prefix=("b", "ab")),
-        Vocab(CHARS),
-    )
+    settings = Settings(cell=cell, layers=layers, hidden_dim=hidden_dim, prefix=("b", "ab"))
+    vocab = Vocab(CHARS)
     params = get_network(cell, layers).get_params(len(vocab), hidden_dim)
     rng = np.random.default_rng(0)
     for param in params:

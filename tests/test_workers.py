@@ -18,6 +18,7 @@ from d2lrnn.launching.job import free_port
 import mxnet as mx
 import numpy as np
 import pytest
+from small_run import KINDS
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,12 +28,6 @@ pytestmark = [
 ]
 HERE = Path(__file__).parent
 LIMIT = 600  # seconds; what hangs is ended
-KINDS = [
-    f"{cell} {optimizer} {sampler}"
-    for cell in ("rnn", "lstm")
-    for optimizer in ("sgd", "adam")
-    for sampler in ("random", "consecutive")
-]
 
 
 def run_job(num_workers: int, plan: str, folder: Path) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from collections import namedtuple
 from pathlib import Path
 from typing import IO, Any
 
+import mxnet as mx
 import numpy as np
 from mxnet import nd
 
@@ -22,7 +23,7 @@ from .. import __version__
 from ..checkpoint import write_atomically
 from ..checks import check_memory
 from ..fast import CELLS, get_network
-from ..running.directory import load_run, newest_run
+from ..running.directory import Trained, load_run, newest_run
 from ..running.settings import Settings
 from ..sampling import try_gpu
 from ..text import Vocab
@@ -32,9 +33,9 @@ NO_SUM = "0" * 64  # stands in the file while its sum is taken
 
 
 def load_network(
-    source: str | Path | None = None, ctx: Any = None, *, best: bool = False
-) -> tuple[Path, Settings, Vocab, Any, Any]:
-    """(source, settings, vocab, network, params) of a run directory, the newest one, or a file of ours.
+    source: str | Path | None = None, ctx: mx.Context | None = None, *, best: bool = False
+) -> Trained:
+    """The network of a run directory, the newest one, or a file of ours.
 
     best: of a run, the parameters that did best on held-out text.
 
@@ -45,10 +46,10 @@ def load_network(
     if "\0" in str(path):
         raise ValueError(f"{path}: there is no such run or file, since no path has a NUL character")
     if path.is_dir() or not path.exists():
-        return path, *load_run(path, ctx, best=best)
+        return load_run(path, ctx, best=best)
     if best:
         raise ValueError(f"{path} holds one network, there is no choice of the best: give a run directory")
-    return path, *read_network(path, ctx)
+    return read_network(path, ctx)
 
 
 def write_network(path: Path, settings: Settings, vocab: Vocab, params: Any) -> None:
@@ -104,8 +105,8 @@ def write_file(path: Path, data: bytes) -> None:
     write_atomically(path, data)
 
 
-def read_network(path: Path, ctx: Any = None) -> tuple[Settings, Vocab, Any, Any]:
-    """(settings, vocab, network, params) of a file that write_network wrote, or another program like it.
+def read_network(path: Path, ctx: mx.Context | None = None) -> Trained:
+    """The network of a file that write_network wrote, or another program like it.
 
     No more is read than the file holds, and no array made before header, size and sum are right.
 
@@ -124,7 +125,7 @@ def read_network(path: Path, ctx: Any = None) -> tuple[Settings, Vocab, Any, Any
         raise ValueError(f"{path} is larger than the memory of this machine") from None
     ctx = ctx or try_gpu()
     params = namedtuple("Params", arrays)(*(nd.array(array, ctx=ctx) for array in arrays.values()))
-    return settings, vocab, get_network(settings.cell, settings.layers), params
+    return Trained(path, settings, vocab, get_network(settings.cell, settings.layers), params)
 
 
 def _read(file: IO[bytes], size: int) -> tuple[Settings, Vocab, dict[str, np.ndarray]]:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .. import MOST_THREADS
+from .watchdog import LAUNCHER
 
 FIRST_WORD = 60  # seconds until we must know what to start
 LAST_WORDS = 1  # second that a line of the process may take to reach us after its end
@@ -96,7 +97,7 @@ def _start(task: dict[str, Any]) -> tuple[subprocess.Popen[bytes], dict[str, IO[
     try:
         child = subprocess.Popen(
             task["argv"],
-            env={**_environment(task), "D2LRNN_AGENT": str(write_end)},
+            env={**_environment(task), LAUNCHER: str(write_end)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -19,7 +19,8 @@ class Console(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._news: tuple[int, int, str] | None = None
+        self._news: tuple[int, int, str] | None = None  # not drawn yet; a token for it waits among the lines
+        self._lock = threading.Lock()  # holds the two together
         self._bar = tqdm(disable=True)
         self.start()
 
@@ -29,10 +30,11 @@ class Console(threading.Thread):
 
     def show(self, facts: dict[str, Any]) -> None:
         """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
-        waiting = self._news
-        self._news = int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep="")
-        if waiting is None:
-            self._lines.put(("bar", None))
+        news = int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep="")
+        with self._lock:
+            if self._news is None:
+                self._lines.put(("bar", None))
+            self._news = news
 
     def close(self) -> None:
         """Return when all is printed."""
@@ -54,7 +56,8 @@ class Console(threading.Thread):
         self._bar.close()
 
     def _draw(self) -> None:
-        news, self._news = self._news, None
+        with self._lock:
+            news, self._news = self._news, None
         assert news
         n, total, text = news
         if total != self._bar.total or n < self._bar.n:  # the first, or after a new start

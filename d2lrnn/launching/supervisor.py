@@ -117,9 +117,9 @@ class Supervisor:
         looked = time.monotonic()
         while True:
             with contextlib.suppress(queue.Empty):
-                self._hear(*self.events.get(timeout=TICK))
+                self.hear(*self.events.get(timeout=TICK))
                 for _ in range(1000):
-                    self._hear(*self.events.get_nowait())
+                    self.hear(*self.events.get_nowait())
             now = time.monotonic()
             self.now += min(now - looked, 2 * TICK)
             looked = now
@@ -131,7 +131,8 @@ class Supervisor:
             if end:
                 return end
 
-    def _hear(self, process: Process, kind: str, value: Any) -> None:
+    def hear(self, process: Process, kind: str, value: Any) -> None:
+        """Take in what the agent of a process tells."""
         now = process.heard = self.now
         if kind == "begun":
             process.agent = int(value)

@@ -17,6 +17,7 @@ STALLED = 75  # the exit code of a worker that could not go on; sysexits.h calls
 STEP = ("computing", "exchanging")  # phases that come with every step
 WAITING = ("joining", "exchanging")  # phases in which the others must do their part
 TELL = 0.2  # seconds between two looks, and at least between two reports of steps
+LAUNCHER = "D2LRNN_AGENT"  # names, where there is a launcher, the pipe through which it hears us
 LEAVE = 5.0  # seconds more than the longest steps that the others get when this worker has been told to stop
 
 
@@ -26,7 +27,7 @@ def report(**facts: Any) -> bool:
     facts: phase and step, which a Watchdog reports by itself, or bar={"n":, "total":, "text":}, a few times
     a second.
     """
-    pipe = os.environ.get("D2LRNN_AGENT")
+    pipe = os.environ.get(LAUNCHER)
     if pipe is None:
         return False
     with contextlib.suppress(OSError):
@@ -68,8 +69,10 @@ class Watchdog:
         """A signal has come. Who waits in vain for the others now ends soon, with 128 + its number.
 
         They may be gone, and what has stopped them has sent us the signal: in a cluster it kills who is slow.
+        A launcher knows better whether all can go on: where there is one, nothing changes.
         """
-        self._signal = number
+        if LAUNCHER not in os.environ:
+            self._signal = number
 
     def __enter__(self) -> Watchdog:
         return self

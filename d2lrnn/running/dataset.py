@@ -1,8 +1,9 @@
-"""What a run is made of: a text, its vocabulary and indices, and a device that can hold the network."""
+"""What a run learns from: a text, its vocabulary, its shards and batches, and a device for the network."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import mxnet as mx
@@ -11,8 +12,9 @@ from tqdm import tqdm
 
 from ..checks import check_memory
 from ..corpora import BLOCK, find_corpus, read_corpus
+from ..dist import shard
 from ..fast import CELLS
-from ..sampling import try_gpu
+from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from ..text import Vocab, encode_prefix, one_line
 from .settings import PREFIXES, Settings
 
@@ -20,7 +22,8 @@ from .settings import PREFIXES, Settings
 class Material(NamedTuple):
     """A corpus as indices, their vocabulary, the sum of its text, and what samples begin with."""
 
-    indices: np.ndarray
+    train_indices: np.ndarray
+    heldout_indices: np.ndarray
     vocab: Vocab
     sha256: str
     prefixes: tuple[str, ...]
@@ -30,7 +33,8 @@ def load_material(settings: Settings) -> Material:
     """Read the corpus that the settings name; its text is not kept. On a terminal a long one has a bar.
 
     Raises:
-        ValueError, FileNotFoundError: there is no such corpus, it is no text, or it cannot spell a prefix.
+        ValueError, FileNotFoundError: there is no such corpus, it is no text, it cannot spell a prefix, or
+            too little of it would be held out.
     """
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     # total: to read, to count and to look up, which take about as long as each other
@@ -48,12 +52,44 @@ def load_material(settings: Settings) -> Material:
             encode_prefix(prefix, settings.pred_len, vocab)
         indices = vocab.to_indices(text)
         bar.update()
-    return Material(indices, vocab, sha256.hexdigest(), prefixes)
+    num_heldout = int(len(indices) * settings.heldout)
+    if settings.heldout and num_heldout < 2:
+        raise ValueError(
+            f"--heldout {settings.heldout}: not two of {len(indices)} characters; give more, or 0"
+        )
+    num_train = len(indices) - num_heldout
+    return Material(indices[:num_train], indices[num_train:], vocab, sha256.hexdigest(), prefixes)
 
 
 def _default_prefixes(text: str, vocab: Vocab) -> tuple[str, ...]:
     """Those of the tutorial that this corpus can spell; else how it begins."""
     return tuple(p for p in PREFIXES if set(p) <= vocab.char_to_idx.keys()) or (text.lstrip()[:5],)
+
+
+def cut_shards(train_indices: np.ndarray, num_workers: int, index: int | None) -> dict[int, np.ndarray]:
+    """What worker index reads, and in turn with all others where it is None: shards by their number."""
+    mine = range(num_workers) if index is None else (index,)
+    return {k: shard(train_indices, k, num_workers) if num_workers > 1 else train_indices for k in mine}
+
+
+def cut_batches(
+    settings: Settings, shards: Mapping[int, np.ndarray], epoch: int, ctx: mx.Context
+) -> Iterator[Batch]:
+    """An epoch's (data, label), the rows of each shard below those of the one before it."""
+    place = settings.seed, epoch
+    rng = np.random.default_rng(place)  # an epoch repeats without those before it
+    is_random_iter = settings.is_random_iter
+    data_iter: Callable[..., Iterator[Batch]] = data_iter_random if is_random_iter else data_iter_consecutive
+    size, batches = (settings.batch_size, settings.num_steps), []
+    length = len(next(iter(shards.values())))
+    offset = fresh_offset(rng, length, *size, is_random_iter=is_random_iter)
+    for index, indices in shards.items():
+        if settings.workers > 1:
+            rng = np.random.default_rng([*place, index])
+        batches.append(data_iter(indices, *size, ctx, rng=rng, offset=offset))
+    for pairs in zip(*batches):
+        data, label = (each[0] if len(each) == 1 else mx.nd.concat(*each, dim=0) for each in zip(*pairs))
+        yield data, label
 
 
 def find_context(name: str) -> mx.Context:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,6 +15,7 @@ from ..cli import after_the_first, hear, leave
 
 if TYPE_CHECKING:
     from ..dist import Workers
+    from ..launching.watchdog import Watchdog
     from .run import Run
 
 PLACES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
@@ -78,22 +79,17 @@ def check_number(num_workers: int) -> None:
         )
 
 
-def join(stack: contextlib.ExitStack, run: Run, index: int, patience: float) -> None:
-    """Have run train together with the other workers, under a watchdog, as long as the stack is open.
+def join(run: Run, index: int, watchdog: Watchdog) -> None:
+    """Have run train together with the other workers, and tell the watchdog what begins.
 
     Raises:
         ValueError: they were not all started alike.
     """
     from ..dist import Workers
-    from ..launching.watchdog import Watchdog
 
-    stack.push(_end_at_once)
-    watchdog = stack.enter_context(Watchdog(patience, f"worker {index}"))
     watchdog.note("joining")
     meet(run, Workers(index, run.settings.workers, deterministic=run.settings.deterministic))
     run.note = lambda phase: watchdog.note(phase, run.optimizer.t)
-    if not os.environ.get("D2LRNN_AGENT"):  # else the launcher knows better whether all can go on
-        run.hurry = watchdog.hurry
 
 
 def meet(run: Run, workers: Workers) -> None:
@@ -116,20 +112,17 @@ def _fingerprint(run: Run) -> dict[str, Any]:
     versions = {name: facts[name] for name in ("d2lrnn", "mxnet")}
     chars = hashlib.sha256("".join(run.vocab.idx_to_char).encode()).hexdigest()
     shapes = [(name, param.shape) for name, param in run.params._asdict().items()]
-    return {**config, **versions, "corpus": run.corpus_sha256, "vocabulary": chars, "shapes": shapes}
+    return {**config, **versions, "corpus": run.material.sha256, "vocabulary": chars, "shapes": shapes}
 
 
 def _share_progress(run: Run, workers: Workers) -> None:
     """Give all workers the first one's weights, moments and place in the corpus; to each its state."""
-    from .directory import PROGRESS
+    from .directory import Progress
 
-    told = {name: getattr(run, name) for name in PROGRESS}
-    told |= {"t": run.optimizer.t, "carries": run.state is not None}
-    told = json.loads(workers.tell(json.dumps(told).encode()))
-    for name in PROGRESS:
-        setattr(run, name, told[name])
-    run.optimizer.t, batch_size = told["t"], run.settings.batch_size
-    if told["carries"] and run.state is None:
+    ours = dataclasses.asdict(run.progress), run.optimizer.t, run.state is not None
+    progress, run.optimizer.t, carries = json.loads(workers.tell(json.dumps(ours).encode()))
+    run.progress, batch_size = Progress(**progress), run.settings.batch_size
+    if carries and run.state is None:
         rows = batch_size * workers.num_workers
         run.state = run.network.init_state(rows, run.settings.hidden_dim, run.ctx)
     arrays = run.arrays()
@@ -150,8 +143,8 @@ def part(run: Run) -> None:
         run.workers.leave()
 
 
-def _end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
-    """After a fault that nobody has foreseen: MXNet would wait at its exit for what never comes."""
+def end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
+    """For ExitStack.push: end after a fault that nobody has foreseen. MXNet would wait for the others."""
     if kind and not issubclass(kind, SystemExit):
         traceback.print_exception(kind, error, where)
         sys.stderr.flush()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mxnet as mx
 
 from ..cli import warn
-from .directory import CHECKPOINTS, CONFIG, check_facts, newest, read_config, to_settings
+from .directory import CHECKPOINTS, CONFIG, Checkpoint, check_facts, newest, read_config, to_settings
 from .run import Run
 from .settings import Settings, flag_of
 
@@ -19,22 +19,40 @@ CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
 WARNED = ("lr", "clip")
 
 
-def resumed_settings(folder: Path, given: Mapping[str, Any]) -> Settings:
-    """The settings of the run in folder, with those that are given anew.
+def begun_settings(folder: Path) -> Settings:
+    """The settings with which the run in folder was begun, as config.json has them.
 
     Raises:
-        ValueError: they would make another run of it, or neither its config.json nor a checkpoint is whole.
+        ValueError: neither config.json nor a checkpoint is whole.
     """
     try:
-        begun = to_settings(read_config(folder), folder / CONFIG)
+        return to_settings(read_config(folder), folder / CONFIG)
     except ValueError:
         path, _, facts = _newest(folder)
-        begun = to_settings(facts["config"], path)
-    return _settings(folder, begun, given, warn=lambda line: None)
+        return to_settings(facts["config"], path)
 
 
-def resume_run(folder: Path, given: Mapping[str, Any], index: int | None = None) -> Run:
-    """The run in folder as its last whole checkpoint has it; given: the settings that are given anew.
+def change(
+    folder: Path | None, begun: Settings, asked: Mapping[str, Any], *, warns: bool = False
+) -> Settings:
+    """The settings of the run in folder, with those that are asked for anew.
+
+    Raises:
+        ValueError: they would make another run of it.
+    """
+    for name, value in asked.items():
+        before, flag = getattr(begun, name), flag_of(name)
+        if value == before or name in CHANGEABLE:
+            continue
+        if name not in WARNED:
+            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; leave {flag} away")
+        if warns:
+            warn(f"{folder}: {flag} was {before} and is {value} from now on")
+    return dataclasses.replace(begun, **asked)
+
+
+def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None) -> Run:
+    """The run in folder as its last whole checkpoint has it; asked: the settings that are given anew.
 
     index: of this worker, where there are several.
 
@@ -43,14 +61,15 @@ def resume_run(folder: Path, given: Mapping[str, Any], index: int | None = None)
             corpus was changed, or it has had all its epochs.
     """
     try:
-        path, arrays, facts = _newest(folder)
+        checkpoint = _newest(folder)
     except FileNotFoundError:  # it ended before its first checkpoint
-        run = Run(_settings(folder, to_settings(read_config(folder), folder / CONFIG), given), index)
+        run = Run(change(folder, begun_settings(folder), asked, warns=True), index)
         run.begin(folder)
         return run
-    check_facts(facts, path)
+    check_facts(checkpoint)
+    path, _, facts = checkpoint
     try:
-        settings = _settings(folder, to_settings(facts["config"], path), given)
+        settings = change(folder, to_settings(facts["config"], path), asked, warns=True)
         _check_config(folder, facts["config"])
         if facts["progress"]["epoch"] >= settings.epochs:
             raise ValueError(
@@ -58,28 +77,15 @@ def resume_run(folder: Path, given: Mapping[str, Any], index: int | None = None)
                 "or another --out to begin anew"
             )
         run = Run(settings, index)
-        run.resume(folder, path, arrays, facts)
+        run.resume(folder, checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is of no run of ours ({type(error).__name__}: {error})") from None
     return run
 
 
-def _newest(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+def _newest(folder: Path) -> Checkpoint:
     """The last whole checkpoint, its arrays on the host: which device they go to, its facts say."""
     return newest(folder / CHECKPOINTS, mx.cpu())
-
-
-def _settings(
-    folder: Path, begun: Settings, given: Mapping[str, Any], warn: Callable[[str], None] = warn
-) -> Settings:
-    for name, value in given.items():
-        before, flag = getattr(begun, name), flag_of(name)
-        if value == before or name in CHANGEABLE:
-            continue
-        if name not in WARNED:
-            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; leave {flag} away")
-        warn(f"{folder}: {flag} was {before} and is {value} from now on")
-    return dataclasses.replace(begun, **given)
 
 
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -1,14 +1,17 @@
-"""The settings of a run: one frozen dataclass, and the command line flags made from it."""
+"""The settings of a run and how it is launched: two frozen dataclasses, and the flags made from them."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import math
+import shlex
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ..launching.job import SSH
 
 PREFIXES = ("分开", "不分开", "战争中部队")
 LR = {"adam": 0.005, "sgd": 100.0}
@@ -18,16 +21,38 @@ FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for
 
 
 def setting(
-    default: Any, help: str, *, choices: Sequence[str] = (), low: float = -math.inf, above: float = -math.inf,
-    below: float = math.inf,
+    default: Any, help: str, *, choices: Sequence[str] = (), low: float = -math.inf, below: float = math.inf,
+    metavar: str | None = None,
 ) -> Any:  # fmt: skip
-    """A field of Settings: its default, its line in --help, and what it may be."""
-    metadata = {"help": help, "choices": choices, "low": low, "above": above, "below": below}
+    """A field of Flags: its default, its line in --help, what it may be, and what --help calls that."""
+    metadata = {"help": help, "choices": choices, "low": low, "below": below, "metavar": metavar}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Flags:
+    """What a command is told by flags: each field, made by setting(), is one."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, naming the flag, for a value that cannot be."""
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value, rule = getattr(self, field.name), field.metadata
+            flag = flag_of(field.name)
+            kinds = typing.get_args(hints[field.name]) or (hints[field.name],)  # (int, None) of Optional[int]
+            for one in value if isinstance(value, tuple) else [value]:
+                if type(one) not in kinds and not (type(one) is int and float in kinds):
+                    raise ValueError(f"{flag} {one!r}: give {kinds[0].__name__}")
+            if rule["choices"] and value not in rule["choices"]:
+                raise ValueError(f"{flag} {value}: give one of {', '.join(rule['choices'])}")
+            if isinstance(value, (int, float)) and not (
+                rule["low"] <= value < rule["below"] and value < math.inf
+            ):
+                raise ValueError(f"{flag} {value}: give a number {_bounds(rule)}")
+
+
+@dataclass(frozen=True)
+class Settings(Flags):
     """Everything that decides how a run goes. None stands for a choice that the help line explains."""
 
     corpus: str = setting(
@@ -71,22 +96,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""
-        hints = typing.get_type_hints(Settings)
-        for field in dataclasses.fields(self):
-            value, rule = getattr(self, field.name), field.metadata
-            flag = flag_of(field.name)
-            kinds = typing.get_args(hints[field.name]) or (hints[field.name],)  # (int, None) of Optional[int]
-            for one in value if isinstance(value, tuple) else [value]:
-                if type(one) not in kinds and not (type(one) is int and float in kinds):
-                    raise ValueError(f"{flag} {one!r}: give {kinds[0].__name__}")
-            if rule["choices"] and value not in rule["choices"]:
-                raise ValueError(f"{flag} {value}: give one of {', '.join(rule['choices'])}")
-            if isinstance(value, (int, float)) and not (
-                rule["low"] <= value < rule["below"] and rule["above"] < value < math.inf
-            ):
-                raise ValueError(f"{flag} {value}: give a number {_bounds(rule)}")
+        super().__post_init__()
         if "" in self.prefix:
             raise ValueError("--prefix is empty: give at least one character to start from")
+
+    @property
+    def is_random_iter(self) -> bool:
+        """Whether batches are cut at random, so that no state is carried between them."""
+        return self.sampler == "random"
 
     @property
     def theta(self) -> float:
@@ -99,23 +116,46 @@ class Settings:
         return LR[self.optimizer] if self.lr is None else self.lr
 
 
+@dataclass(frozen=True)
+class LaunchOptions(Flags):
+    """How a run is trained, as often as it is gone on with: nothing of it changes its numbers."""
+
+    autosave: float = setting(60, "between two checkpoints", metavar="SECONDS", low=0)
+    in_turn: bool = setting(False, "all in this process: slower, and the same numbers, bit for bit")
+    hosts: str | None = setting(
+        None, "machines, a line each: IPv4 address and number of workers there", metavar="FILE"
+    )
+    ssh: str = setting(shlex.join(SSH), "to reach them", metavar="COMMAND")
+    servers: int = setting(1, "processes that add up", metavar="N", low=1)
+    max_restarts: int = setting(3, "after one of them has ended", metavar="N", low=0)
+    patience: float = setting(60, "without a step, then it ends", metavar="SECONDS", low=0)
+    locked: bool = setting(False, argparse.SUPPRESS)  # a launcher, which has locked the directory, says it
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, naming the flag, for a value that cannot be."""
+        super().__post_init__()
+        try:
+            shlex.split(self.ssh)
+        except ValueError as error:
+            raise ValueError(f"--ssh {self.ssh}: {error}") from None
+
+
 def _bounds(rule: Any) -> str:
     words = [f"of at least {rule['low']:.10g}"] if rule["low"] > -math.inf else []
-    words += [f"above {rule['above']:.10g}"] if rule["above"] > -math.inf else []
     words += [f"below {rule['below']:.10g}"] if rule["below"] < math.inf else []
     return " and ".join(words)
 
 
 def flag_of(name: str) -> str:
-    """How the command spells a setting."""
+    """How the command spells a field of Flags."""
     return "--" + name.replace("_", "-")
 
 
-def flags(settings: Settings) -> list[str]:
-    """The settings as arguments of the command that was given them."""
+def flags(given: Flags) -> list[str]:
+    """Them as arguments of the command that was given them."""
     found: list[str] = []
-    for field in dataclasses.fields(Settings):
-        flag, value = flag_of(field.name), getattr(settings, field.name)
+    for field in dataclasses.fields(given):
+        flag, value = flag_of(field.name), getattr(given, field.name)
         for one in value if isinstance(value, tuple) else [value]:
             if isinstance(one, bool):
                 found += [flag] * one
@@ -124,26 +164,31 @@ def flags(settings: Settings) -> list[str]:
     return found
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """One flag for every field of Settings. A flag that is not given leaves no trace in the namespace."""
-    for field in dataclasses.fields(Settings):
-        add_setting(parser, field.name)
+def given(arguments: argparse.Namespace, kind: type[Flags]) -> dict[str, Any]:
+    """The fields of kind whose flags were given."""
+    found = {name: value for name, value in vars(arguments).items() if name in kind.__dataclass_fields__}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
-def add_setting(parser: argparse.ArgumentParser, name: str, *, default: Any = argparse.SUPPRESS) -> None:
-    """The flag of one field of Settings. default: what the namespace holds if the flag is not given."""
-    field, hint = Settings.__dataclass_fields__[name], typing.get_type_hints(Settings)[name]
+def add_setting(
+    parser: Any, name: str, kind: type[Flags] = Settings, *, default: Any = argparse.SUPPRESS
+) -> None:
+    """The flag of a field of kind, for a parser or a group of one.
+
+    default: what the namespace holds if the flag is not given; SUPPRESS leaves no trace there.
+    """
+    field, hint = kind.__dataclass_fields__[name], typing.get_type_hints(kind)[name]
     line = field.metadata["help"]
     if hint is bool:
         parser.add_argument(flag_of(name), action="store_true", help=line, default=default)
         return
-    types = [t for t in typing.get_args(hint) if t in (int, float, str)]
+    metavar = None if field.metadata["choices"] else name.split("_")[-1].upper()
     parser.add_argument(
         flag_of(name),
-        type=types[0] if types else hint,
+        type=(typing.get_args(hint) or (hint,))[0],  # int of Optional[int], str of tuple[str, ...]
         action="append" if isinstance(field.default, tuple) else "store",
         choices=field.metadata["choices"] or None,
-        metavar=None if field.metadata["choices"] else name.split("_")[-1].upper(),
+        metavar=field.metadata["metavar"] or metavar,
         help=line if field.default in (None, ()) else f"{line} ({field.default})",
         default=default,
     )

@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import dataclasses
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..cli import command_line
+from ..cli import command_line, warn
 from ..launching.job import Host, Job
-from .settings import Settings, flags
+from .settings import LaunchOptions, Settings, flags, given
 
 if TYPE_CHECKING:
     from .run import Run
 
 
-def choose(given: dict[str, Any]) -> tuple[Path | None, Settings]:
-    """The directory that is named by out or resume, if any, and the settings, with those of the run in it.
+def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
+    """The settings that were given: a file as corpus by its whole path, the workers as hosts have them."""
+    asked = given(arguments, Settings)
+    if hosts:
+        asked = {"workers": sum(host.num_workers for host in hosts), **asked}
+    corpus = asked.get("corpus", "")
+    if os.path.isfile(corpus):
+        from ..corpora import NAMES
 
-    Out and resume are taken out of given, and what is left there made ready for Settings.
+        if corpus not in NAMES:
+            asked["corpus"] = os.path.abspath(corpus)
+        elif "locked" not in arguments:  # else the launcher has said it
+            warn(f"--corpus {corpus} is the corpus of this name: for the file here give ./{corpus}")
+    return asked
+
+
+class Request(NamedTuple):
+    """Which run train was asked for.
+
+    folder: its directory, if one was named. begun: the settings with which it began, or begins. asked: those
+    that were given.
+    """
+
+    folder: Path | None
+    begun: Settings
+    asked: Mapping[str, Any]
+
+    @property
+    def num_workers(self) -> int:
+        """How many are to train together."""
+        return self.asked.get("workers", self.begun.workers)
+
+    def settings(self) -> Settings:
+        """What is asked for, and for the rest what the run began with.
+
+        Raises:
+            ValueError: that would be another run.
+        """
+        from .resume import change
+
+        return change(*self)
+
+
+def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> Request:
+    """The run that --out or --resume names, or a new one. resume: "" is the newest run, or that of out.
 
     Raises:
-        ValueError: a setting cannot be or would make another run of it, or there is no run to go on with.
+        ValueError: a setting cannot be, or there is no run to go on with.
     """
-    out, resume = given.pop("out", None), given.pop("resume", None)
-    if "prefix" in given:
-        given["prefix"] = tuple(given["prefix"])
-    if os.path.isfile(given.get("corpus", "")):
-        given["corpus"] = os.path.abspath(given["corpus"])  # --resume may be called from another folder
-    settings = Settings(**given)  # a wrong flag is refused before mxnet is loaded
+    settings = Settings(**asked)  # a wrong flag is refused before mxnet is loaded
     from .directory import holds_run, newest_run
 
     if resume and out and resume != out:
@@ -40,90 +78,75 @@ def choose(given: dict[str, Any]) -> tuple[Path | None, Settings]:
     name = resume or out
     folder = Path(name) if name else newest_run() if resume is not None else None
     if folder and holds_run(folder):
-        from .resume import resumed_settings
+        from .resume import begun_settings
 
-        return folder, resumed_settings(folder, given)
+        return Request(folder, begun_settings(folder), asked)
     if resume is not None:
         begin = command_line("d2lrnn.train", "--out", folder)
         raise ValueError(f"{folder} holds no run to go on with: begin one there with {begin}")
-    return folder, settings
+    return Request(folder, settings, asked)
 
 
-def prepare(
-    stack: contextlib.ExitStack,
-    folder: Path | None,
-    settings: Settings,
-    given: Mapping[str, Any],
-    index: int | None,
-) -> Run:
-    """The run, ready to train: begun in folder (None: a new one), or as it was left there.
+@contextlib.contextmanager
+def opened(request: Request, index: int | None, *, locked: bool) -> Iterator[Run]:
+    """The run, ready to train: begun, or as it was left in its directory.
 
-    index: of this worker, where there are several; only the first needs the folder. The folder is locked as
-    long as the stack is open, unless the launcher has done it.
+    index: of this worker, where there are several; only the first needs the directory. While entered that is
+    locked against others (locked: the launcher has done it).
 
     Raises:
         ValueError, OSError: corpus, settings and directory do not go together.
     """
-    from .directory import holds_run
+    from .directory import holds_run, new_folder
+    from .resume import resume_run
     from .run import Run
 
+    folder, settings, asked = request
     if index:
-        return Run(settings, index)
-    if folder and holds_run(folder):
-        from .resume import resume_run
+        yield Run(request.settings(), index)
+    elif folder and holds_run(folder):
+        with _lock(folder, locked):
+            yield resume_run(folder, asked, index)
+    else:
+        run = Run(settings, index)
+        folder = folder or new_folder(settings)
+        with _lock(folder, locked):
+            run.begin(folder)
+            yield run
 
-        _lock(stack, folder)
-        return resume_run(folder, given, index)
-    run = Run(settings, index)
-    run.begin(_lock(stack, folder or _new(settings)))
-    return run
 
+def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) -> int:
+    """Have the workers of the run train together, in processes of their own; the exit code.
 
-def launch_run(
-    stack: contextlib.ExitStack,
-    folder: Path | None,
-    settings: Settings,
-    hosts: Sequence[Host],
-    how: Mapping[str, Any],
-) -> int:
-    """Have the settings' workers train together, in processes of their own; the exit code.
-
-    hosts: those of the file that how names (none: this machine).
+    hosts: those of the file that options name (none: this machine).
 
     Raises:
-        ValueError: the hosts have other workers, or another process trains into the folder.
+        ValueError: the run was begun otherwise, the hosts have other workers, or another process trains it.
     """
     from ..launching.launch import launch
-    from .directory import holds_run
+    from .directory import holds_run, new_folder
 
+    folder, settings = request.folder, request.settings()
     hosts = hosts or [Host(num_workers=settings.workers)]
     places = sum(host.num_workers for host in hosts)
     if places != settings.workers:
-        raise ValueError(f"{how['hosts']} names {places} workers, and {settings.workers} are to train")
-    where = _lock(stack, folder or _new(settings))
-    options = [f"--{name}={how[name]}" for name in ("autosave", "patience")]
-    if how["hosts"]:  # for the line that says how to go on
-        options += [f"--hosts={how['hosts']}", f"--ssh={shlex.join(how['ssh'])}"]
-    command = [sys.executable, "-u", "-m", "d2lrnn.train"]
-    worker = [*command, *flags(settings), *options, f"--out={where}"]
-    limits = {name: how[name] for name in ("patience", "max_restarts")}
-    try:
-        return launch(Job(worker, hosts, num_servers=how["servers"], ssh=how["ssh"], **limits))
-    finally:
-        if not folder and not holds_run(where):  # nothing came of it
-            shutil.rmtree(where, ignore_errors=True)
+        raise ValueError(f"{options.hosts} names {places} workers, and {settings.workers} are to train")
+    where = folder or new_folder(settings)
+    command = [sys.executable, "-u", "-m", "d2lrnn.train", f"--out={where}"]
+    worker = [*command, *flags(settings), *flags(dataclasses.replace(options, locked=True))]
+    job = Job(
+        worker, hosts, options.servers, options.patience, options.max_restarts, shlex.split(options.ssh)
+    )
+    with _lock(where):
+        try:
+            return launch(job)
+        finally:
+            if not folder and not holds_run(where):  # nothing came of it
+                shutil.rmtree(where, ignore_errors=True)
 
 
-def _new(settings: Settings) -> Path:
-    from .directory import new_folder
-
-    return new_folder(settings)
-
-
-def _lock(stack: contextlib.ExitStack, folder: Path) -> Path:
+def _lock(folder: Path, locked: bool = False) -> contextlib.AbstractContextManager[Any]:
     from .directory import lock
 
     folder.mkdir(parents=True, exist_ok=True)
-    if not os.environ.get("D2LRNN_AGENT"):
-        stack.enter_context(lock(folder))
-    return folder
+    return contextlib.nullcontext() if locked else lock(folder)

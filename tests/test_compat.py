@@ -66,7 +66,7 @@ def _package(folder: Path, name: str, **modules: str) -> Path:
 @pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
 def test_what_is_supplied_is_what_mxnet_reads_and_numpy_lacks() -> None:
     read = set().union(*(_names_read(path) for path in MXNET.rglob("*.py")))
-    supplied = set(compat._names(np))
+    supplied = set(compat.stand_ins(np))
 
     assert len(read) > 100
     assert supplied <= read
@@ -76,7 +76,7 @@ def test_what_is_supplied_is_what_mxnet_reads_and_numpy_lacks() -> None:
 def test_a_numpy_that_has_the_names_keeps_its_own() -> None:
     old = types.ModuleType("numpy")
     vars(old).update(vars(np))
-    vars(old).update(dict.fromkeys(compat._names(np), "its own"))
+    vars(old).update(dict.fromkeys(compat.stand_ins(np), "its own"))
     before = dict(vars(old))
 
     assert compat.supply_numpy(old) == []
@@ -84,7 +84,7 @@ def test_a_numpy_that_has_the_names_keeps_its_own() -> None:
 
 
 def test_a_numpy_that_has_none_is_given_all_and_keeps_bool() -> None:
-    names = compat._names(np)
+    names = compat.stand_ins(np)
     new = types.ModuleType("numpy")
     gone = {*names, "__getattr__"}
     vars(new).update({name: value for name, value in vars(np).items() if name not in gone})
@@ -116,14 +116,14 @@ def test_a_numpy_that_has_none_is_given_all_and_keeps_bool() -> None:
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_stand_in_computes_what_the_old_name_did(name: str, arguments: tuple, expected: Any) -> None:
-    stand_in = compat._names(np)[name]
+    stand_in = compat.stand_ins(np)[name]
 
     assert np.array_equal(stand_in(*arguments), expected)
     assert not hasattr(np, name) or np.array_equal(getattr(np, name)(*arguments), expected)
 
 
 def test_the_constants_are_those_of_their_names() -> None:
-    names = compat._names(np)
+    names = compat.stand_ins(np)
 
     assert (names["PINF"], names["NINF"], names["Inf"]) == (math.inf, -math.inf, math.inf)
     assert math.isnan(names["NAN"])
@@ -133,8 +133,8 @@ def test_the_constants_are_those_of_their_names() -> None:
 
 @pytest.mark.parametrize("name", ["mirr", "npv", "pmt", "ppmt", "pv", "rate"])
 def test_what_numpy_has_given_away_refuses_by_name(name: str) -> None:
-    with pytest.raises(NotImplementedError, match=f"^{name} has left NumPy"):
-        compat._names(np)[name](0.1, [1, 2])
+    with pytest.raises(NotImplementedError, match=name):
+        compat.stand_ins(np)[name](0.1, [1, 2])
 
 
 def test_what_was_supplied_is_taken_away_again(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_what_was_supplied_is_taken_away_again(tmp_path: Path) -> None:
 import sys, numpy, scipy
 before, theirs = set(vars(numpy)), sys.modules["scipy"]
 import d2lrnn, mxnet
-supplied = set(d2lrnn.compat._names(numpy)) - {"bool"}
+supplied = set(d2lrnn.compat.stand_ins(numpy)) - {"bool"}
 print(len(supplied) > 15, supplied & set(vars(numpy)) - before, sys.modules["scipy"] is theirs)
 print("distutils" in sys.modules and sys.version_info >= (3, 12))
 """
@@ -194,9 +194,9 @@ def test_an_mxnet_that_has_failed_before_is_reported_in_a_line(tmp_path: Path) -
 
     done = _run(BROKEN, path=tmp_path)
 
+    (line,) = done.stdout.splitlines()
+    assert "restart" in line
     assert done.stderr == ""
-    assert "restart Python (the kernel), and import d2lrnn first" in done.stdout
-    assert len(done.stdout.splitlines()) == 1
 
 
 def test_one_thread_may_look_for_mxnet_while_another_loads_it(tmp_path: Path) -> None:
@@ -211,8 +211,10 @@ def test_one_thread_may_look_for_mxnet_while_another_loads_it(tmp_path: Path) ->
 def test_an_mxnet_that_is_not_installed_is_reported_in_a_line_each_time() -> None:
     done = _run(BROKEN * 2, flags=("-S",))
 
-    line = f"MXNet is not installed: {sys.executable} -m pip install --no-deps mxnet==1.9.1\n"
-    assert (done.stdout, done.stderr) == (2 * line, "")
+    line, again = done.stdout.splitlines()
+    assert line == again
+    assert f"{sys.executable} -m {compat.INSTALL}" in line
+    assert done.stderr == ""
 
 
 MISSING = "raise OSError('libgomp.so.1: cannot open shared object file: No such file or directory')"
@@ -236,5 +238,5 @@ def test_a_missing_libgomp_is_one_line_of_a_command_and_exit_code_2(command: str
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "libgomp.so.1" in done.stderr
-    assert "apt install libgomp1 libquadmath0" in done.stderr
+    assert compat.SYSTEM_LIBRARIES in done.stderr
     assert not (tmp_path / "runs").exists()

@@ -42,38 +42,42 @@ def rewrite_manifest(path: Path, **changes: Any) -> None:
     (path / "manifest.json").write_text(json.dumps({**manifest_of(path), "files": files, **changes}))
 
 
+@pytest.fixture
+def saved(subject: ModuleType, tmp_path: Path) -> Path:
+    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
+    return tmp_path / "c"
+
+
+def check_refused(subject: ModuleType, path: Path, found: str = "") -> None:
+    with pytest.raises(ValueError, match=f"/{path.name}: .*{found}"):
+        subject.load_checkpoint(path)
+
+
 # --- one checkpoint ---
 
 
-def test_arrays_and_facts_come_back_to_the_bit(subject: ModuleType, tmp_path: Path) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-
-    arrays, facts = subject.load_checkpoint(tmp_path / "c")
+def test_arrays_and_facts_come_back_to_the_bit(subject: ModuleType, saved: Path) -> None:
+    arrays, facts = subject.load_checkpoint(saved)
 
     assert contents(arrays) == contents(ARRAYS)
     assert facts == FACTS
 
 
-def test_numpy_json_and_sha256_open_it_without_us(subject: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-
-    assert sorted(os.listdir(path)) == FILES
-    with np.load(path / "arrays.npz", allow_pickle=False) as members:
+def test_numpy_json_and_sha256_open_it_without_us(saved: Path) -> None:
+    assert sorted(os.listdir(saved)) == FILES
+    with np.load(saved / "arrays.npz", allow_pickle=False) as members:
         assert (members["W_xh"] == ARRAYS["W_xh"].asnumpy()).all()
-    assert json.loads((path / "facts.json").read_text(encoding="utf-8")) == FACTS
-    manifest = manifest_of(path)
-    assert manifest["files"] == {name: summed(path / name) for name in FILES[:2]}
+    assert json.loads((saved / "facts.json").read_text(encoding="utf-8")) == FACTS
+    manifest = manifest_of(saved)
+    assert manifest["files"] == {name: summed(saved / name) for name in FILES[:2]}
     assert manifest["arrays"]["W_xh"] == {"shape": [3, 4], "dtype": "float32"}
 
 
-def test_a_checkpoint_is_never_written_over_another(subject: ModuleType, tmp_path: Path) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, {"version": 1})
+def test_a_checkpoint_is_never_written_over_another(subject: ModuleType, saved: Path) -> None:
+    with pytest.raises(FileExistsError, match=str(saved)):
+        subject.save_checkpoint(saved, ARRAYS, {"version": 2})
 
-    with pytest.raises(FileExistsError, match="there already"):
-        subject.save_checkpoint(tmp_path / "c", ARRAYS, {"version": 2})
-
-    assert subject.load_checkpoint(tmp_path / "c")[1] == {"version": 1}
+    assert subject.load_checkpoint(saved)[1] == FACTS
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
@@ -116,28 +120,23 @@ def test_its_name_appears_only_when_all_of_it_is_on_the_disk(
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("keep", [0, 1, 60, -60, -1], ids=lambda keep: f"keep {keep}")
-def test_a_cut_file_is_refused(subject: ModuleType, tmp_path: Path, name: str, keep: int) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-    file = path / name
+def test_a_cut_file_is_refused(subject: ModuleType, saved: Path, name: str, keep: int) -> None:
+    file = saved / name
     file.write_bytes(file.read_bytes()[:keep])
 
-    with pytest.raises(ValueError, match="c: no whole checkpoint"):
-        subject.load_checkpoint(path)
+    check_refused(subject, saved)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_flipped_bit_changes_nothing(subject: ModuleType, tmp_path: Path, name: str) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-    whole, refused, tried = (path / name).read_bytes(), 0, 0
+def test_a_flipped_bit_changes_nothing(subject: ModuleType, saved: Path, name: str) -> None:
+    whole, refused, tried = (saved / name).read_bytes(), 0, 0
     for position in range(0, len(whole), 3):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 8
-        (path / name).write_bytes(damaged)
+        (saved / name).write_bytes(damaged)
         tried += 1
         try:
-            arrays, facts = subject.load_checkpoint(path)
+            arrays, facts = subject.load_checkpoint(saved)
         except ValueError:
             refused += 1
         else:
@@ -148,28 +147,23 @@ def test_a_flipped_bit_changes_nothing(subject: ModuleType, tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_of_two_checkpoints_do_not_mix(subject: ModuleType, tmp_path: Path, name: str) -> None:
-    subject.save_checkpoint(tmp_path / "a", ARRAYS, FACTS)
-    subject.save_checkpoint(tmp_path / "b", {"W_xh": nd.ones((3, 4))}, {"version": 2})
-    shutil.copy(tmp_path / "b" / name, tmp_path / "a" / name)
+def test_files_of_two_checkpoints_do_not_mix(subject: ModuleType, saved: Path, name: str) -> None:
+    other = saved.with_name("b")
+    subject.save_checkpoint(other, {"W_xh": nd.ones((3, 4))}, {"version": 2})
+    shutil.copy(other / name, saved / name)
 
-    with pytest.raises(ValueError, match="a: no whole checkpoint"):
-        subject.load_checkpoint(tmp_path / "a")
+    check_refused(subject, saved)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_and_a_pipe_in_its_place_are_refused(
-    subject: ModuleType, tmp_path: Path, name: str
+    subject: ModuleType, saved: Path, name: str
 ) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-    (path / name).unlink()
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(path)
-    os.mkfifo(path / name)
+    (saved / name).unlink()
+    check_refused(subject, saved)
+    os.mkfifo(saved / name)
 
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(path)
+    check_refused(subject, saved)
 
 
 def _pickled(path: Path) -> None:
@@ -200,37 +194,32 @@ def _nested_too_deep(path: Path) -> None:
 
 @pytest.mark.parametrize("forge", [_pickled, _of_another_shape, _one_more_array, _a_bomb, _nested_too_deep])
 def test_a_forgery_whose_sums_are_right_is_refused(
-    subject: ModuleType, tmp_path: Path, forge: Callable[[Path], None]
+    subject: ModuleType, saved: Path, forge: Callable[[Path], None]
 ) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-    forge(tmp_path / "c")
+    forge(saved)
 
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(tmp_path / "c")
+    check_refused(subject, saved)
 
 
 @pytest.mark.parametrize(
     "manifest", ["", "null", "[]", "{}", '{"format": 2}', '{"format": 2, "files": 7}', "[" * 10**5]
 )
-def test_a_manifest_that_is_none_is_refused(subject: ModuleType, tmp_path: Path, manifest: str) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-    (tmp_path / "c/manifest.json").write_text(manifest)
+def test_a_manifest_that_is_none_is_refused(subject: ModuleType, saved: Path, manifest: str) -> None:
+    (saved / "manifest.json").write_text(manifest)
 
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(tmp_path / "c")
+    check_refused(subject, saved)
 
 
-def test_another_format_is_refused_by_its_number(subject: ModuleType, tmp_path: Path) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-    rewrite_manifest(tmp_path / "c", format=99)
+def test_another_format_is_refused_by_its_number(subject: ModuleType, saved: Path) -> None:
+    rewrite_manifest(saved, format=99)
 
-    with pytest.raises(ValueError, match="format 99, and this version reads format 2"):
-        subject.load_checkpoint(tmp_path / "c")
+    check_refused(subject, saved, "99.*2")
 
 
 def test_a_missing_checkpoint_is_called_missing(subject: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such checkpoint"):
-        subject.load_checkpoint(tmp_path / "c")
+    for load in (subject.load_checkpoint, subject.load_newest):
+        with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+            load(tmp_path / "c")
 
 
 # --- a folder of them ---
@@ -261,9 +250,9 @@ def test_of_a_damaged_newest_the_one_before_is_taken_and_the_reason_said(
     path, _, facts, damaged = subject.load_newest(tmp_path)
 
     assert (path.name, facts) == ("000002", {"version": 2})
-    assert len(damaged) == 1
-    assert "000003: no whole checkpoint" in damaged[0]
-    assert name in damaged[0] or name == "manifest.json"
+    (reason,) = damaged
+    assert "000003: " in reason
+    assert name in reason or name == "manifest.json"
 
 
 @pytest.mark.parametrize("latest", [None, b"", b"000009\n", b"\xff\xfe", b"../../etc"])
@@ -278,7 +267,7 @@ def test_without_a_good_latest_the_newest_is_found_by_its_number(
     path, _, _, damaged = subject.load_newest(tmp_path)
 
     assert path.name == "000003"
-    assert "LATEST names no checkpoint" in damaged[0]
+    assert "LATEST" in damaged[0]
 
 
 def test_latest_names_a_whole_checkpoint_at_every_moment_of_saving(
@@ -325,12 +314,7 @@ def test_a_folder_in_which_nothing_is_whole_names_every_reason(subject: ModuleTy
     for name in ("000002", "000003"):
         (tmp_path / name / "facts.json").write_bytes(b"")
 
-    with pytest.raises(ValueError, match=r"000003: no whole .*000002: no whole"):
-        subject.load_newest(tmp_path)
-
-
-def test_an_empty_folder_is_called_empty(subject: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
+    with pytest.raises(ValueError, match=r"000003: .*000002: "):
         subject.load_newest(tmp_path)
 
 
@@ -341,7 +325,7 @@ def test_an_empty_folder_is_called_empty(subject: ModuleType, tmp_path: Path) ->
 def test_what_is_no_file_is_not_replaced(subject, tmp_path):
     os.mkfifo(tmp_path / "pipe")  # as /dev/null is no file
 
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="pipe"):
         subject.write_atomically(tmp_path / "pipe", b"new")
 
     assert (tmp_path / "pipe").is_fifo()

@@ -26,6 +26,7 @@ from pythons import NEWEST
 from book import notebooks
 from book.notebooks import colab_address
 from book.run import CHAPTERS, LANGUAGES, ROOT, chapter_files, stray_lines
+from setup.check import read_entries
 
 COLAB_HAS = ("ipykernel", "matplotlib", "nbclient", "numpy", "packaging", "requests", "tqdm")
 NAMES = [path.stem for path in chapter_files("en")]
@@ -96,9 +97,9 @@ def _lock(names: tuple[str, ...]) -> str:
             for requirement in map(Requirement, metadata.requires(name) or []):
                 if not requirement.marker or requirement.marker.evaluate({"extra": ""}):
                     to_do.append(requirement.name)
-    locks = "".join((ROOT / "setup" / f"{group}.lock").read_text() for group in ("train", "notebook"))
-    entries = re.findall(r"^\S.*\n(?: .*\n)*", locks, flags=re.M)
-    return "".join(entry for entry in entries if canonicalize_name(entry.partition("==")[0]) in wanted)
+    locks = (read_entries(ROOT / "setup" / f"{group}.lock") for group in ("train", "notebook"))
+    entries = [(Requirement(pinned), entry) for lock in locks for pinned, entry in lock.items()]
+    return "".join(entry for pinned, entry in entries if canonicalize_name(pinned.name) in wanted)
 
 
 @pytest.mark.slow

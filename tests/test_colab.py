@@ -111,9 +111,8 @@ def test_the_first_cell_installs_what_is_missing_and_says_so(colab: Colab) -> No
     (wheel,) = (colab.folder / "en").glob("*.whl")
 
     assert trouble == ""
-    assert [output.text for output in notebook.cells[0].outputs] == [
-        f"Installing {wheel.name} and MXNet: about a minute\n"
-    ]
+    (output,) = notebook.cells[0].outputs
+    assert wheel.name in output.text
     assert colab.versions() == before | {"d2lrnn": d2lrnn.__version__, "mxnet": "1.9.1"}
 
 
@@ -139,9 +138,7 @@ def test_without_d2lrnn_and_a_wheel_one_line_says_what_to_do(tmp_path: Path) -> 
 
     assert answer.returncode == 1
     assert answer.stdout == ""
-    assert re.search(
-        r"d2lrnn is not installed: put its wheel, .*, beside this notebook$", answer.stderr.strip()
-    )
+    assert re.search(r"d2lrnn.*wheel.*$", answer.stderr.strip())
 
 
 def test_both_languages_have_the_same_first_cell_but_for_its_comment() -> None:
@@ -178,7 +175,7 @@ def test_a_notebook_runs_without_the_project(language: str, name: str, colab: Co
     notebook, trouble = colab.execute(language, name)
 
     if name == "17-dist" and not HAS_PARAMETER_SERVER:
-        assert "this build of MXNet has no parameter server" in trouble
+        assert "parameter server" in trouble
     else:
         assert trouble == ""
         assert stray_lines(notebook, "") == []

@@ -253,10 +253,7 @@ def test_a_bare_debian_asks_for_what_it_lacks_then_trains_and_passes_the_tests(t
 
     refused = subprocess.run([*inside, "make", "-C", "/clone", "train"], capture_output=True, text=True)
     assert refused.returncode == 2
-    assert (
-        "MXNet needs libgomp.so.1 libquadmath.so.0, which this system lacks: sudo apt install"
-        in refused.stderr
-    )
+    assert "libgomp.so.1 libquadmath.so.0" in refused.stderr
 
     _run([*inside, "apt-get", "install", "-y", "libgomp1", "libquadmath0"], tmp_path, home=tmp_path / "home")
     _run([*inside, "git", "-C", "/clone", "init", "--quiet"], tmp_path, home=tmp_path / "home")

@@ -50,10 +50,11 @@ def _names_read(path: Path) -> set[str]:
     return names
 
 
-def _run(code: str, *, path: Path = ROOT, flags: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+def _run(*arguments: str, path: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """Python in a folder whose modules come first."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)])}
-    command = [sys.executable, *flags, "-c", code]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True)
 
 
 def _package(folder: Path, name: str, **modules: str) -> Path:
@@ -147,16 +148,14 @@ supplied = set(d2lrnn.compat.stand_ins(numpy)) - {"bool"}
 print(len(supplied) > 15, supplied & set(vars(numpy)) - before, sys.modules["scipy"] is theirs)
 print("distutils" in sys.modules and sys.version_info >= (3, 12))
 """
-    assert _run(code, path=tmp_path).stdout == "True set() True\nFalse\n"
+    assert _run("-c", code, path=tmp_path).stdout == "True set() True\nFalse\n"
 
 
 def test_mxnet_does_not_find_scipy_and_others_do(tmp_path: Path) -> None:
     _package(tmp_path, "scipy", __init__="", sparse="")
-    code = (
-        "import d2lrnn, mxnet.ndarray.utils as utils, scipy.sparse; print(utils.spsp, scipy.sparse.__name__)"
-    )
+    code = "import d2lrnn, mxnet.ndarray.utils as m, scipy.sparse; print(m.spsp, scipy.sparse.__name__)"
 
-    assert _run(code, path=tmp_path).stdout == "None scipy.sparse\n"
+    assert _run("-c", code, path=tmp_path).stdout == "None scipy.sparse\n"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +170,7 @@ def test_mxnet_does_not_find_scipy_and_others_do(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_after_d2lrnn_any_module_may_come_first_and_nothing_warns(code: str) -> None:
     flags = () if "d2l " in code else ("-W", "error")
-    done = _run(f"{code}; print(get_params(2, 3)[0].shape)", flags=flags)
+    done = _run(*flags, "-c", f"{code}; print(get_params(2, 3)[0].shape)")
 
     assert (done.stdout, done.stderr) == ("(2, 3)\n", "")
 
@@ -192,7 +191,7 @@ except ImportError as error:
 def test_an_mxnet_that_has_failed_before_is_reported_in_a_line(tmp_path: Path) -> None:
     _package(tmp_path, "mxnet", __init__="from . import base\nimport sys\nsys.gone", base="")
 
-    done = _run(BROKEN, path=tmp_path)
+    done = _run("-c", BROKEN, path=tmp_path)
 
     (line,) = done.stdout.splitlines()
     assert "restart" in line
@@ -203,13 +202,13 @@ def test_one_thread_may_look_for_mxnet_while_another_loads_it(tmp_path: Path) ->
     asks = "from d2lrnn.compat import MXNetFinder\nprint(MXNetFinder.find_spec('mxnet').name)"
     _package(tmp_path, "mxnet", __init__=f"from . import base\n{asks}", base="")
 
-    done = _run("import d2lrnn\nimport mxnet", path=tmp_path)
+    done = _run("-c", "import d2lrnn\nimport mxnet", path=tmp_path)
 
     assert (done.stdout, done.stderr) == ("mxnet\n", "")
 
 
 def test_an_mxnet_that_is_not_installed_is_reported_in_a_line_each_time() -> None:
-    done = _run(BROKEN * 2, flags=("-S",))
+    done = _run("-S", "-c", BROKEN * 2)
 
     line, again = done.stdout.splitlines()
     assert line == again
@@ -225,15 +224,8 @@ def test_a_missing_libgomp_is_one_line_of_a_command_and_exit_code_2(command: str
     _package(tmp_path, "mxnet", __init__="from . import base", base=MISSING)
     (tmp_path / "submission.py").write_text("def one_hot(): pass\n")
     arguments = ["submission.py", "--out", "results"] if command == "grade" else []
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
 
-    done = subprocess.run(
-        [sys.executable, "-m", f"d2lrnn.{command}", *arguments],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = _run("-m", f"d2lrnn.{command}", *arguments, path=tmp_path)
 
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from cell_oracles import with_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,11 +19,7 @@ GRADIENTS = st.lists(
 
 def with_gradients(*gradients):
     """Parameters of ones that have these gradients."""
-    params = [nd.ones(np.shape(gradient)) for gradient in gradients]
-    for param, gradient in zip(params, gradients):
-        param.attach_grad()
-        param.grad[:] = nd.array(gradient)
-    return params
+    return [with_gradient(1, gradient) for gradient in gradients]
 
 
 def norm_of(params):

@@ -4,20 +4,13 @@ from d2lrnn import init_adam_states
 
 import numpy as np
 import pytest
+from cell_oracles import with_gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
 
 GRADIENTS = st.floats(0.01, 100).flatmap(lambda size: st.sampled_from([size, -size]))
 NOT_POSITIVE = [0, -0.1, float("nan"), float("inf"), True, "0.1", None]
-
-
-def with_gradient(values, gradient):
-    """A parameter of these values whose gradient is given, not computed."""
-    param = nd.array(values)
-    param.attach_grad()
-    param.grad[:] = nd.array(gradient)
-    return param
 
 
 def adam_in_float64(theta, gradients, lr, beta1=0.9, beta2=0.999, eps=1e-8):

@@ -15,6 +15,7 @@ from d2lrnn.training import evaluate
 import mxnet as mx
 import numpy as np
 import pytest
+from cell_oracles import with_gradient
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
@@ -42,13 +43,6 @@ STEPS: dict[str, Callable] = {
 }
 each_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 each_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
-
-
-def with_gradient(values: Any, dtype: str = "float32") -> nd.NDArray:
-    param = nd.zeros(len(values), dtype=dtype)
-    param.attach_grad()
-    param.grad[:] = nd.array(values, dtype=dtype)
-    return param
 
 
 def as_ndarray(index: float) -> nd.NDArray:
@@ -179,12 +173,12 @@ def test_integer_logits_are_not_truncated() -> None:
 def test_an_integer_parameter_does_not_stand_still(step: Callable) -> None:
     # nd.array([1], dtype="int32").attach_grad() is accepted, and its gradient times 0.5 is 0
     with pytest.raises(TypeError, match=r"gradient.*int32"):
-        step([with_gradient([1, 2], dtype="int32")])
+        step([with_gradient(0, [1, 2], dtype="int32")])
 
 
 def test_gradients_of_1e20_are_not_clipped_to_zero() -> None:
     # gluon.utils.clip_global_norm: the squares overflow, and every gradient becomes 0
-    params = [with_gradient([3e20]), with_gradient([4e20])]
+    params = [with_gradient(0, [3e20]), with_gradient(0, [4e20])]
 
     assert d2lrnn.grad_clipping(params, 1.0) == pytest.approx(5e20)
     assert [param.grad.asscalar() for param in params] == pytest.approx([0.6, 0.8])
@@ -193,7 +187,7 @@ def test_gradients_of_1e20_are_not_clipped_to_zero() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_one_nan_does_not_become_nan_in_every_gradient(value: float) -> None:
     # gluon.utils.clip_global_norm: all gradients are NaN; sgd_update(clip_gradient=1): infinity is 1
-    params = [with_gradient([value, 3]), with_gradient([4])]
+    params = [with_gradient(0, [value, 3]), with_gradient(0, [4])]
     with pytest.raises(FloatingPointError, match="norm"):
         d2lrnn.grad_clipping(params, 1.0)
     assert params[0].grad[1].asscalar() == 3 and params[1].grad.asscalar() == 4
@@ -220,7 +214,7 @@ def test_a_parameter_outside_the_loss_does_not_keep_its_old_gradient(optimizer: 
 @each_step
 def test_a_parameter_made_anew_does_not_lose_its_gradient_unnoticed(step: Callable) -> None:
     # param = param - lr * param.grad: a new array, whose .grad is None
-    param = with_gradient([1, 2])
+    param = with_gradient(0, [1, 2])
     param = param - 0.1 * param.grad
     with pytest.raises(ValueError, match="parameter 0"):
         step([param])
@@ -229,7 +223,7 @@ def test_a_parameter_made_anew_does_not_lose_its_gradient_unnoticed(step: Callab
 @pytest.mark.parametrize("step", [s for name, s in STEPS.items() if name != "grad_clipping"])
 def test_a_step_keeps_the_array_and_its_gradient(step: Callable) -> None:
     # param = param - lr * param.grad: the array that the caller holds does not move
-    param = with_gradient([1, 2])
+    param = with_gradient(0, [1, 2])
     step([param])
     assert (param.asnumpy() < 0).all()
     with autograd.record():

@@ -16,14 +16,11 @@ import pytest
 from small_run import SMALL, run_small
 from test_resume import StopAfter
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 STRANGE = ["my run", "it's", 'say "hi"', "$HOME `ls` \\", "第 1 次", "-x", "~", "*", "a;b"]
 AWKWARD = "it's my 歌 $run"
 SMALLER = r"(?s).*--lr .*1e\+30 .*1e\+29 .*"  # the warning; a learning rate so large explodes again
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def paste(line: str, complaint: str = "") -> str:

@@ -17,18 +17,13 @@ from small_run import SMALL, exit_code_of, run_small
 
 from audits import fuzzing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("empty_folder")]
 
 corpora = importlib.import_module("d2lrnn.corpora")
 
 BILLION = 10**9
 SURROGATE = os.fsdecode(b"\xff")
 STEERING = "\x1b[31m\r\n\u202e\x9b" + SURROGATE
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def check_refused(
@@ -125,7 +120,6 @@ def trained(capsys: pytest.CaptureFixture[str]) -> str:
     return "runs/a"
 
 
-@pytest.mark.slow
 def test_predict_refuses_what_it_cannot_write(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("fifo")
     for arguments, reason in [
@@ -158,7 +152,6 @@ def test_a_text_is_at_most_max_chars_long() -> None:
         encode_prefix("ab", MAX_CHARS - 1, vocab)
 
 
-@pytest.mark.slow
 def test_a_corpus_of_control_characters_is_written_without_them(
     trained: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,7 +169,6 @@ def test_a_corpus_of_control_characters_is_written_without_them(
 # --- the campaign of audits/fuzzing.py in short, and that it sees what it is there for ---
 
 
-@pytest.mark.slow
 def test_mutated_corpora_are_read_rightly_or_refused() -> None:
     found = fuzzing.fuzz_corpora(minutes=0.05, seed=0, engine="lines")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -32,6 +33,9 @@ STOPS = """
 from d2lrnn.train import Stop
 with Stop(lambda number: print("heard", number, flush=True)):
 """
+
+
+each_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -65,19 +69,16 @@ def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 # --- a command that has not begun ---
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@each_signal
 @pytest.mark.parametrize(
-    ("command", "loads"),
+    ("loads", "command"),
     [
-        *((command, "dataclasses") for command in ("train", "predict", "export", "grade", "assignment")),
-        *(
-            (command, "mxnet")
-            for command in ("train", "predict --temperature 1", "export", "grade x --out y")
-        ),
+        *itertools.product(["dataclasses"], ["train", "predict", "export", "grade", "assignment"]),
+        *itertools.product(["mxnet"], ["train", "predict --temperature 1", "export", "grade x --out y"]),
     ],
 )
 def test_a_command_that_is_being_loaded_ends_at_once(
-    command: str, loads: str, number: int, tmp_path: Path
+    loads: str, command: str, number: int, tmp_path: Path
 ) -> None:
     (tmp_path / f"{loads}.py").write_text(STUCK)
     name, *arguments = command.split()
@@ -89,21 +90,16 @@ def test_a_command_that_is_being_loaded_ends_at_once(
     assert end(process) == (128 + number, [f"python -m d2lrnn.{name}"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@each_signal
 def test_a_worker_that_waits_inside_mxnet_for_the_others_to_join_ends_at_once(
     number: int, tmp_path: Path
 ) -> None:
     hear_it, tell_it = os.pipe()
     environment = {
-        "DMLC_ROLE": "worker",
-        "DMLC_PS_ROOT_URI": "127.0.0.1",
-        "DMLC_PS_ROOT_PORT": "9",
-        "DMLC_NUM_WORKER": "2",
-        "DMLC_NUM_SERVER": "1",
-        "DMLC_NODE_HOST": "127.0.0.1",
-        "D2LRNN_WORKER_INDEX": "1",
-        "D2LRNN_AGENT": str(tell_it),
-    }
+        "DMLC_ROLE": "worker", "DMLC_NUM_WORKER": "2", "DMLC_NUM_SERVER": "1",
+        "DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": "9", "DMLC_NODE_HOST": "127.0.0.1",
+        "D2LRNN_WORKER_INDEX": "1", "D2LRNN_AGENT": str(tell_it),
+    }  # fmt: skip
     process = start(
         "-m", "d2lrnn.train", *SMALL, "--workers", "2", cwd=tmp_path, env=environment, pass_fds=[tell_it]
     )

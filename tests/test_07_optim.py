@@ -66,7 +66,7 @@ def test_the_first_step_of_adam_is_lr_long_whatever_the_size_of_the_gradient(sub
 @given(
     gradients=st.lists(st.tuples(GRADIENTS, GRADIENTS, GRADIENTS), min_size=1, max_size=6),
     lr=st.floats(0.001, 1),
-    beta1=st.floats(0, 0.95),
+    beta1=st.floats(0, 0.95, allow_subnormal=False),  # which MXNet cannot read
     beta2=st.floats(0.5, 0.999),
 )
 def test_adam_follows_algorithm_1(subject, gradients, lr, beta1, beta2):

@@ -47,14 +47,15 @@ def supply_numpy(numpy: types.ModuleType) -> list[str]:
     supplied = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some names are there under protest
-        for name, value in _names(numpy).items():
+        for name, value in stand_ins(numpy).items():
             if not hasattr(numpy, name):
                 setattr(numpy, name, value)
                 supplied.append(name)
     return [name for name in supplied if name != STAYS]
 
 
-def _names(np: Any) -> dict[str, Any]:
+def stand_ins(np: Any) -> dict[str, Any]:
+    """What takes the place of each name that mxnet reads and a newer NumPy lacks."""
     financial = ("mirr", "npv", "pmt", "ppmt", "pv", "rate")
     return {
         "PZERO": 0.0,

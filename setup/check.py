@@ -31,11 +31,16 @@ def read_project() -> dict[str, Any]:
     return tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))
 
 
+def read_entries(lock: Path) -> dict[str, str]:
+    """Every pinned requirement of a lock, for all platforms and Pythons, with the lines of its entry."""
+    entries = re.findall(r"(?m)^[^\s#].*\n(?: .*\n)*", lock.read_text("utf-8"))
+    return {entry.partition(" \\\n")[0]: entry for entry in entries}
+
+
 def read_lock(group: str) -> dict[Requirement, list[str]]:
-    """Every requirement of a lock, for all platforms and Pythons, with its hashes."""
-    text = (HERE / f"{group}.lock").read_text("utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return {Requirement(re.split(r"\s+--hash", line)[0]): re.findall(r"--hash=(\S+)", line) for line in lines}
+    """The same of the lock of a group, with the hashes."""
+    entries = read_entries(HERE / f"{group}.lock").items()
+    return {Requirement(pinned): re.findall(r"--hash=(\S+)", entry) for pinned, entry in entries}
 
 
 def locked_here(groups: tuple[str, ...]) -> dict[str, str]:

@@ -6,13 +6,12 @@ and no more. All groups are resolved together first, so that they agree. Version
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from check import GROUPS, HERE
+from check import GROUPS, HERE, read_entries
 
 HEADER = "# By `make lock`: what the group «{}» of pyproject.toml adds to the groups before it ({}).\n"
 
@@ -25,8 +24,7 @@ def resolve(groups: tuple[str, ...], out: Path, constraints: Path | None = None)
     command += [part for group in groups for part in ("--group", group)]
     command += ["--constraints", str(constraints)] if constraints else []
     subprocess.run(command, cwd=HERE.parent, check=True)
-    entries = re.findall(r"^\S.*\n(?: .*\n)*", out.read_text(), flags=re.M)
-    return {entry.partition(" \\\n")[0]: entry for entry in entries}
+    return read_entries(out)
 
 
 def main() -> None:

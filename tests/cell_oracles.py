@@ -1,4 +1,4 @@
-"""What the cells of lessons 4, 11 and 12 are held against: slopes of the loss, and the layers of Gluon."""
+"""What lessons are held against: slopes of the loss, the layers of Gluon, gradients that are given."""
 
 import mxnet as mx
 import numpy as np
@@ -25,6 +25,14 @@ def random_case(Params, num_states=1, dtype="float64"):
     inputs = [nd.array(np.eye(VOCAB_SIZE)[column], CPU, dtype) for column in columns]
     state = random_arrays([(BATCH_SIZE, HIDDEN_DIM)] * num_states, dtype, seed=2)
     return inputs, tuple(state), Params(*random_arrays(map(shape_of, Params._fields), dtype))
+
+
+def with_gradient(values, gradient, dtype="float32"):
+    """A parameter of these values, or of one for all, whose gradient is given, not computed."""
+    param = nd.array(np.broadcast_to(values, np.shape(gradient)), CPU, dtype)
+    param.attach_grad()
+    param.grad[:] = nd.array(gradient, CPU, dtype)
+    return param
 
 
 def weighted_sum(arrays):

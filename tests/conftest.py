@@ -47,6 +47,12 @@ def shared_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder, for the time of a test."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def small_text() -> str:
     """The first 400 characters of our lyrics."""

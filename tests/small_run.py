@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ KINDS = {
 
 def run_small(*arguments: Any) -> int:
     return train.main([*SMALL, *map(str, arguments)])
+
+
+def exit_code_of(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> Any:
+    """What a command returns, or leaves with where its parser refuses."""
+    try:
+        return main(arguments)
+    except SystemExit as error:
+        return error.code
 
 
 def perplexities(folder: "str | Path") -> list[tuple[float, float]]:

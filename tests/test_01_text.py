@@ -66,18 +66,14 @@ def test_unk_has_index_zero_and_stands_for_all_unknown_characters(subject):
     assert vocab.decode([0, 1]) == "<unk>l"
 
 
-def test_an_unknown_character_is_named_in_the_error(subject):
+@pytest.mark.parametrize(
+    ("text", "named"), [("hello，", "'，'"), ("gfidcba", "'a'.*'b'.*'c'.*'d'.*'f'.* 2 ")]
+)
+def test_unknown_characters_are_named_and_those_after_five_counted(subject, text, named):
     vocab = subject.Vocab("hello")
 
-    with pytest.raises(ValueError, match=r"'，' \(U\+FF0C\): not among the 4 characters"):
-        vocab.encode("hello，")
-
-
-def test_of_many_unknown_characters_five_are_named_and_the_others_counted(subject):
-    vocab = subject.Vocab("hello")
-
-    with pytest.raises(ValueError, match=r"'a' .*'b' .*'c' .*'d' .*'f' .* and 2 others"):
-        vocab.encode("gfidcba")
+    with pytest.raises(ValueError, match=named):
+        vocab.encode(text)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +95,14 @@ def test_decode_takes_whole_numbers_in_any_array(subject, indices):
 def test_decode_refuses_an_index_that_is_none(subject, index):
     vocab = subject.Vocab("hello")
 
-    with pytest.raises(IndexError, match=r"give 0 to 3|is a whole number"):
+    with pytest.raises(IndexError, match=f"{index}"):
         vocab.decode([0, index])
 
 
 def test_text_and_min_freq_of_the_wrong_kind_are_refused(subject):
-    with pytest.raises(TypeError, match="text is a list: give a str"):
+    with pytest.raises(TypeError, match=r"text.*list"):
         subject.Vocab(["hello"])
-    with pytest.raises(ValueError, match="min_freq is 0: give an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"min_freq.*0"):
         subject.Vocab("hello", min_freq=0)
 
 
@@ -167,7 +163,7 @@ def test_max_chars_counts_characters_after_line_ends_have_become_spaces(subject,
 
 @pytest.mark.parametrize("max_chars", [0, -1, 2.5, True])
 def test_max_chars_is_an_integer_of_at_least_one(subject, max_chars):
-    with pytest.raises(ValueError, match=f"max_chars is {max_chars}: give an integer of at least 1"):
+    with pytest.raises(ValueError, match=f"max_chars.*{max_chars}"):
         subject.load_corpus("lyrics", max_chars=max_chars)
 
 

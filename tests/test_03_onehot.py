@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from mxnet import nd
 
-BAD_INDICES = {
-    "vocab_size": (5, "index 5 is outside a vocabulary of 5: give 0 to 4"),
-    "negative": (-1, "index -1 is outside a vocabulary of 5"),
-    "2**32": (2**32, "index 4294967296 is outside"),  # as int32 it would be class 0
-    "fraction": (1.5, "hold 1.5: an index is a whole number"),
-    "NaN": (float("nan"), "hold nan"),
-    "infinity": (float("inf"), "hold inf"),
-}
-bad_indices = pytest.mark.parametrize(("index", "message"), BAD_INDICES.values(), ids=BAD_INDICES)
+BAD_INDICES = [5, -1, 2**32, 1.5, float("nan"), float("inf")]  # of 5; as int32, 2**32 would be class 0
+bad_indices = pytest.mark.parametrize("index", BAD_INDICES)
 
 
 @st.composite
@@ -77,26 +70,17 @@ def test_vectors_and_matrices_are_where_the_indices_are(subject):
 
 
 @bad_indices
-def test_one_hot_refuses_an_index_that_is_none(subject, index, message):
-    with pytest.raises(IndexError, match=message):
-        subject.one_hot([0, index], 5)
-
-
-@bad_indices
-def test_one_hot_refuses_it_in_an_ndarray_too(subject, index, message):
-    dtype = "int64" if isinstance(index, int) else "float32"
-    indices = nd.array(np.array([[0, 4], [index, 1]], dtype=dtype), dtype=dtype)
-
-    with pytest.raises(IndexError, match=message):
-        subject.one_hot(indices, 5)
+def test_one_hot_refuses_an_index_that_is_none(subject, index):
+    for indices in ([0, index], nd.array([0, index], dtype=np.array(index).dtype)):
+        with pytest.raises(IndexError, match=f" {index}"):
+            subject.one_hot(indices, 5)
 
 
 @pytest.mark.parametrize("vocab_size", [0, -1, 2.5, True])
 def test_vocab_size_is_an_integer_of_at_least_one(subject, vocab_size):
-    with pytest.raises(ValueError, match=f"vocab_size is {vocab_size}: give an integer of at least 1"):
-        subject.one_hot([0], vocab_size)
-    with pytest.raises(ValueError, match=f"vocab_size is {vocab_size}: give an integer of at least 1"):
-        subject.get_inputs([[0]], vocab_size)
+    for function in (subject.one_hot, subject.get_inputs):
+        with pytest.raises(ValueError, match=f"vocab_size.*{vocab_size}"):
+            function([[0]], vocab_size)
 
 
 # get_inputs
@@ -126,12 +110,12 @@ def test_inputs_are_the_one_hot_rows_of_data_transposed(subject, case):
 
 
 @bad_indices
-def test_get_inputs_refuses_an_index_that_is_none(subject, index, message):
-    with pytest.raises(IndexError, match=message):
+def test_get_inputs_refuses_an_index_that_is_none(subject, index):
+    with pytest.raises(IndexError, match=f" {index}"):
         subject.get_inputs([[0, 1], [4, index]], 5)
 
 
 @pytest.mark.parametrize("data", [2, [0, 1], [[[0, 1]]]], ids=["number", "1-D", "3-D"])
 def test_get_inputs_refuses_data_that_is_no_matrix(subject, data):
-    with pytest.raises(ValueError, match="dimensions"):
+    with pytest.raises(ValueError, match=f"{np.ndim(data)} dim"):
         subject.get_inputs(data, 5)

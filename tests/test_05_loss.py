@@ -97,7 +97,7 @@ def test_the_logits_are_not_changed(subject):
 def test_a_label_outside_the_vocabulary_is_refused(subject, wrong):
     label = nd.array([0, wrong], dtype="int32" if isinstance(wrong, int) else "float32")
 
-    with pytest.raises(IndexError, match=r"outside a vocabulary of 2|whole number"):
+    with pytest.raises(IndexError, match=f" {wrong}"):
         subject.cross_entropy(nd.array(UNSURE), label)
 
 
@@ -106,12 +106,12 @@ def test_a_label_outside_the_vocabulary_is_refused(subject, wrong):
     [((6, 5), (5,)), ((6, 5), (1,)), ((6, 5), (6, 1)), ((6, 5), (2, 3)), ((2, 3, 5), (2, 3)), ((6,), (6,))],
 )
 def test_shapes_that_do_not_fit_are_refused(subject, logits_shape, label_shape):
-    with pytest.raises(ValueError, match=r"logits \([\d, ]+\), label \([\d, ]+\)"):
+    with pytest.raises(ValueError, match=r"logits.*\d.*label.*\d"):
         subject.cross_entropy(nd.zeros(logits_shape), nd.zeros(label_shape, dtype="int32"))
 
 
 def test_logits_of_integers_are_refused(subject):
-    with pytest.raises(TypeError, match="logits holds int32"):
+    with pytest.raises(TypeError, match=r"logits.*int32"):
         subject.cross_entropy(nd.zeros((2, 5), dtype="int32"), nd.zeros(2, dtype="int32"))
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from cell_oracles import with_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,11 +19,7 @@ GRADIENTS = st.lists(
 
 def with_gradients(*gradients):
     """Parameters of ones that have these gradients."""
-    params = [nd.ones(np.shape(gradient)) for gradient in gradients]
-    for param, gradient in zip(params, gradients):
-        param.attach_grad()
-        param.grad[:] = nd.array(gradient)
-    return params
+    return [with_gradient(1, gradient) for gradient in gradients]
 
 
 def norm_of(params):
@@ -121,7 +118,7 @@ def test_the_squares_of_gradients_may_be_too_large_or_too_small_for_float32(subj
 def test_a_gradient_that_is_no_number_is_refused_and_none_is_changed(subject, bad):
     params = with_gradients([3.0, 4.0], [bad, 12.0])
 
-    with pytest.raises(FloatingPointError, match=r"norm of the gradients is (nan|inf): try"):
+    with pytest.raises(FloatingPointError, match=r"norm.* (nan|inf)"):
         subject.grad_clipping(params, 1.0)
 
     assert params[0].grad.asnumpy().tolist() == [3, 4]
@@ -131,7 +128,7 @@ def test_a_gradient_that_is_no_number_is_refused_and_none_is_changed(subject, ba
 def test_a_parameter_without_a_gradient_is_refused_and_none_is_changed(subject):
     params = [*with_gradients([3.0, 4.0]), nd.ones(2)]
 
-    with pytest.raises(ValueError, match=r"parameter 1 has no gradient: call attach_grad\(\)"):
+    with pytest.raises(ValueError, match="parameter 1"):
         subject.grad_clipping(params, 1.0)
 
     assert params[0].grad.asnumpy().tolist() == [3, 4]
@@ -141,13 +138,13 @@ def test_a_generator_that_has_been_read_to_its_end_is_refused(subject):
     params = (param for param in with_gradients([3.0, 4.0]))
     list(params)
 
-    with pytest.raises(ValueError, match="there are no parameters: give a list"):
+    with pytest.raises(ValueError, match="no parameters"):
         subject.grad_clipping(params, 1.0)
 
 
 @pytest.mark.parametrize("theta", [0, -1, 0.0, math.nan, math.inf, None])
 def test_a_threshold_that_is_not_above_zero_is_refused(subject, theta):
-    with pytest.raises(ValueError, match=r"theta is .*: give a number above 0"):
+    with pytest.raises(ValueError, match=f"theta.*{theta}"):
         subject.grad_clipping(with_gradients([3.0, 4.0]), theta)
 
 

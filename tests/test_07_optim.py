@@ -4,20 +4,13 @@ from d2lrnn import init_adam_states
 
 import numpy as np
 import pytest
+from cell_oracles import with_gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
 
 GRADIENTS = st.floats(0.01, 100).flatmap(lambda size: st.sampled_from([size, -size]))
 NOT_POSITIVE = [0, -0.1, float("nan"), float("inf"), True, "0.1", None]
-
-
-def with_gradient(values, gradient):
-    """A parameter of these values whose gradient is given, not computed."""
-    param = nd.array(values)
-    param.attach_grad()
-    param.grad[:] = nd.array(gradient)
-    return param
 
 
 def adam_in_float64(theta, gradients, lr, beta1=0.9, beta2=0.999, eps=1e-8):
@@ -73,7 +66,7 @@ def test_the_first_step_of_adam_is_lr_long_whatever_the_size_of_the_gradient(sub
 @given(
     gradients=st.lists(st.tuples(GRADIENTS, GRADIENTS, GRADIENTS), min_size=1, max_size=6),
     lr=st.floats(0.001, 1),
-    beta1=st.floats(0, 0.95),
+    beta1=st.floats(0, 0.95, allow_subnormal=False),  # which MXNet cannot read
     beta2=st.floats(0.5, 0.999),
 )
 def test_adam_follows_algorithm_1(subject, gradients, lr, beta1, beta2):
@@ -147,7 +140,7 @@ def test_a_parameter_without_a_gradient_is_refused_before_any_other_has_moved(su
     params = [with_gradient([1], [1]), nd.ones(1)]
     optimizer = subject.Optimizer(name, params, 0.1)
 
-    with pytest.raises(ValueError, match="parameter 1 has no gradient"):
+    with pytest.raises(ValueError, match="parameter 1"):
         optimizer.step(params)
 
     assert params[0].asscalar() == 1
@@ -156,7 +149,7 @@ def test_a_parameter_without_a_gradient_is_refused_before_any_other_has_moved(su
 def test_as_many_states_as_parameters_are_asked_for(subject):
     params = [with_gradient([1], [1]), with_gradient([1], [1])]
 
-    with pytest.raises(ValueError, match="1 states for 2 parameters"):
+    with pytest.raises(ValueError, match=r"1.*2"):
         subject.adam(params, init_adam_states(params[:1]), 0.1, 1)
 
 
@@ -164,23 +157,24 @@ def test_as_many_states_as_parameters_are_asked_for(subject):
 def test_a_learning_rate_that_is_no_number_above_0_is_refused(subject, lr):
     param = with_gradient([1], [1])
 
-    with pytest.raises(ValueError, match="lr is"):
-        subject.sgd([param], lr)
-    with pytest.raises(ValueError, match="lr is"):
-        subject.adam([param], init_adam_states([param]), lr, 1)
-    with pytest.raises(ValueError, match="lr is"):
-        subject.Optimizer("sgd", [param], lr)
+    for call in (
+        lambda: subject.sgd([param], lr),
+        lambda: subject.adam([param], init_adam_states([param]), lr, 1),
+        lambda: subject.Optimizer("sgd", [param], lr),
+    ):
+        with pytest.raises(ValueError, match=f"lr.*{lr}"):
+            call()
 
 
 @pytest.mark.parametrize("t", [0, -1, 1.5, True])
 def test_adam_counts_its_steps_from_1(subject, t):
     param = with_gradient([1], [1])
 
-    with pytest.raises(ValueError, match="t is"):
+    with pytest.raises(ValueError, match=f"t .*{t}"):
         subject.adam([param], init_adam_states([param]), 0.1, t)
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "Adam", "", None])
 def test_an_unknown_optimizer_is_refused_by_name(subject, name):
-    with pytest.raises(ValueError, match=f"optimizer is {name!r}: give 'sgd' or 'adam'"):
+    with pytest.raises(ValueError, match=f"optimizer.*{name}"):
         subject.Optimizer(name, [nd.ones(1)], 0.1)

@@ -129,28 +129,25 @@ def test_the_state_starts_for_one_row_on_the_device_of_the_parameters(greedy):
     assert asked == [(1, 1, NO_PARAMS[0].context)]
 
 
-def test_an_empty_prefix_is_refused(greedy):
-    with pytest.raises(ValueError, match="prefix is empty"):
-        digits(greedy, "", 3)
-
-
-@pytest.mark.parametrize("num_chars", [0, 3])
-def test_a_character_that_the_vocabulary_does_not_know_is_named(greedy, num_chars):
-    with pytest.raises(ValueError, match="'x'"):
-        digits(greedy, "1x2", num_chars)
-
-
-@pytest.mark.parametrize("num_chars", [-1, 1.5, True])
-def test_num_chars_is_a_whole_number_from_0_up(greedy, num_chars):
-    with pytest.raises(ValueError, match="num_chars is"):
-        digits(greedy, "1", num_chars)
+@pytest.mark.parametrize(
+    ("prefix", "num_chars", "named"),
+    [
+        ("", 3, "prefix"),
+        ("1x2", 0, "'x'"),
+        ("1x2", 3, "'x'"),
+        *[("1", bad, f"num_chars.*{bad}") for bad in (-1, 1.5, True)],
+    ],
+)
+def test_what_cannot_be_written_is_refused_by_name(greedy, prefix, num_chars, named):
+    with pytest.raises(ValueError, match=named):
+        digits(greedy, prefix, num_chars)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_outputs_that_are_not_finite_are_an_error_and_no_text(greedy, bad):
     params = (nd.array([[0, bad, 0, 0]]),)
 
-    with pytest.raises(FloatingPointError, match="not finite"):
+    with pytest.raises(FloatingPointError):
         greedy("a", 1, constant, params, init_rnn_state, 1, LETTERS)
 
 
@@ -238,7 +235,7 @@ def test_a_huge_temperature_makes_all_equally_likely(subject):
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(subject, name, bad):
-    with pytest.raises(ValueError, match=f"{name} is {bad!r}"):
+    with pytest.raises(ValueError, match=f"{name}.*{bad}"):
         letters(subject, 1, **{name: bad})
 
 
@@ -336,7 +333,7 @@ def test_what_is_read_in_the_prefix_or_after_the_end_of_a_text_does_not_count():
     args = 2, writer(count_up_and_break_at_0), DIGITS, GREEDY
 
     assert generate_batch(["7", "1020304", "7"], *args) == ["789", "102030456", "789"]
-    with pytest.raises(FloatingPointError, match="not finite"):
+    with pytest.raises(FloatingPointError):
         generate_batch(["1", "20"], *args)
 
 
@@ -345,17 +342,17 @@ def test_a_batch_without_prefixes_is_no_text():
 
 
 def test_a_string_is_no_list_of_prefixes():
-    with pytest.raises(TypeError, match=r"prefixes is '12': give a list, \['12'\]"):
+    with pytest.raises(TypeError, match=r"prefixes.*'12'"):
         generate_batch("12", 3, writer(), DIGITS, GREEDY)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, True])
 def test_num_samples_is_at_least_one(bad):
-    with pytest.raises(ValueError, match=f"num_samples is {bad!r}"):
+    with pytest.raises(ValueError, match=f"num_samples.*{bad}"):
         generate_batch(["1"], 3, writer(), DIGITS, GREEDY, num_samples=bad)
 
 
 @pytest.mark.parametrize(("num_chars", "num_samples"), [(3, 10**12), (9_999_999, 10**7)])
 def test_more_texts_than_the_memory_holds_are_refused(num_chars, num_samples):
-    with pytest.raises(ValueError, match=r"these texts need .* give fewer prefixes, samples or characters"):
+    with pytest.raises(ValueError, match=r"texts.*memory.*samples"):
         generate_batch(["1"], num_chars, writer(), DIGITS, GREEDY, num_samples=num_samples)

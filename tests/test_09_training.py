@@ -148,16 +148,16 @@ def test_no_gradient_flows_into_the_state_that_was_carried_on(subject):
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "error", "message"),
+    ("spoilt", "error", "named"),
     [
-        (lambda Y, params: Y * float("nan"), FloatingPointError, "the loss is nan"),
-        (lambda Y, params: Y * 1e6, FloatingPointError, "the loss is"),  # finite, its exponential is not
-        (lambda Y, params: Y + nd.sqrt(params.b_y * 0), FloatingPointError, "norm of the gradients is nan"),
-        (lambda Y, params: nd.dot(nd.ones((2, HIDDEN_DIM)), params.W_hy), ValueError, "W_xh takes no part"),
+        (lambda Y, params: Y * float("nan"), FloatingPointError, "loss.*nan"),
+        (lambda Y, params: Y * 1e6, FloatingPointError, "loss"),  # finite, its exponential is not
+        (lambda Y, params: Y + nd.sqrt(params.b_y * 0), FloatingPointError, "norm.*nan"),
+        (lambda Y, params: nd.dot(nd.ones((2, HIDDEN_DIM)), params.W_hy), ValueError, "W_xh"),
     ],
     ids=["nan", "huge", "infinitely steep", "reads nothing"],
 )
-def test_a_batch_that_cannot_be_learnt_from_leaves_the_parameters_alone(subject, spoilt, error, message):
+def test_a_batch_that_cannot_be_learnt_from_leaves_the_parameters_alone(subject, spoilt, error, named):
     params, calls = new_params(), []
 
     def spoilt_at_the_second_call(inputs, state, params):
@@ -169,7 +169,7 @@ def test_a_batch_that_cannot_be_learnt_from_leaves_the_parameters_alone(subject,
     next(training)
     after_the_first = numbers(params)
 
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=named):
         next(training)
 
     equal(numbers(params), after_the_first, rtol=0)
@@ -238,20 +238,18 @@ def test_evaluate_leaves_the_parameters_alone(subject):
 
 
 @pytest.mark.parametrize(
-    ("indices", "batch_size", "num_steps", "error"),
+    ("indices", "batch_size", "num_steps", "error", "named"),
     [
-        ([], 1, 1, ValueError),
-        ([3], 1, 1, ValueError),
-        ([0, 1, 2], 0, 1, ValueError),
-        ([0, 1, 2], 1, 0, ValueError),
-        ([0, 1, VOCAB_SIZE], 1, 1, IndexError),
-        ([0, 1, -1], 1, 1, IndexError),
-        ([0, 1, 0.5], 1, 1, IndexError),
+        ([], 1, 1, ValueError, r"\(0,\)"),
+        ([3], 1, 1, ValueError, "1 .* 2"),
+        ([0, 1, 2], 0, 1, ValueError, "batch_size.*0"),
+        ([0, 1, 2], 1, 0, ValueError, "num_steps.*0"),
+        *[([0, 1, bad], 1, 1, IndexError, f" {bad}") for bad in (VOCAB_SIZE, -1, 0.5)],
     ],
     ids=str,
 )
-def test_evaluate_refuses_what_it_cannot_measure(subject, indices, batch_size, num_steps, error):
-    with pytest.raises(error, match=r"give .*at least|outside a vocabulary|whole number"):
+def test_evaluate_refuses_what_it_cannot_measure(subject, indices, batch_size, num_steps, error, named):
+    with pytest.raises(error, match=named):
         subject.evaluate(rnn, new_params(), init_rnn_state, indices, batch_size, num_steps)
 
 
@@ -324,15 +322,15 @@ def test_it_prints_as_the_tutorial_does(subject, capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [({"prefixes": ("ab", "ax")}, "'x'"), ({"prefixes": ("ab", "")}, "empty"), ({"pred_len": -1}, "is -1")],
+    ("options", "named"),
+    [({"prefixes": ("ab", "ax")}, "'x'"), ({"prefixes": ("ab", "")}, "prefix"), ({"pred_len": -1}, "-1")],
     ids=str,
 )
-def test_what_cannot_be_written_is_refused_before_training(subject, options, message):
+def test_what_cannot_be_written_is_refused_before_training(subject, options, named):
     def never(*_):
         pytest.fail("trained all the same")
 
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=named):
         toy(subject, network=never, **{"prefixes": ("ab",), **options})
 
 
@@ -342,12 +340,12 @@ def test_what_cannot_be_written_is_refused_before_training(subject, options, mes
      ("clipping_theta", 0), ("batch_size", 0), ("num_steps", 0)],
 )  # fmt: skip
 def test_a_bad_setting_is_refused_by_name(subject, name, bad):
-    with pytest.raises(ValueError, match=name.replace("clipping_", "")):
+    with pytest.raises(ValueError, match=f"{name.removeprefix('clipping_')}.*{bad}"):
         toy(subject, **{name: bad})
 
 
 def test_a_corpus_that_fills_no_batch_is_refused(subject):
-    with pytest.raises(ValueError, match="8 characters fill no batch of 2 x 4"):
+    with pytest.raises(ValueError, match=r"^8 .*2 x 4"):
         toy(subject, "abcdabcd")
 
 

@@ -132,12 +132,12 @@ def test_no_row_looks_back_into_another(subject):
 @pytest.mark.parametrize(
     ("arguments", "options", "named"),
     [
-        ((ABAC, 4, -1), {}, "order is -1"),
-        ((ABAC, 4, True), {}, "order is True"),
-        ((ABAC, 4, 2), {"discount": 0}, "discount is 0"),
-        ((ABAC, 4, 2), {"discount": 1}, "discount is 1"),
-        (([], 4, 2), {}, "hold nothing"),
-        ((ABAC, 0, 2), {}, "vocab_size"),
+        ((ABAC, 4, -1), {}, "order.*-1"),
+        ((ABAC, 4, True), {}, "order.*True"),
+        ((ABAC, 4, 2), {"discount": 0}, "discount.*0"),
+        ((ABAC, 4, 2), {"discount": 1}, "discount.*1"),
+        (([], 4, 2), {}, r"\(0,\)"),
+        ((ABAC, 0, 2), {}, "vocab_size.*0"),
     ],
 )
 def test_models_that_cannot_be_are_refused(subject, arguments, options, named):
@@ -148,9 +148,9 @@ def test_models_that_cannot_be_are_refused(subject, arguments, options, named):
 def test_characters_outside_the_vocabulary_and_too_few_are_refused(subject):
     model = subject.CountModel(ABAC, 4, 2)
 
-    with pytest.raises(IndexError, match="index 4 is outside a vocabulary of 4"):
+    with pytest.raises(IndexError, match=" 4"):
         subject.evaluate_counts(model, [0, 4])
-    with pytest.raises(ValueError, match="at least 2"):
+    with pytest.raises(ValueError, match=r"1 .* 2"):
         subject.evaluate_counts(model, [0])
 
 
@@ -164,7 +164,7 @@ def test_the_best_epoch_is_the_first_of_the_lowest_and_counted_from_one(subject,
 
 @pytest.mark.parametrize("perplexities", [[], [math.nan]])
 def test_without_a_number_no_epoch_is_best(subject, perplexities):
-    with pytest.raises(ValueError, match="number"):
+    with pytest.raises(ValueError, match="no epoch"):
         subject.best_epoch(perplexities)
 
 
@@ -189,7 +189,7 @@ def test_training_stops_when_patience_epochs_have_not_been_better(subject, perpl
 
 
 def test_patience_of_no_epoch_is_refused(subject):
-    with pytest.raises(ValueError, match="patience"):
+    with pytest.raises(ValueError, match=r"patience.*0"):
         subject.should_stop([1.0], 0)
 
 
@@ -243,7 +243,7 @@ def test_a_seed_repeats_the_mask_and_two_calls_draw_two(subject):
 
 @pytest.mark.parametrize("p", [1, 1.5, -0.1, math.nan, True, "0.5"])
 def test_a_probability_that_would_make_nan_is_refused(subject, p):
-    with pytest.raises(ValueError, match="p is"):
+    with pytest.raises(ValueError, match=f"p .*{p}"):
         subject.dropout(nd.ones((2, 2)), p)
 
 

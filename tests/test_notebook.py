@@ -19,6 +19,8 @@ import websocket
 from browser import chromium
 from packaging.utils import canonicalize_name
 
+from setup.check import read_lock
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[1]
@@ -137,8 +139,8 @@ def _execute(socket: websocket.WebSocket, code: str) -> str:
 
 
 def test_students_do_not_see_the_extensions_that_come_with_the_tests(lab: Lab) -> None:
-    locks = "".join((ROOT / "setup" / f"{name}.lock").read_text() for name in ("train", "notebook"))
-    packages = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", locks, flags=re.M)}
+    locked = [requirement for group in ("train", "notebook") for requirement in read_lock(group)]
+    packages = {canonicalize_name(requirement.name) for requirement in locked}
     with urlopen(f"{lab.url}/lab?token={TOKEN}", timeout=60) as answer:
         html = answer.read().decode()
     config = json.loads(re.search(r'type="application/json">\s*(\{.*?\})\s*</script>', html, flags=re.S)[1])  # type: ignore[index]

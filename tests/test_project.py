@@ -1,16 +1,13 @@
 """Every dependency has its reason; no file names a machine or a registry, or may not be published."""
 
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import ROOT, tracked
 from packaging.requirements import Requirement
 
 from setup.check import read_project
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +34,10 @@ def test_every_dependency_has_its_reason(project: dict[str, Any]) -> None:
 
 
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    if not files:
+    if not tracked():
         pytest.skip("not a git checkout")
     forbidden = re.compile(r"pypi\.|npmjs|/root/|/home/\w|/work/|/opt/")
-    for name in files:
+    for name in tracked():
         if (
             name.endswith((".py", ".sh", ".md", ".toml", ".lock", ".yml", ".yaml", "Makefile", ".ci/run"))
             and name != "tests/test_project.py"
@@ -50,8 +46,4 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
 
 
 def test_a_copyrighted_corpus_is_not_in_git() -> None:
-    files = subprocess.run(
-        ["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.split()
-
-    assert set(files) <= {"data/README.md", "data/lyrics.txt"}
+    assert set(tracked("data")) <= {"data/README.md", "data/lyrics.txt"}

@@ -14,8 +14,8 @@ from pathlib import Path
 from d2lrnn import export, load_corpus, predict, train
 
 import pytest
+from checkout import ROOT, copy_checkout
 
-ROOT = Path(__file__).parent.parent
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")}
 NOT_EXECUTED = ["pip install d2lrnn-0.1.0-py3-none-any.whl"]  # first lines; this one needs the network
 OURS = ("make test", "make train")  # minutes each: only `make door` executes them
@@ -95,16 +95,6 @@ def test_every_block_is_executed_but_for_a_few_that_are_known(name: str) -> None
 
 
 # --- what can be executed -------------------------------------------------------------------------
-
-
-def copy_project(folder: Path) -> Path:
-    """What a clone has, as it is in this working tree."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-    return folder
 
 
 def lend_environment(folder: Path) -> None:
@@ -213,7 +203,7 @@ def test_a_line_that_fails_or_complains_is_noticed(code: str, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # a minute and a half on a quiet machine
 def test_the_readme_can_be_pasted_from_top_to_bottom(tmp_path: Path) -> None:
-    folder = copy_project(tmp_path)
+    folder = copy_checkout(tmp_path)
     lend_environment(folder)
 
     execute_all("README.md", folder, but=OURS)
@@ -224,7 +214,7 @@ def test_the_readme_can_be_pasted_from_top_to_bottom(tmp_path: Path) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", READMES)
 def test_a_fresh_copy_makes_its_environment_and_runs_the_whole_readme(name: str, tmp_path: Path) -> None:
-    folder = copy_project(tmp_path)
+    folder = copy_checkout(tmp_path)
 
     # `make test` runs as it is printed, with the tests of one lesson: all of them are what runs this
     execute_all(name, folder, PYTEST_ADDOPTS="--cov-fail-under=0 tests/test_06_clipping.py")

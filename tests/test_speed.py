@@ -101,7 +101,7 @@ def test_a_process_answers_and_one_that_ends_is_named() -> None:
         process.ask("open", task=TINY)
         assert process.ask("train", steps=2) > 0
         assert len(process.ask("products")) == 6
-        with pytest.raises(ContenderError, match=r"numpy ended with 1: .*no attribute 'fly'"):
+        with pytest.raises(ContenderError, match=r"numpy.* 1: .*'fly'"):
             process.ask("fly")
     finally:
         process.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import mmap
 import time
@@ -18,6 +19,7 @@ from d2lrnn.running.run import Run
 
 import numpy as np
 import pytest
+from mxnet import nd
 
 from audits.torture import damage, disk, kills, long_runs
 from audits.torture.children import call
@@ -68,8 +70,9 @@ def save_in_place(path: Path, arrays: Any, facts: Any) -> None:
     path.mkdir()
     np.savez(path / ARRAYS, **{name: array.asnumpy() for name, array in arrays.items()})
     (path / FACTS).write_text(json.dumps(facts))
+    data = {name: (path / name).read_bytes() for name in (ARRAYS, FACTS)}
+    files = {n: {"size": len(d), "sha256": hashlib.sha256(d).hexdigest()} for n, d in data.items()}
     entries = {name: {"shape": a.shape, "dtype": np.dtype(a.dtype).name} for name, a in arrays.items()}
-    files = {name: checkpoint._sum(path / name) for name in (ARRAYS, FACTS)}
     (path / MANIFEST).write_text(json.dumps({"format": checkpoint.FORMAT, "files": files, "arrays": entries}))
 
 
@@ -107,13 +110,15 @@ def test_a_resume_that_forgets_something_is_seen(tmp_path: Path, monkeypatch: py
 
 
 def test_a_load_that_checks_no_sum_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = checkpoint._sum
+    def believing(path: Path, ctx: Any = None) -> Any:
+        try:
+            with np.load(path / ARRAYS) as members:
+                arrays = {name: nd.array(array, ctx, array.dtype) for name, array in members.items()}
+            return arrays, json.loads((path / FACTS).read_bytes())
+        except Exception as error:
+            raise ValueError(f"{path}: {error}") from None
 
-    def believing(path: Path) -> Any:
-        manifest = path.parent / MANIFEST
-        return json.loads(manifest.read_bytes())["files"][path.name] if manifest.exists() else right(path)
-
-    monkeypatch.setattr(checkpoint, "_sum", believing)
+    monkeypatch.setattr(checkpoint, "load_checkpoint", believing)
     campaign = damage.Campaign(tmp_path, 0)
     for number in range(40):
         if not campaign.findings:

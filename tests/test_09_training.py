@@ -274,18 +274,6 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(subject, i
     assert first != other
 
 
-def test_one_optimizer_serves_all_epochs(subject):
-    mx.random.seed(0)
-    params, rng = get_params(4, 8, CPU), np.random.default_rng(0)
-    optimizer, expected = Optimizer("adam", params, 0.02), []
-    for _ in range(3):
-        batches = d2lrnn.data_iter_random(TOY.encode("abcd" * 10), 2, 4, CPU, rng=rng)
-        training = rnn, params, init_rnn_state, batches, optimizer, 1.0
-        expected.append(d2lrnn.train_epoch(*training, is_random_iter=True))
-
-    assert toy(subject) == pytest.approx(expected, rel=1e-4)
-
-
 def test_there_is_one_perplexity_an_epoch_and_the_first_is_a_blind_guess(subject):
     perplexities = toy(subject, num_epochs=5, lr=1e-9)
 

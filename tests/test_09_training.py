@@ -280,6 +280,18 @@ def test_there_is_one_perplexity_an_epoch_and_the_first_is_a_blind_guess(subject
     assert perplexities == pytest.approx([4] * 5, rel=1e-2)  # of four letters, with weights near zero
 
 
+def test_one_optimizer_serves_all_epochs(subject):
+    perplexities = toy(subject, is_random_iter=False)
+
+    mx.random.seed(0)
+    params, corpus = d2lrnn.get_params(4, 8, CPU), TOY.encode("abcd" * 10)
+    optimizer = d2lrnn.Optimizer("adam", params, 0.02)
+    for found in perplexities:
+        batches = d2lrnn.data_iter_consecutive(corpus, 2, 4, CPU)
+        training = d2lrnn.rnn, params, d2lrnn.init_rnn_state, batches, optimizer, 1.0
+        assert found == pytest.approx(d2lrnn.train_epoch(*training, is_random_iter=False), rel=1e-4)
+
+
 def test_every_epoch_shuffles_its_windows_anew(subject):
     read = []
 

@@ -1,9 +1,5 @@
 """Adam's moments are on the default device, whatever device their parameter is on."""
 
-from mxnet import nd
+from d2lrnn.grading.mistakes import *
 
-from d2lrnn import *
-
-
-def init_adam_states(params):
-    return [(nd.zeros(param.shape), nd.zeros(param.shape)) for param in params]
+init_adam_states = changed("optim", {"nd.zeros_like(param)": "nd.zeros(param.shape)"}).init_adam_states

@@ -89,7 +89,7 @@ def _compile_reader(shape: Shape) -> Callable[..., list[nd.NDArray]]:
         logits, new_state = _step(F, shape, F.reshape(X, shape=(-1,)), weights, state)
         return [logits, *new_state]
 
-    return _compile_reader(shape, read)
+    return _compile_program(shape, read)
 
 
 @functools.lru_cache(maxsize=32)
@@ -104,10 +104,10 @@ def _compile_writers(shape: Shape, num_parts: int) -> list[Callable[..., list[nd
             chosen.append(X)
         return [F.stack(*chosen), X, *state]
 
-    return [_compile_reader(shape, write) for _ in range(num_parts)]
+    return [_compile_program(shape, write) for _ in range(num_parts)]
 
 
-def _compile_reader(shape: Shape, program: Callable[..., list[Any]]) -> Callable[..., list[nd.NDArray]]:
+def _compile_program(shape: Shape, program: Callable[..., list[Any]]) -> Callable[..., list[nd.NDArray]]:
     """One operator that does what program does with X, weights and state."""
     steps, num_layers, *_ = shape
     state = 1 + num_layers * 3 * len(steps.fed) - len(steps.fed) + 2  # where it begins, behind the weights

@@ -101,7 +101,7 @@ def test_it_is_the_rnn_of_the_book(subject):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     book = json.loads(child.stdout)
 

@@ -104,7 +104,7 @@ def test_a_name_that_is_no_unicode_arrives_from_the_shell_and_a_fifo_is_not_wait
     os.mkfifo(b"\xff\n.txt")
     command = [sys.executable, "-m", "d2lrnn.train", b"--corpus", b"\xff\n.txt"]
 
-    done = subprocess.run(command, capture_output=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, timeout=300)
 
     assert (done.returncode, done.stdout) == (2, b"")
     assert rb"'\udcff\n.txt' is no regular file" in done.stderr

@@ -106,7 +106,7 @@ class Launched:
 
     def end(self) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of the launcher."""
-        out, err = self.process.communicate(timeout=120)
+        out, err = self.process.communicate(timeout=500)
         return self.process.returncode, out, err
 
     def hears(self, phase: str, num_workers: int = 2) -> None:
@@ -737,7 +737,7 @@ def test_a_watchdog_ends_a_process_that_notes_nothing(
     code = "import time; from d2lrnn.launching.watchdog import Watchdog\n"
     code += f"Watchdog(0.1, 'worker 4').note({phase}); time.sleep(60)"
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
 
     assert (done.returncode, done.stderr, done.stdout) == (STALLED, line, "")
 
@@ -762,6 +762,6 @@ with watchdog.Watchdog(1, "worker 4") as watched:
 print(threading.active_count())
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300)
 
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "1\n")

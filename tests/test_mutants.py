@@ -41,10 +41,10 @@ def _run(test: Path, subject: Path, log: Path) -> None:
 def _exit_code(test: Path, subject: Path, log: Path) -> int:
     child = get_context("fork").Process(target=_run, args=(test, subject, log))
     child.start()
-    child.join(timeout=120)
+    child.join(timeout=540)
     if child.is_alive():
         child.kill()
-        pytest.fail(f"{subject.name}: still running after two minutes\n{log.read_text()[-2000:]}")
+        pytest.fail(f"{subject.name}: still running after nine minutes\n{log.read_text()[-2000:]}")
     assert child.exitcode is not None
     return child.exitcode
 

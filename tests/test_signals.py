@@ -60,7 +60,7 @@ def gets_stuck(process: subprocess.Popen[str]) -> bool:
 def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
     """Exit code, and who says each line on stderr; what does not end is killed."""
     try:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         process.kill()
         _, err = process.communicate()

@@ -14,7 +14,7 @@ from .cells import Steps
 from .layers import Arrays, Layer, State, cut, graph, multiply, times
 
 CHUNK = 20  # characters that one graph writes
-FINITE_BELOW = 1e30  # H lies between -1 and 1: where weights are smaller than this, all outputs are finite
+TOO_LARGE = 1e30  # H lies between -1 and 1: where all weights are below this, outputs are finite
 
 
 class Shape(NamedTuple):
@@ -46,7 +46,7 @@ class GraphWriter:
                 self.weights += [*[W.T for W in layer.W_x], *[b_k.copy() for b_k in layer.b]]
             self.weights += [W.T for W in layer.W_h]
         self.weights += [W_hy.T, b_y.copy()]
-        if not all(np.abs(W.asnumpy()).max() < FINITE_BELOW for W in self.weights):
+        if not all(np.abs(W.asnumpy()).max() < TOO_LARGE for W in self.weights):
             raise FloatingPointError(
                 "the output is not finite: the parameters hold NaN, infinity or more than 1e30"
             )
@@ -86,10 +86,10 @@ def _compile_reader(shape: Shape) -> Callable[..., list[nd.NDArray]]:
     """The operator that reads a character: logits and the new state."""
 
     def read(F: Any, X: Any, weights: Arrays, state: Arrays) -> list[Any]:
-        logits, new_state = _read_one(F, shape, F.reshape(X, shape=(-1,)), weights, state)
+        logits, new_state = _read_char(F, shape, F.reshape(X, shape=(-1,)), weights, state)
         return [logits, *new_state]
 
-    return _compile_program(shape, read)
+    return _compile_steps(shape, read)
 
 
 @functools.lru_cache(maxsize=32)
@@ -99,15 +99,15 @@ def _compile_writers(shape: Shape, num_parts: int) -> list[Callable[..., list[nd
     def write(F: Any, X: Any, weights: Arrays, state: Arrays) -> list[Any]:
         chosen = []
         for _ in range(CHUNK):
-            logits, state = _read_one(F, shape, X, weights, state)
+            logits, state = _read_char(F, shape, X, weights, state)
             X = F.argmax(logits, axis=1)
             chosen.append(X)
         return [F.stack(*chosen), X, *state]
 
-    return [_compile_program(shape, write) for _ in range(num_parts)]
+    return [_compile_steps(shape, write) for _ in range(num_parts)]
 
 
-def _compile_program(shape: Shape, program: Callable[..., list[Any]]) -> Callable[..., list[nd.NDArray]]:
+def _compile_steps(shape: Shape, program: Callable[..., list[Any]]) -> Callable[..., list[nd.NDArray]]:
     """One operator that does what program does with X, weights and state."""
     steps, num_layers, *_ = shape
     state = 1 + num_layers * 3 * len(steps.fed) - len(steps.fed) + 2  # where it begins, behind the weights
@@ -118,7 +118,7 @@ def _compile_program(shape: Shape, program: Callable[..., list[Any]]) -> Callabl
     return graph(sorted_inputs, state + num_layers * steps.num_states, range(1, state))
 
 
-def _read_one(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> tuple[Any, Arrays]:
+def _read_char(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> tuple[Any, Arrays]:
     """The logits after the characters X, and the new state."""
     steps, num_layers, hidden_dim, vocab_size = shape
     W, width, new_state = iter(weights), steps.num_states, list[Any]()

@@ -256,7 +256,7 @@ def test_one_cell_of_a_notebook_asks(tmp_path: Path) -> None:
     ]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
 
-    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute(cwd=str(tmp_path))
+    nbclient.NotebookClient(book, timeout=500, kernel_name="python3").execute(cwd=str(tmp_path))
 
     texts = ["".join(out.get("text", "") for out in cell.outputs) for cell in book.cells]
     assert "✓ one_hot" in texts[2]

@@ -64,7 +64,7 @@ def test_the_largest_text_runs_where_there_is_no_d2lrnn(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-W", "ignore", "-c", program, *lent]
 
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
     assert (done.stdout, done.stderr) == (f"{len(lent)}\n", "")
 

@@ -170,7 +170,7 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
     """Train to the end, or until a stop; whether it was stopped."""
     from tqdm import tqdm
 
-    epochs, num_chars = run.settings.epochs, len(run.material.train_indices)
+    epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
     if run.is_first:
         print(printable(_announce(run), keep=""))
     next_save, next_report = time.monotonic() + autosave, 0.0
@@ -207,8 +207,8 @@ def _announce(run: Run) -> str:
     together = f", {settings.workers} workers" if settings.workers > 1 else ""
     where = f", from {_where(run)} on" if run.optimizer.t else ""
     return (
-        f"{settings.corpus}: {len(run.material.train_indices):,} characters to train on, "
-        f"{len(run.material.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
+        f"{settings.corpus}: {len(run.dataset.train_indices):,} characters to train on, "
+        f"{len(run.dataset.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
         f"{settings.cell} on {run.ctx}{together}, into {run.directory.path}/{where}"
     )
 

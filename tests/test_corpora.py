@@ -527,10 +527,10 @@ def test_a_run_trains_on_what_load_corpus_and_encode_give(
 
     run = run_on(path, heldout=0.4, max_chars=max_chars)
 
-    assert [*run.material.train_indices, *run.material.heldout_indices] == Vocab(text).encode(text)
-    assert run.material.train_indices.dtype == np.int32
-    assert run.material.sha256 == hashlib.sha256(text.encode()).hexdigest()
-    assert run.material.prefixes == ("风吹过山岗",)
+    assert [*run.dataset.train_indices, *run.dataset.heldout_indices] == Vocab(text).encode(text)
+    assert run.dataset.train_indices.dtype == np.int32
+    assert run.dataset.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert run.dataset.prefixes == ("风吹过山岗",)
 
 
 @pytest.mark.parametrize("seconds_a_block", [0.1, 0.6])

@@ -19,7 +19,7 @@ from ..text import Vocab, encode_prefix, one_line
 from .settings import PREFIXES, Settings
 
 
-class Material(NamedTuple):
+class Dataset(NamedTuple):
     """A corpus as indices, their vocabulary, the sum of its text, and what samples begin with."""
 
     train_indices: np.ndarray
@@ -29,7 +29,7 @@ class Material(NamedTuple):
     prefixes: tuple[str, ...]
 
 
-def load_material(settings: Settings) -> Material:
+def load_dataset(settings: Settings) -> Dataset:
     """Read the corpus that the settings name; its text is not kept. On a terminal a long one has a bar.
 
     Raises:
@@ -58,7 +58,7 @@ def load_material(settings: Settings) -> Material:
             f"--heldout {settings.heldout}: not two of {len(indices)} characters; give more, or 0"
         )
     num_train = len(indices) - num_heldout
-    return Material(indices[:num_train], indices[num_train:], vocab, sha256.hexdigest(), prefixes)
+    return Dataset(indices[:num_train], indices[num_train:], vocab, sha256.hexdigest(), prefixes)
 
 
 def _default_prefixes(text: str, vocab: Vocab) -> tuple[str, ...]:

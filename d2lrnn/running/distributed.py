@@ -112,7 +112,7 @@ def _fingerprint(run: Run) -> dict[str, Any]:
     versions = {name: facts[name] for name in ("d2lrnn", "mxnet")}
     chars = hashlib.sha256("".join(run.vocab.idx_to_char).encode()).hexdigest()
     shapes = [(name, param.shape) for name, param in run.params._asdict().items()]
-    return {**config, **versions, "corpus": run.material.sha256, "vocabulary": chars, "shapes": shapes}
+    return {**config, **versions, "corpus": run.dataset.sha256, "vocabulary": chars, "shapes": shapes}
 
 
 def _share_progress(run: Run, workers: Workers) -> None:

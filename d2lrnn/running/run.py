@@ -25,7 +25,7 @@ from ..fast import Network, get_network, get_rows
 from ..optim import Optimizer
 from ..sampling import Batch
 from ..training import evaluate, train_batches
-from .dataset import check_fits, cut_batches, cut_shards, find_context, load_material
+from .dataset import check_fits, cut_batches, cut_shards, find_context, load_dataset
 from .directory import BEST, LOGS, METRICS, SAMPLES, Checkpoint, Directory, Progress, check_shapes
 from .settings import Settings
 
@@ -63,9 +63,9 @@ class Run:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        self.settings, self.material = settings, load_material(settings)
-        self.vocab = self.material.vocab
-        self.shards = cut_shards(self.material.train_indices, settings.workers, index)
+        self.settings, self.dataset = settings, load_dataset(settings)
+        self.vocab = self.dataset.vocab
+        self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
@@ -157,7 +157,7 @@ class Run:
     def samples(self) -> list[str]:
         """A continuation of every prefix, appended to samples.txt."""
         writer, greedy = self.network.writer(self.params), Choice(temperature=0)
-        prefixes, length = self.material.prefixes, self.settings.pred_len
+        prefixes, length = self.dataset.prefixes, self.settings.pred_len
         texts = generate_batch(prefixes, length, writer, self.vocab, greedy)
         self.directory.log(SAMPLES, "\n".join([f"epoch {self.progress.epoch}", *texts]) + "\n\n")
         return texts
@@ -176,7 +176,7 @@ class Run:
             mx.random.seed(int(seeds.generate_state(1)[0]))
 
     def _heldout_perplexity(self) -> float | None:
-        if not len(self.material.heldout_indices):
+        if not len(self.dataset.heldout_indices):
             return None
 
         def get_heldout_rows(data: mx.nd.NDArray, vocab_size: int) -> mx.nd.NDArray:
@@ -187,7 +187,7 @@ class Run:
             self.network.rnn,
             self.params,
             self.network.init_state,
-            self.material.heldout_indices,
+            self.dataset.heldout_indices,
             self.settings.batch_size,
             self.settings.num_steps,
             self.ctx,
@@ -235,17 +235,17 @@ class Run:
             **dataclasses.asdict(self.settings),
             "lr": self.settings.learning_rate,
             "clip": self.settings.theta,
-            "prefix": list(self.material.prefixes),
+            "prefix": list(self.dataset.prefixes),
             "facts": {
                 "d2lrnn": __version__,
                 "mxnet": mx.__version__,
                 "numpy": np.__version__,
                 "threads": f"{self.network.parts} x {os.environ['OMP_NUM_THREADS']}",
                 "context": str(self.ctx),
-                "corpus_sha256": self.material.sha256,
+                "corpus_sha256": self.dataset.sha256,
                 "vocab_size": len(self.vocab),
-                "train_chars": len(self.material.train_indices),
-                "heldout_chars": len(self.material.heldout_indices),
+                "train_chars": len(self.dataset.train_indices),
+                "heldout_chars": len(self.dataset.heldout_indices),
             },
         }
 
@@ -311,7 +311,7 @@ class Run:
             ValueError: it is of another corpus.
         """
         folder, ours = self.directory.path, self.config()["facts"]
-        if found["corpus_sha256"] != self.material.sha256:
+        if found["corpus_sha256"] != self.dataset.sha256:
             raise ValueError(
                 f"{folder}: the corpus {self.settings.corpus} is not the one that this run began with"
             )

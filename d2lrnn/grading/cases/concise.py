@@ -6,6 +6,7 @@ Where a model is to be filled first, the driver writes Gluon's parameters itself
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import mxnet as mx
@@ -312,6 +313,10 @@ def _is_new(answer: Any, expected: Any, inputs: dict) -> str | None:
 
 # --- the cases ------------------------------------------------------------------------------------
 
+of_model = partial(Case, function="get_rnn_model", lesson=13)
+of_setting = partial(Case, function="set_params", lesson=13)
+of_reading = partial(Case, function="read_params", lesson=13, drive=drive_read)
+of_epoch = partial(Case, function="train_epoch_gluon", lesson=13, drive=drive_epoch)
 BLOCK = [
     Case(
         name=f"the block reads {layers}, and begins with zeros",
@@ -330,20 +335,16 @@ BLOCK = [
     for cell, num_layers, layers in (("gru", 1, "one layer"), ("lstm", 2, "two layers of two states"))
 ]
 MODEL = [
-    Case(
+    of_model(
         name=f"the model of {cell!r} is that cell, as we write it",
-        function="get_rnn_model",
-        lesson=13,
         drive=drive_layer,
         example=_first(_gluon_model(cell, num_layers, second=False)),
         draw=_gluon_model(cell, num_layers, second=False),
     )
     for cell, num_layers in (("rnn", 1), ("gru", 2), ("lstm", 2))
 ]
-NEW = Case(
+NEW = of_model(
     name="new weights are normal with deviation 0.01, and biases zero",
-    function="get_rnn_model",
-    lesson=13,
     drive=drive_new_model,
     example={"cell": "lstm", "vocab_size": 80, "hidden_dim": 100},
     draw=lambda rng: {
@@ -353,10 +354,8 @@ NEW = Case(
     },
     check=_is_new,
 )
-FROZEN = Case(
+FROZEN = of_model(
     name="the second bias stays zero in training",
-    function="get_rnn_model",
-    lesson=13,
     drive=drive_second_bias,
     example={"cell": "gru", "vocab_size": 3, "hidden_dim": 2, "data": [[0, 1, 2], [2, 0, 1]]},
     draw=_draw_data,
@@ -370,30 +369,24 @@ FROZEN = Case(
         ),
     ),
 )
-UNKNOWN_CELL = Case(
+UNKNOWN_CELL = of_model(
     name="a cell that there is not is a ValueError",
-    function="get_rnn_model",
-    lesson=13,
     drive=drive_bad_cell,
     example={"cell": "elman"},
     draw=lambda rng: {"cell": "".join(rng.choice(list("nugrtml"), size=5))},
     check=_refuses,
 )
 SET = [
-    Case(
+    of_setting(
         name=f"a model of {cell!r} with our parameters in it answers as {cell}",
-        function="set_params",
-        lesson=13,
         drive=drive_set,
         example=_first(_our_model(cell, (1,))),
         draw=_our_model(cell),
     )
     for cell in LAYERS
 ]
-BAD_PARAMS = Case(
+BAD_PARAMS = of_setting(
     name="parameters of another depth or size are a ValueError",
-    function="set_params",
-    lesson=13,
     drive=drive_bad_params,
     example={
         "cell": "lstm",
@@ -405,22 +398,16 @@ BAD_PARAMS = Case(
     check=_refuses,
 )
 READ = [
-    Case(
+    of_reading(
         name=f"what is read from a model of {cell!r} is what was set, under our names",
-        function="read_params",
-        lesson=13,
-        drive=drive_read,
         example=_first(_our_model(cell, (1,), reads=False, square=True)),
         draw=_our_model(cell, reads=False, square=True),
         check=only("read"),
     )
     for cell in GATED
 ]
-COPIES = Case(
+COPIES = of_reading(
     name="what is read are copies: to overwrite them changes nothing in the model",
-    function="read_params",
-    lesson=13,
-    drive=drive_read,
     example=_first(_our_model("rnn", (1,), reads=False)),
     draw=_our_model("rnn", (1,), reads=False),
     check=only("again"),
@@ -444,21 +431,15 @@ GRADIENTS = [
     for cell in GATED
 ]
 RESET_AFTER = cell_cases("gru_reset_after", 13, GRU_NAMES)
-COUNTED = Case(
+COUNTED = of_epoch(
     name="the perplexity counts every character alike",
-    function="train_epoch_gluon",
-    lesson=13,
-    drive=drive_epoch,
     example=_first(_draw_epoch(True, theta=UNBOUNDED, lr=1e-9)),
     draw=_draw_epoch(True, theta=UNBOUNDED, lr=1e-9),
     check=only("perplexity"),
 )
 EPOCHS = [
-    Case(
+    of_epoch(
         name=f"an epoch of {kind} batches trains the model as lesson 9 does",
-        function="train_epoch_gluon",
-        lesson=13,
-        drive=drive_epoch,
         example=_first(_draw_epoch(is_random_iter)),
         draw=_draw_epoch(is_random_iter),
         check=only("params", rtol=1e-3),

@@ -296,30 +296,27 @@ def _draw_refusals(name: str, options: list[dict]) -> Any:
 
 BAD_OPTIONS: list[dict] = [{"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}]
 
+of_predict = partial(Case, function="predict_rnn", lesson=8)
+of_generate = partial(Case, function="generate", lesson=8)
+
 CASES = [
-    Case(
+    of_predict(
         name="every character of the prefix and of the answer is read once",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_predict,
         draw=lambda rng: {**_draw_table(rng), "lengths": [int(rng.integers(6, 12))]},
         example={**EXAMPLE_TABLE, "lengths": [4]},
         expect=_texts,
     ),
-    Case(
+    of_predict(
         name="exactly num_chars characters follow the prefix",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_predict,
         draw=lambda rng: {**_draw_table(rng), "lengths": [0, 1, int(rng.integers(2, 20))]},
         example={**EXAMPLE_TABLE, "lengths": [0, 1, 3]},
         check=_lengths,
         expect=_texts,
     ),
-    Case(
+    of_predict(
         name="a network with two states, as an LSTM is, can write too",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_two_states,
         draw=lambda rng: {
             "prefix": "".join(map(str, rng.integers(1, 10, size=rng.integers(2, 5)))),
@@ -335,20 +332,16 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_predict(
         name="a prefix that cannot be continued is refused",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_refusals,
         draw=_draw_refusals("predict_rnn", []),
         example={"name": "predict_rnn", "prefixes": ["", "0x"], "options": []},
         check=_refused,
         expect=lambda inputs: "1012",  # H is 1, 1 + 0, 1 + 1
     ),
-    Case(
+    of_generate(
         name="at temperature 0 the likeliest character is taken, after the whole prefix was read",
-        function="generate",
-        lesson=8,
         drive=drive_generate,
         draw=lambda rng: {
             **_draw_table(rng),
@@ -358,19 +351,15 @@ CASES = [
         example={**EXAMPLE_TABLE, "num_chars": 4, "options": [{"temperature": 0}]},
         expect=_greedy_texts,
     ),
-    Case(
+    of_generate(
         name="what was drawn is fed back",
-        function="generate",
-        lesson=8,
         drive=drive_generate,
         draw=_draw_certain_table,
         example={**EXAMPLE_TABLE, "logits": 50 * np.eye(10), "num_chars": 4, "options": [{}, {"seed": 1}]},
         expect=_greedy_texts,
     ),
-    Case(
+    of_generate(
         name="characters are as frequent as softmax of logits over temperature says",
-        function="generate",
-        lesson=8,
         drive=drive_letters,
         draw=_draw_letters((0.05, 0.15, 0.3, 0.5), "temperature", (0.4, 2.0, 2.5)),
         example={
@@ -388,10 +377,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_generate(
         name="top_k draws from the k likeliest only",
-        function="generate",
-        lesson=8,
         drive=drive_letters,
         draw=_draw_letters((0.1, 0.2, 0.3, 0.4), "top_k", (2, 3)),
         example={"num_chars": DRAWS, "logits": [1.0, 4.0, 2.0, 3.0], "options": [{"top_k": 2, "seed": 1}]},
@@ -399,10 +386,8 @@ CASES = [
         expect=_probabilities,
         mistakes=(Mistake(told("08_decoding_ignores_top_k"), shows=_fits(top_k=None)),),
     ),
-    Case(
+    of_generate(
         name="top_p draws from the smallest set that holds this share",
-        function="generate",
-        lesson=8,
         drive=drive_letters,
         draw=_draw_letters((0.1, 0.15, 0.25, 0.5), "top_p", (0.6, 0.8, 0.7)),
         example={
@@ -423,10 +408,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_generate(
         name="a seed repeats the text, and without one every text is another",
-        function="generate",
-        lesson=8,
         drive=drive_letters,
         draw=_draw_seeds,
         example={
@@ -447,10 +430,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_generate(
         name="options that make no sense are refused",
-        function="generate",
-        lesson=8,
         drive=drive_refusals,
         draw=_draw_refusals("generate", BAD_OPTIONS),
         example={"name": "generate", "prefixes": ["", "0x"], "options": BAD_OPTIONS},

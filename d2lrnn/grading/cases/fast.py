@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import mxnet as mx
@@ -201,10 +202,10 @@ def _refuses(error: str, key: str) -> Callable:
 
 # --- the cases ------------------------------------------------------------------------------------
 
-ROWS = Case(
+of_rows = partial(Case, function="get_rows", lesson=15)
+of_network = partial(Case, function="get_network", lesson=15)
+ROWS = of_rows(
     name="the rows are the indices step by step",
-    function="get_rows",
-    lesson=15,
     drive=drive_rows,
     example={"data": [[0, 1, 2], [3, 4, 0]], "vocab_size": 5},
     draw=_draw_data,
@@ -221,20 +222,16 @@ ROWS = Case(
         ),
     ),
 )
-BAD_ROWS = Case(
+BAD_ROWS = of_rows(
     name="an index outside the vocabulary is an IndexError",
-    function="get_rows",
-    lesson=15,
     drive=drive_bad_rows,
     example={"data": [[0, 5, 2]], "vocab_size": 5},
     draw=_draw_bad_data,
     check=_refuses("IndexError", "shape"),
 )
 ONE_LAYER = [
-    Case(
+    of_network(
         name=f"one layer of {cell!r} cells reads {reads} as the book's function does, gradients included",
-        function="get_network",
-        lesson=15,
         drive=drive_network,
         example=_drawn(cell, 1, reads)(np.random.default_rng(1), (3, 2, 1, 2)),
         draw=_drawn(cell, 1, reads),
@@ -243,10 +240,8 @@ ONE_LAYER = [
     for cell, reads in (("rnn", "matrices"), ("rnn", "rows"), ("gru", "rows"), ("lstm", "rows"))
 ]
 LAYERED = [
-    Case(
+    of_network(
         name=f"{count} layers of {cell!r} cells: each reads what the one below it says",
-        function="get_network",
-        lesson=15,
         drive=drive_network,
         example=_drawn(cell, num_layers, "rows")(np.random.default_rng(1), (3, 3, 1, 2)),
         draw=_drawn(cell, num_layers, "rows"),
@@ -254,28 +249,22 @@ LAYERED = [
     )
     for cell, num_layers, count in (("gru", 3, "three"), ("lstm", 2, "two"))
 ]
-NEW = Case(
+NEW = of_network(
     name="names and shapes of parameters and states tell layer and gate",
-    function="get_network",
-    lesson=15,
     drive=drive_new,
     example={"cell": "rnn", "num_layers": 2, "vocab_size": 5, "hidden_dim": 3, "batch_size": 2},
     draw=_draw_sizes,
 )
-DROPPING = Case(
+DROPPING = of_network(
     name="in training a share of what each layer hands up is dropped, and its state is not",
-    function="get_network",
-    lesson=15,
     drive=drive_dropping,
     example={**_draw_dropping(np.random.default_rng(1)), "p": 0.25},
     draw=_draw_dropping,
     check=_drops,
     expect=lambda inputs: doing(drive_dropping)({**inputs, "p": 0.0})["predicting"],
 )
-BAD_NETWORK = Case(
+BAD_NETWORK = of_network(
     name="a cell that there is not, or no layer, is a ValueError",
-    function="get_network",
-    lesson=15,
     drive=drive_bad_network,
     example={"cell": "elman", "num_layers": 1},
     draw=lambda rng: {"cell": "gru", "num_layers": -int(rng.integers(1000))},

@@ -283,11 +283,14 @@ DROPPED = Mistake(
     told("14_heldout_dropout_always"),
     shows=lambda answer, _, inputs: not all((answer[key] == inputs["X"]).all() for key in ("outside", "X")),
 )
+of_counts = partial(Case, function="CountModel", lesson=14)
+of_evaluation = partial(Case, function="evaluate_counts", lesson=14, drive=drive_counts)
+of_best = partial(Case, function="best_epoch", lesson=14)
+of_dropout = partial(Case, function="dropout", lesson=14)
+of_rnn = partial(Case, function="rnn_dropout", lesson=14, drive=drive_rnn_dropout, expect=_plain_rnn)
 COUNTS = [
-    Case(
+    of_counts(
         name="order 0 is a blind guess, and order 1 adds one to every count",
-        function="CountModel",
-        lesson=14,
         drive=drive_probabilities,
         example={**ABAC, "order": 1, "asked": [[char, [0]] for char in range(4)]},
         draw=_draw_counts(0, 1),
@@ -301,26 +304,20 @@ COUNTS = [
             ),
         ),
     ),
-    Case(
+    of_counts(
         name="a bigram gives up the discount, and the unigram shares it out",
-        function="CountModel",
-        lesson=14,
         drive=drive_probabilities,
         example={**ABAC, "order": 2, "asked": [*([char, [0]] for char in range(4)), [0, [1]], [0, [3]]]},
         draw=_draw_counts(2, 2),
     ),
-    Case(
+    of_counts(
         name="a longer history falls back step by step, and only its end counts",
-        function="CountModel",
-        lesson=14,
         drive=drive_probabilities,
         example={**ABAC, "order": 3, "asked": [[2, [1, 0]], [2, [3, 0]], [2, [0]], [2, [3, 1, 0]]]},
         draw=_draw_counts(3, 4),
     ),
-    Case(
+    of_counts(
         name="an order, a discount or a text that makes no model is a ValueError",
-        function="CountModel",
-        lesson=14,
         drive=drive_bad_models,
         example={
             "indices": [0, 1, 0, 2],
@@ -339,11 +336,8 @@ COUNTS = [
         check=_all_refused,
     ),
 ]
-TARGETS = Case(
+TARGETS = of_evaluation(
     name="the targets are those of evaluate: each row by itself, without its first character",
-    function="evaluate_counts",
-    lesson=14,
-    drive=drive_counts,
     example={
         "training": [0, 1] * 5,
         "vocab_size": 2,
@@ -353,26 +347,19 @@ TARGETS = Case(
     },
     draw=_draw_rows,
 )
-MEAN = Case(
+MEAN = of_evaluation(
     name="the perplexity is exp of the mean of -log p",
-    function="evaluate_counts",
-    lesson=14,
-    drive=drive_counts,
     example={"training": [0, 1, 0, 2], "vocab_size": 4, "order": 1, "indices": [2, 0, 3, 1], "batch_size": 1},
     draw=lambda rng: {**_draw_rows(rng), "batch_size": 1},
 )
-BEST = Case(
+BEST = of_best(
     name="the best epoch is the first of the lowest perplexity, counted from 1",
-    function="best_epoch",
-    lesson=14,
     drive=drive_best,
     example={"runs": [[9.0, 5.0, 7.0], [5.0, 5.0, 5.0]]},
     draw=lambda rng: {"runs": [_draw_run(rng, int(n), with_nan=False) for n in rng.integers(2, 12, size=6)]},
 )
-NAN = Case(
+NAN = of_best(
     name="a NaN is never the best epoch",
-    function="best_epoch",
-    lesson=14,
     drive=drive_best,
     example={"runs": [[None, 7.0, 6.0], [8.0, None, 9.0]]},
     draw=lambda rng: {"runs": [[None, *_draw_run(rng, int(n))] for n in rng.integers(2, 9, size=6)]},
@@ -385,10 +372,8 @@ NAN = Case(
         ),
     ),
 )
-NO_BEST = Case(
+NO_BEST = of_best(
     name="without a number no epoch is the best: a ValueError",
-    function="best_epoch",
-    lesson=14,
     drive=drive_no_best,
     example={"run": []},
     draw=lambda rng: {"run": [None] * int(rng.integers(1, 90))},
@@ -420,10 +405,8 @@ STOP = Case(
         ),
     ),
 )
-DROPS = Case(
+DROPS = of_dropout(
     name="in training a share p is dropped, and the rest grows so that the mean stays",
-    function="dropout",
-    lesson=14,
     drive=drive_dropout,
     example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
     draw=_draw_X,
@@ -448,10 +431,8 @@ DROPS = Case(
         ),
     ),
 )
-OUTSIDE = Case(
+OUTSIDE = of_dropout(
     name="outside training nothing changes",
-    function="dropout",
-    lesson=14,
     drive=drive_dropout,
     example={"X": np.array([[1, -2, 3], [0.5, 4, 6]], np.float32), "p": 0.5},
     draw=_draw_X,
@@ -464,42 +445,30 @@ OUTSIDE = Case(
         ),
     ),
 )
-PASSES = Case(
+PASSES = of_dropout(
     name="the gradient passes where the number passed, grown alike",
-    function="dropout",
-    lesson=14,
     drive=drive_dropout,
     example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
     draw=_draw_X,
     check=_passes,
 )
-BAD_P = Case(
+BAD_P = of_dropout(
     name="a probability that would make NaN is a ValueError",
-    function="dropout",
-    lesson=14,
     drive=drive_bad_p,
     example={"bad": [1.0, 1.5, -0.1]},
     draw=lambda rng: {"bad": [1.0, float(rng.uniform(1, 9)), -float(rng.uniform(0.01, 1))]},
     check=_all_refused,
 )
-MEASURED = Case(
+MEASURED = of_rnn(
     name="outside training it is the rnn of lesson 4",
-    function="rnn_dropout",
-    lesson=14,
-    drive=drive_rnn_dropout,
     example=_draw_rnn(np.random.default_rng(1), False, 2, 1, 2),
     draw=lambda rng: _draw_rnn(rng, False, 4, 3, 5),
-    expect=_plain_rnn,
 )
-SPARED = Case(
+SPARED = of_rnn(
     name="in training the way from state to state is spared, and that to the output is not",
-    function="rnn_dropout",
-    lesson=14,
-    drive=drive_rnn_dropout,
     example=_draw_silent(np.random.default_rng(1)),
     draw=_draw_silent,
     check=_spares_the_state,
-    expect=_plain_rnn,
     mistakes=(
         Mistake(
             told("14_heldout_dropout_on_the_recurrent_way"),
@@ -512,15 +481,11 @@ SPARED = Case(
         ),
     ),
 )
-BELOW = Case(
+BELOW = of_rnn(
     name="in training what comes from below is dropped",
-    function="rnn_dropout",
-    lesson=14,
-    drive=drive_rnn_dropout,
     example=_draw_one_step(np.random.default_rng(1)),
     draw=_draw_one_step,
     check=_drops_below,
-    expect=_plain_rnn,
     mistakes=(
         Mistake(
             "nothing is dropped on the way from below: X W_xh goes through dropout before it meets H",

@@ -274,29 +274,23 @@ TWO_STEPS = {
     },
 }
 
+of_rnn = partial(
+    Case, function="rnn", lesson=4, example=TWO_STEPS, draw=partial(reading, function="rnn", names=NAMES)
+)
+
 CASES = [
     *params_cases("get_params", 4, NAMES),
     state_case("init_rnn_state", 4, 1),
-    Case(
+    of_rnn(
         name="the outputs are those of the formulas, one matrix a step",
-        function="rnn",
-        lesson=4,
         drive=drive_outputs,
-        example=TWO_STEPS,
-        draw=lambda rng: reading(rng, "rnn", NAMES),
     ),
-    Case(
+    of_rnn(
         name="the new state is the one after the last step",
-        function="rnn",
-        lesson=4,
         drive=drive_new_state,
-        example=TWO_STEPS,
-        draw=lambda rng: reading(rng, "rnn", NAMES),
     ),
-    Case(
+    of_rnn(
         name="gradients go back through all time steps",
-        function="rnn",
-        lesson=4,
         drive=drive_gradients,
         example={**TWO_STEPS, "weights": [floats([[0, 0]]), floats([[1, 0]])]},
         draw=lambda rng: reading(rng, "rnn", NAMES, weighted=True),

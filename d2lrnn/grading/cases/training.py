@@ -11,6 +11,7 @@ import re
 from collections import namedtuple
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from typing import Any
 
 import d2lrnn
@@ -377,66 +378,55 @@ def _draw_lyrics(rng: np.random.Generator) -> dict[str, Any]:
 
 # --- the cases ------------------------------------------------------------------------------------
 
-ONE_BATCH = Case(
+of_batches = partial(Case, function="train_batches", lesson=9)
+of_epoch = partial(Case, function="train_epoch", lesson=9, drive=drive_epoch)
+of_evaluate = partial(Case, function="evaluate", lesson=9, drive=drive_evaluate)
+of_loop = partial(Case, function="train_and_predict_rnn", lesson=9)
+
+ONE_BATCH = of_batches(
     name="one batch: its loss, its characters, its state, and a step down the gradient",
-    function="train_batches",
-    lesson=9,
     drive=drive_batches,
     example=_example([(2, 3)], True),
     draw=_drawn(True),
     check=only("nats", "characters", "states", "params"),
 )
-CLIPPED = Case(
+CLIPPED = of_batches(
     name="gradients are clipped before the step",
-    function="train_batches",
-    lesson=9,
     drive=drive_batches,
     example=_example([(2, 2)], True, theta=0.01, lr=1.0),
     draw=_drawn(True, theta=0.01),
     check=only("params", "gradients"),
 )
-ANEW = Case(
+ANEW = of_batches(
     name="random batches each start from a state of zeros",
-    function="train_batches",
-    lesson=9,
     drive=drive_batches,
     example=_example([(2, 2), (2, 2)], True),
     draw=lambda rng: _batches_of(rng, 5, 4, [(3, int(n)) for n in rng.integers(2, 6, size=3)], True),
     check=only("starts"),
 )
-CARRIED = Case(
+CARRIED = of_batches(
     name="consecutive batches carry the state on",
-    function="train_batches",
-    lesson=9,
     drive=drive_batches,
     example=_example([(2, 2), (2, 2)], False),
     draw=_drawn(False, num_batches=3),
     check=only("starts", "states"),
 )
-DETACHED = Case(
+DETACHED = of_batches(
     name="the state that is carried on is cut off from the graph of the batch before",
-    function="train_batches",
-    lesson=9,
     drive=drive_given,
     example=_with_state(_example([(2, 2)], False), np.random.default_rng(1)),
     draw=lambda rng: _with_state(_drawn(False)(rng), rng),
     check=only("starts", "params"),
 )
-COUNTED = Case(
+COUNTED = of_epoch(
     name="the perplexity counts every character alike",
-    function="train_epoch",
-    lesson=9,
-    drive=drive_epoch,
     example=_example([(2, 3), (1, 1)], True, lr=0.0),
     draw=_drawn(True, num_batches=4, lr=0.0),
     check=only("perplexity"),
 )
 RANDOM_EPOCH, CONSECUTIVE_EPOCH = (
-    Case(
+    of_epoch(
         name=f"an epoch of {kind} batches trains the parameters",
-        function="train_epoch",
-        lesson=9,
-        drive=drive_epoch,
         example=_example([(2, 2), (2, 2)], is_random_iter, theta=0.5),
         draw=_drawn(is_random_iter, num_batches=3, theta=0.5),
         check=only("params"),
@@ -448,11 +438,8 @@ RANDOM_EPOCH, CONSECUTIVE_EPOCH = (
     )
     for kind, is_random_iter in (("random", True), ("consecutive", False))
 )  # fmt: skip
-ONE_PIECE = Case(
+ONE_PIECE = of_evaluate(
     name="evaluate measures a text that it reads in one piece",
-    function="evaluate",
-    lesson=9,
-    drive=drive_evaluate,
     example={
         "params": _params(np.random.default_rng(1), 3, 2),
         "indices": [0, 1, 2, 1, 0, 2],
@@ -462,11 +449,8 @@ ONE_PIECE = Case(
     draw=_draw_short_text,
     check=only("perplexity"),
 )
-PIECES = Case(
+PIECES = of_evaluate(
     name="each row is read to its end, piece by piece, and every target counts alike",
-    function="evaluate",
-    lesson=9,
-    drive=drive_evaluate,
     example={
         "params": _params(np.random.default_rng(1), 3, 2, scale=2.0),
         "indices": [0, 1, 2, 1, 0, 2, 2, 0],
@@ -476,11 +460,8 @@ PIECES = Case(
     draw=_draw_text,
     check=only("perplexity"),
 )
-UNTOUCHED = Case(
+UNTOUCHED = of_evaluate(
     name="evaluate leaves the parameters alone",
-    function="evaluate",
-    lesson=9,
-    drive=drive_evaluate,
     example=PIECES.example,
     draw=_draw_text,
     check=only("params", "gradients"),
@@ -492,10 +473,8 @@ UNTOUCHED = Case(
     ),
 )
 GRADIENT_DESCENT, ADAM = (
-    Case(
+    of_loop(
         name=f"the loop trains with {optimizer} as many epochs as asked for",
-        function="train_and_predict_rnn",
-        lesson=9,
         drive=drive_loop,
         example=_loop_of(np.random.default_rng(1), "abcab" * 5, 2, optimizer),
         draw=_draw_loop(optimizer),
@@ -511,10 +490,8 @@ GRADIENT_DESCENT, ADAM = (
     )
     for optimizer in ("sgd", "adam")
 )
-SEEDED = Case(
+SEEDED = of_loop(
     name="the same seed gives the same numbers, and another seed others",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_seeds,
     example={"text": "abcd" * 6, "hidden_dim": 2, "seeds": [1, 1, 2], "settings": SHUFFLED},
     draw=_draw_seeds,
@@ -529,10 +506,8 @@ SEEDED = Case(
         ),
     ),
 )
-SHUFFLES = Case(
+SHUFFLES = of_loop(
     name="every epoch reads all windows, in an order of its own",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_seeds,
     example={"text": "abcdbdacddbacabdcbdab" * 2 + "a", "hidden_dim": 2, "seeds": [1], "settings": SHUFFLED},
     draw=_draw_windows,
@@ -546,20 +521,16 @@ SHUFFLES = Case(
         ),
     ),
 )
-PRINTS = Case(
+PRINTS = of_loop(
     name="every pred_period epochs the perplexity is printed, and each prefix continued",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_loop,
     example=_loop_of(np.random.default_rng(1), "abcab" * 5, 2, "sgd", **PRINTED),
     draw=_draw_loop("adam", **PRINTED),
     check=_prints,
     mistakes=(Mistake("nothing is printed", shows=lambda answer, *_: not answer["console"].strip()),),
 )
-LEARNS = Case(
+LEARNS = of_loop(
     name="it learns a piece of our lyrics",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_learning,
     example={
         "text": d2lrnn.load_corpus("lyrics")[:400],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from mxnet import autograd, nd
 from ..case import Case, Mistake, differs
 from ..mistakes import told
 from .driving import refusal
-from .rnn import named
+from .rnn import NAMES, named, normal, one_hots, shapes_of
 
 # --- drivers --------------------------------------------------------------------------------------
 
@@ -191,24 +190,20 @@ def _ints(rng: np.random.Generator, most: int, size: int) -> list[int]:
     return rng.integers(most, size=size).tolist()
 
 
-def _draw_counts(low: int, high: int) -> Callable:
-    """Draws a text, a model of an order in low … high, and questions with long, short and unseen contexts."""
-
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        vocab_size, order = int(rng.integers(4, 7)), int(rng.integers(low, high + 1))
-        seen = vocab_size - 1  # the last character never occurs
-        indices = _ints(rng, seen, int(rng.integers(20, 40)))
-        contexts = [_ints(rng, vocab_size, int(n)) for n in rng.integers(0, 5, size=8)]
-        contexts += [indices[i : i + max(order - 1, 0)] for i in (2, 5, 9)]
-        contexts += [[vocab_size - 1, *indices[4:6]], [0, vocab_size - 1]]
-        asked = [[int(rng.integers(vocab_size)), context] for context in contexts]
-        discount = float(rng.choice([0.3, 0.5, 0.75, 0.9]))
-        return {
-            "indices": indices, "vocab_size": vocab_size, "order": order, "discount": discount,
-            "asked": asked,
-        }  # fmt: skip
-
-    return draw
+def _draw_counts(rng: np.random.Generator, low: int, high: int) -> dict[str, Any]:
+    """A text, a model of an order in low … high, and questions with long, short and unseen contexts."""
+    vocab_size, order = int(rng.integers(4, 7)), int(rng.integers(low, high + 1))
+    seen = vocab_size - 1  # the last character never occurs
+    indices = _ints(rng, seen, int(rng.integers(20, 40)))
+    contexts = [_ints(rng, vocab_size, int(n)) for n in rng.integers(0, 5, size=8)]
+    contexts += [indices[i : i + max(order - 1, 0)] for i in (2, 5, 9)]
+    contexts += [[vocab_size - 1, *indices[4:6]], [0, vocab_size - 1]]
+    asked = [[int(rng.integers(vocab_size)), context] for context in contexts]
+    discount = float(rng.choice([0.3, 0.5, 0.75, 0.9]))
+    return {
+        "indices": indices, "vocab_size": vocab_size, "order": order, "discount": discount,
+        "asked": asked,
+    }  # fmt: skip
 
 
 def _draw_rows(rng: np.random.Generator) -> dict[str, Any]:
@@ -245,22 +240,12 @@ def _draw_rnn(
 ) -> dict[str, Any]:
     """What rnn_dropout reads. below: the deviation of W_xh, 0 to hear nothing from below."""
     vocab_size = int(rng.integers(4, 8))
-
-    def normal(*shape: int, scale: float = 0.3) -> np.ndarray:
-        return rng.normal(scale=scale, size=shape).astype(np.float32)
-
     return {
-        "inputs": [
-            np.eye(vocab_size, dtype=np.float32)[column]
-            for column in rng.integers(vocab_size, size=(num_steps, batch_size))
-        ],
-        "state": [normal(batch_size, hidden_dim)],
+        "inputs": one_hots(rng, vocab_size, num_steps, batch_size),
+        "state": [normal(rng, batch_size, hidden_dim, scale=0.3)],
         "params": {
-            "W_xh": normal(vocab_size, hidden_dim, scale=below),
-            "W_hh": normal(hidden_dim, hidden_dim),
-            "b_h": normal(hidden_dim),
-            "W_hy": normal(hidden_dim, vocab_size),
-            "b_y": normal(vocab_size),
+            name: normal(rng, *shape, scale=below if name == "W_xh" else 0.3)
+            for name, shape in shapes_of(NAMES, vocab_size, hidden_dim).items()
         },
         "p": 0.5,
         "training": training,
@@ -283,17 +268,16 @@ DROPPED = Mistake(
     told("14_heldout_dropout_always"),
     shows=lambda answer, _, inputs: not all((answer[key] == inputs["X"]).all() for key in ("outside", "X")),
 )
-of_counts = partial(Case, function="CountModel", lesson=14)
+of_counts = partial(Case, function="CountModel", lesson=14, drive=drive_probabilities)
 of_evaluation = partial(Case, function="evaluate_counts", lesson=14, drive=drive_counts)
 of_best = partial(Case, function="best_epoch", lesson=14)
-of_dropout = partial(Case, function="dropout", lesson=14)
+of_dropout = partial(Case, function="dropout", lesson=14, drive=drive_dropout)
 of_rnn = partial(Case, function="rnn_dropout", lesson=14, drive=drive_rnn_dropout, expect=_plain_rnn)
 COUNTS = [
     of_counts(
         name="order 0 is a blind guess, and order 1 adds one to every count",
-        drive=drive_probabilities,
         example={**ABAC, "order": 1, "asked": [[char, [0]] for char in range(4)]},
-        draw=_draw_counts(0, 1),
+        draw=partial(_draw_counts, low=0, high=1),
         mistakes=(
             Mistake(
                 "the numbers are no probabilities: they do not sum to 1",
@@ -306,15 +290,13 @@ COUNTS = [
     ),
     of_counts(
         name="a bigram gives up the discount, and the unigram shares it out",
-        drive=drive_probabilities,
         example={**ABAC, "order": 2, "asked": [*([char, [0]] for char in range(4)), [0, [1]], [0, [3]]]},
-        draw=_draw_counts(2, 2),
+        draw=partial(_draw_counts, low=2, high=2),
     ),
     of_counts(
         name="a longer history falls back step by step, and only its end counts",
-        drive=drive_probabilities,
         example={**ABAC, "order": 3, "asked": [[2, [1, 0]], [2, [3, 0]], [2, [0]], [2, [3, 1, 0]]]},
-        draw=_draw_counts(3, 4),
+        draw=partial(_draw_counts, low=3, high=4),
     ),
     of_counts(
         name="an order, a discount or a text that makes no model is a ValueError",
@@ -407,7 +389,6 @@ STOP = Case(
 )
 DROPS = of_dropout(
     name="in training a share p is dropped, and the rest grows so that the mean stays",
-    drive=drive_dropout,
     example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
     draw=_draw_X,
     check=_drops_a_share,
@@ -433,7 +414,6 @@ DROPS = of_dropout(
 )
 OUTSIDE = of_dropout(
     name="outside training nothing changes",
-    drive=drive_dropout,
     example={"X": np.array([[1, -2, 3], [0.5, 4, 6]], np.float32), "p": 0.5},
     draw=_draw_X,
     check=_changes_nothing,
@@ -447,7 +427,6 @@ OUTSIDE = of_dropout(
 )
 PASSES = of_dropout(
     name="the gradient passes where the number passed, grown alike",
-    drive=drive_dropout,
     example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
     draw=_draw_X,
     check=_passes,

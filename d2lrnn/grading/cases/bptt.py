@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from mxnet import autograd, nd
 
-from ..case import Case, Mistake, differs, same
-from .rnn import NAMES, named, reading
+from ..case import Case, Mistake, differs, floats
+from .rnn import NAMES, TWO_STEPS, named, reading
 
 # --- drivers --------------------------------------------------------------------------------------
 
@@ -71,48 +72,28 @@ def _draw_one_step(rng: np.random.Generator) -> dict[str, Any]:
 
 
 SMALLEST: dict[str, Any] = {
-    "inputs": [
-        np.array([[0, 1], [1, 0]], np.float32),
-        np.array([[1, 0], [1, 0]], np.float32),
-        np.array([[0, 1], [0, 1]], np.float32),
-    ],
+    "inputs": [floats([[0, 1], [1, 0]]), floats([[1, 0], [1, 0]]), floats([[0, 1], [0, 1]])],
     "label": [[0, 1, 1], [1, 0, 1]],
-    "state": [np.array([[0.4, -0.3], [0.1, 0.8]], np.float32)],
-    "params": {
-        "W_xh": np.array([[1, -0.5], [0.2, 0.3]], np.float32),
-        "W_hh": np.array([[0.5, 0.8], [-0.4, 0.1]], np.float32),
-        "b_h": np.array([0.1, -0.6], np.float32),
-        "W_hy": np.array([[1, -2], [0.5, 1]], np.float32),
-        "b_y": np.array([0.25, -1], np.float32),
-    },
+    "state": [floats([[0.4, -0.3], [0.1, 0.8]])],
+    "params": TWO_STEPS["params"],
 }
+of_bptt = partial(Case, function="bptt", lesson=10, example=SMALLEST, draw=_draw)
+of_norms = partial(Case, function="grad_norms_by_lag", lesson=10, drive=drive_norms)
+
 CASES = [
-    Case(
+    of_bptt(
         name="the gradients are those of the mean loss, for every parameter",
-        function="bptt",
-        lesson=10,
         drive=drive_bptt,
-        example=SMALLEST,
-        draw=_draw,
         check=_only_gradients,
     ),
-    Case(
+    of_bptt(
         name="the loss is the mean cross-entropy of all steps and rows",
-        function="bptt",
-        lesson=10,
         drive=drive_bptt,
-        example=SMALLEST,
-        draw=_draw,
         check=_only_loss,
     ),
-    Case(
+    of_bptt(
         name="the gradients are worked out by hand: autograd is not asked",
-        function="bptt",
-        lesson=10,
         drive=drive_by_hand,
-        example=SMALLEST,
-        draw=_draw,
-        check=same,
         expect=lambda inputs: {"asked": [], "gradients": len(NAMES)},
         mistakes=(
             Mistake(
@@ -121,24 +102,14 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_norms(
         name="the norms by lag are those of the gradients of the last step's loss, lag 0 first",
-        function="grad_norms_by_lag",
-        lesson=10,
-        drive=drive_norms,
         example=SMALLEST,
         draw=_draw,
     ),
-    Case(
+    of_norms(
         name="one step has one norm, that of lag 0",
-        function="grad_norms_by_lag",
-        lesson=10,
-        drive=drive_norms,
-        example={
-            **SMALLEST,
-            "inputs": SMALLEST["inputs"][:1],
-            "label": [[0], [1]],
-        },
+        example={**SMALLEST, "inputs": SMALLEST["inputs"][:1], "label": [[0], [1]]},
         draw=_draw_one_step,
         mistakes=(
             Mistake(

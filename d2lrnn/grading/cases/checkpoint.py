@@ -84,19 +84,25 @@ def drive_in_the_making(s: Any, arrays: dict, facts: dict) -> dict[str, Any]:
         }
 
 
-def drive_full_disk(s: Any, arrays: dict, facts: dict) -> dict[str, Any]:
-    """What stands in the folder when fsync and rename say that the disk is full, and after another try."""
-    save, real = s.save_checkpoint, (os.fsync, os.replace, os.rename)
+def on_full_disk(call: Callable[[], Any]) -> list[str]:
+    """The error that call() causes while fsync and rename say that the disk is full."""
+    real = os.fsync, os.replace, os.rename
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    os.fsync = os.replace = os.rename = full
+    try:
+        return refusal(call)
+    finally:
+        os.fsync, os.replace, os.rename = real
+
+
+def drive_full_disk(s: Any, arrays: dict, facts: dict) -> dict[str, Any]:
+    """What stands in the folder when fsync and rename say that the disk is full, and after another try."""
+    save = s.save_checkpoint
     with tempfile.TemporaryDirectory() as folder:
-        os.fsync = os.replace = os.rename = full
-        try:
-            errors = refusal(lambda: save(Path(folder) / "c", given(arrays), facts))
-        finally:
-            os.fsync, os.replace, os.rename = real
+        errors = on_full_disk(lambda: save(Path(folder) / "c", given(arrays), facts))
         left = sorted(os.listdir(folder))
         save(Path(folder) / "d", given(arrays), facts)
         return {"errors": errors, "left": left, "afterwards": sorted(os.listdir(folder))}
@@ -207,19 +213,11 @@ def drive_write(s: Any, before: bytes | None, data: bytes) -> dict[str, Any]:
 
 def drive_failed_write(s: Any, before: bytes, data: bytes) -> dict[str, Any]:
     """What is left when the disk is full, and after another try."""
-    write, real = s.write_atomically, (os.fsync, os.replace, os.rename)
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
+    write = s.write_atomically
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "f"
         path.write_bytes(before)
-        os.fsync = os.replace = os.rename = full
-        try:
-            errors = refusal(lambda: write(path, data))
-        finally:
-            os.fsync, os.replace, os.rename = real
+        errors = on_full_disk(lambda: write(path, data))
         left = files_of(Path(folder))
         write(path, data)
         return {"errors": errors, "files": left, "afterwards": files_of(Path(folder))}
@@ -355,11 +353,8 @@ def _draw(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def _draw_damage(cuts: bool) -> Callable:
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        return {**_draw(rng), "places": rng.random(5).tolist(), "cuts": cuts}
-
-    return draw
+def _draw_damage(rng: np.random.Generator, cuts: bool) -> dict[str, Any]:
+    return {**_draw(rng), "places": rng.random(5).tolist(), "cuts": cuts}
 
 
 def _draw_bytes(rng: np.random.Generator) -> dict[str, Any]:
@@ -384,14 +379,23 @@ def _draw_folder(rng: np.random.Generator) -> dict[str, Any]:
 
 # --- the cases ------------------------------------------------------------------------------------
 
+FULL_UNNOTICED = Mistake(
+    "the disk was full, and nobody noticed: without fsync what was written may be only in memory when the "
+    "power fails",
+    shows=lambda answer, *_: not answer["errors"],
+)
+of_writing = partial(
+    Case, function="write_atomically", lesson=16, example={"before": b"old", "data": b"new"}, draw=_draw_bytes
+)
+of_saving = partial(Case, function="save_checkpoint", lesson=16, example=SMALL, draw=_draw)
+of_loading = partial(Case, function="load_checkpoint", lesson=16)
+of_next = partial(Case, function="save_next", lesson=16)
+of_newest = partial(Case, function="load_newest", lesson=16, drive=drive_newest)
+
 CASES = [
-    Case(
+    of_writing(
         name="the name leads to the whole old or the whole new content",
-        function="write_atomically",
-        lesson=16,
         drive=drive_write,
-        example={"before": b"old", "data": b"new"},
-        draw=_draw_bytes,
         check=_never_half,
         expect=lambda inputs: {"left": ["f"]},
         mistakes=(
@@ -404,34 +408,22 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_writing(
         name="a disk that is full leaves the old content, and nothing else",
-        function="write_atomically",
-        lesson=16,
         drive=drive_failed_write,
-        example={"before": b"old", "data": b"new"},
-        draw=_draw_bytes,
         check=_raises("OSError", "files", "afterwards"),
         expect=lambda inputs: {"files": {"f": inputs["before"]}, "afterwards": {"f": inputs["data"]}},
         mistakes=(
-            Mistake(
-                "the disk was full, and nobody noticed: without fsync what was written may be only in memory "
-                "when the power fails",
-                shows=lambda answer, *_: not answer["errors"],
-            ),
+            FULL_UNNOTICED,
             Mistake(
                 "a file that was not finished is left behind",
                 shows=lambda answer, *_: len(answer["files"]) > 1,
             ),
         ),
     ),
-    Case(
+    of_saving(
         name="arrays and facts come back to the bit",
-        function="save_checkpoint",
-        lesson=16,
         drive=drive_round_trip,
-        example=SMALL,
-        draw=_draw,
         check=_exactly("arrays", "facts"),
         expect=lambda inputs: {
             "arrays": {
@@ -452,13 +444,9 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_saving(
         name="no half-written checkpoint ever stands under its name",
-        function="save_checkpoint",
-        lesson=16,
         drive=drive_in_the_making,
-        example=SMALL,
-        draw=_draw,
         check=_exactly("seen", "left"),
         mistakes=(
             Mistake(told("16_checkpoint_written_in_place"), shows=lambda answer, *_: answer["seen"] > 1),
@@ -468,20 +456,12 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_saving(
         name="a disk that is full leaves nothing behind",
-        function="save_checkpoint",
-        lesson=16,
         drive=drive_full_disk,
-        example=SMALL,
-        draw=_draw,
         check=_raises("OSError", "left", "afterwards"),
         mistakes=(
-            Mistake(
-                "the disk was full, and nobody noticed: without fsync what was written may be only in memory "
-                "when the power fails",
-                shows=lambda answer, *_: not answer["errors"],
-            ),
+            FULL_UNNOTICED,
             Mistake(
                 "the disk was full, and a part of the checkpoint is left: write it beside, rename it when it "
                 "is whole, and clear away what was not finished",
@@ -489,33 +469,27 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_saving(
         name="a checkpoint is never written over another",
-        function="save_checkpoint",
-        lesson=16,
         drive=drive_taken,
         example={**SMALL, "others": {"epoch": 4}},
         draw=lambda rng: {**_draw(rng), "others": {"epoch": -int(rng.integers(9))}},
         check=_raises("FileExistsError", "epoch"),
         expect=lambda inputs: {"epoch": inputs["facts"]["epoch"]},
     ),
-    Case(
+    of_loading(
         name="a checkpoint that was cut off is refused",
-        function="load_checkpoint",
-        lesson=16,
         drive=drive_damage,
         example={**SMALL, "places": [0.0, 0.5], "cuts": True},
-        draw=_draw_damage(True),
+        draw=partial(_draw_damage, cuts=True),
         check=_refuses_damage,
         expect=lambda inputs: None,
     ),
-    Case(
+    of_loading(
         name="a flipped bit never comes back as a number",
-        function="load_checkpoint",
-        lesson=16,
         drive=drive_damage,
         example={**SMALL, "places": [0.1, 0.3, 0.5, 0.6, 0.8], "cuts": False},
-        draw=_draw_damage(False),
+        draw=partial(_draw_damage, cuts=False),
         check=_refuses_damage,
         expect=lambda inputs: None,
         mistakes=(
@@ -525,10 +499,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_loading(
         name="nothing is unpickled",
-        function="load_checkpoint",
-        lesson=16,
         drive=drive_pickle,
         example=SMALL,
         draw=_draw,
@@ -536,20 +508,16 @@ CASES = [
         expect=lambda inputs: {"opened": False, "epoch": inputs["facts"]["epoch"]},
         mistakes=(Mistake(told("16_checkpoint_unpickles"), shows=lambda answer, *_: answer["opened"]),),
     ),
-    Case(
+    of_loading(
         name="a checkpoint that is not there is a FileNotFoundError",
-        function="load_checkpoint",
-        lesson=16,
         drive=drive_missing,
         example=SMALL,
         draw=_draw,
         check=_raises("FileNotFoundError", "epoch"),
         expect=lambda inputs: {"epoch": inputs["facts"]["epoch"]},
     ),
-    Case(
+    of_next(
         name="the next number is saved, LATEST names it, and all others go but the previous one",
-        function="save_next",
-        lesson=16,
         drive=drive_next,
         example={
             "arrays": SMALL["arrays"],
@@ -573,10 +541,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_next(
         name="LATEST never names a checkpoint that is not there",
-        function="save_next",
-        lesson=16,
         drive=drive_latest,
         example=SMALL,
         draw=_draw,
@@ -586,11 +552,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_newest(
         name="the one that LATEST names is found, or the newest whole one, and each damaged one told of",
-        function="load_newest",
-        lesson=16,
-        drive=drive_newest,
         example={
             "arrays": SMALL["arrays"],
             "facts": [{"epoch": 1}, {"epoch": 2}],
@@ -613,11 +576,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_newest(
         name="a folder in which nothing is whole is refused",
-        function="load_newest",
-        lesson=16,
-        drive=drive_newest,
         example={"arrays": SMALL["arrays"], "facts": [{"epoch": 1}], "damaged": [0], "latest": 0},
         draw=lambda rng: {**_draw_folder(rng), "damaged": [0, 1, 2]},
         check=_raises("ValueError", "whole"),

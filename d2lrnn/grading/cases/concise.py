@@ -5,7 +5,7 @@ Where a model is to be filled first, the driver writes Gluon's parameters itself
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import mxnet as mx
@@ -19,8 +19,8 @@ from .gru import NAMES as GRU_NAMES
 from .gru import cell_cases
 from .lstm import NAMES as LSTM_NAMES
 from .rnn import NAMES as RNN_NAMES
-from .rnn import is_drawn, named
-from .training import UNBOUNDED, new_batches, only
+from .rnn import is_drawn, named, normal, one_hots
+from .training import UNBOUNDED, draw_batches, new_batches, only
 
 LAYERS = {"rnn": RNN_NAMES, "gru": GRU_NAMES, "lstm": LSTM_NAMES}
 GATED = ("gru", "lstm")  # what is right for several gates is right for one
@@ -166,16 +166,6 @@ def drive_epoch(
 # --- inputs ---------------------------------------------------------------------------------------
 
 
-def _our_names(cell: str, num_layers: int) -> list[str]:
-    layer = LAYERS[cell][:-2]
-    above = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in layer]
-    return [*layer, *above, "W_hy", "b_y"]
-
-
-def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    return rng.normal(scale=0.7, size=shape).astype(np.float32)
-
-
 def _sizes(rng: np.random.Generator) -> tuple[int, int, int, int]:
     vocab_size, hidden_dim, batch_size, num_steps = (int(n) for n in rng.integers((4, 3, 2, 3), (7, 6, 4, 5)))
     return vocab_size, hidden_dim, batch_size, num_steps
@@ -187,23 +177,21 @@ def _steps_and_state(
     vocab_size, hidden_dim, batch_size, num_steps = sizes
     num_states = num_layers * (2 if cell == "lstm" else 1)
     return {
-        "steps": [
-            np.eye(vocab_size, dtype=np.float32)[column]
-            for column in rng.integers(vocab_size, size=(num_steps, batch_size))
-        ],
-        "state": [_normal(rng, batch_size, hidden_dim) for _ in range(num_states)],
+        "steps": one_hots(rng, vocab_size, num_steps, batch_size),
+        "state": [normal(rng, batch_size, hidden_dim) for _ in range(num_states)],
     }
 
 
-def _our_params(
+def our_params(
     rng: np.random.Generator, cell: str, num_layers: int, vocab_size: int, hidden_dim: int
 ) -> dict[str, np.ndarray]:
     """Parameters under our names, none of them zero."""
-    params = {}
-    for name in _our_names(cell, num_layers):
-        _, letters, *layer = name.split("_")
-        sizes = {"x": hidden_dim if layer else vocab_size, "y": vocab_size}
-        params[name] = _normal(rng, *[sizes.get(letter, hidden_dim) for letter in letters])
+    params, layer = {}, LAYERS[cell][:-2]
+    above = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in layer]
+    for name in (*layer, *above, "W_hy", "b_y"):
+        _, letters, *number = name.split("_")
+        sizes = {"x": hidden_dim if number else vocab_size, "y": vocab_size}
+        params[name] = normal(rng, *[sizes.get(letter, hidden_dim) for letter in letters])
     return params
 
 
@@ -212,44 +200,36 @@ def _gluon_weights(
 ) -> dict[str, np.ndarray]:
     """Arrays in the shapes of Gluon's parameters, by the ends of their names."""
     width = hidden_dim * {"rnn": 1, "gru": 3, "lstm": 4}[cell]
-    weights = {"weight": _normal(rng, vocab_size, hidden_dim), "bias": _normal(rng, vocab_size)}
+    weights = {"weight": normal(rng, vocab_size, hidden_dim), "bias": normal(rng, vocab_size)}
     for k in range(num_layers):
-        weights[f"l{k}_i2h_weight"] = _normal(rng, width, hidden_dim if k else vocab_size)
-        weights[f"l{k}_h2h_weight"] = _normal(rng, width, hidden_dim)
-        weights[f"l{k}_i2h_bias"] = _normal(rng, width)
-        weights[f"l{k}_h2h_bias"] = _normal(rng, width) * second
+        weights[f"l{k}_i2h_weight"] = normal(rng, width, hidden_dim if k else vocab_size)
+        weights[f"l{k}_h2h_weight"] = normal(rng, width, hidden_dim)
+        weights[f"l{k}_i2h_bias"] = normal(rng, width)
+        weights[f"l{k}_h2h_bias"] = normal(rng, width) * second
     return weights
 
 
-def _gluon_model(cell: str, num_layers: int, *, second: bool) -> Callable:
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        sizes = _sizes(rng)
-        return {
-            "cell": cell,
-            "num_layers": num_layers,
-            "weights": _gluon_weights(rng, cell, num_layers, *sizes[:2], second=second),
-            **_steps_and_state(rng, cell, num_layers, sizes),
-        }
-
-    return draw
+def _gluon_model(rng: np.random.Generator, cell: str, num_layers: int, *, second: bool) -> dict[str, Any]:
+    sizes = _sizes(rng)
+    weights = _gluon_weights(rng, cell, num_layers, *sizes[:2], second=second)
+    read = _steps_and_state(rng, cell, num_layers, sizes)
+    return {"cell": cell, "num_layers": num_layers, "weights": weights, **read}
 
 
 def _our_model(
-    cell: str, layers: tuple[int, ...] = (1, 2), *, reads: bool = True, square: bool = False
-) -> Callable:
-    """Draws our parameters of so many layers, and something to read. square: all matrices are."""
-
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        sizes, num_layers = _sizes(rng), int(rng.choice(layers))
-        sizes = (sizes[1], *sizes[1:]) if square else sizes
-        inputs = {
-            "cell": cell,
-            "num_layers": num_layers,
-            "params": _our_params(rng, cell, num_layers, *sizes[:2]),
-        }
-        return {**inputs, **_steps_and_state(rng, cell, num_layers, sizes)} if reads else inputs
-
-    return draw
+    rng: np.random.Generator,
+    cell: str,
+    layers: tuple[int, ...] = (1, 2),
+    *,
+    reads: bool = True,
+    square: bool = False,
+) -> dict[str, Any]:
+    """Our parameters of so many layers, and something to read. square: all matrices are."""
+    sizes, num_layers = _sizes(rng), int(rng.choice(layers))
+    sizes = (sizes[1], *sizes[1:]) if square else sizes
+    params = our_params(rng, cell, num_layers, *sizes[:2])
+    inputs = {"cell": cell, "num_layers": num_layers, "params": params}
+    return {**inputs, **_steps_and_state(rng, cell, num_layers, sizes)} if reads else inputs
 
 
 def _draw_data(rng: np.random.Generator) -> dict[str, Any]:
@@ -264,32 +244,25 @@ def _draw_bad_params(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "cell": "lstm",
         "num_layers": 2 if deeper else 1,
-        "params": _our_params(rng, "lstm", 1, 5, hidden_dim),
+        "params": our_params(rng, "lstm", 1, 5, hidden_dim),
         "hidden_dim": hidden_dim if deeper else hidden_dim + 1,
     }
 
 
-def _draw_epoch(is_random_iter: bool, *, theta: float = 0.5, lr: float = 1.0) -> Callable:
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        vocab_size, hidden_dim, batch_size, _ = _sizes(rng)
-        rows = [int(rng.integers(1, 5)) if is_random_iter else batch_size for _ in range(3)]
-        shapes = [(n, int(rng.integers(2, 6))) for n in rows]
-        return {
-            "cell": "rnn",
-            "params": _our_params(rng, "rnn", 1, vocab_size, hidden_dim),
-            "batches": [
-                [rng.integers(vocab_size, size=shape).tolist() for _ in ("data", "label")] for shape in shapes
-            ],
-            "is_random_iter": is_random_iter,
-            "theta": theta,
-            "lr": lr,
-        }
-
-    return draw
-
-
-def _first(draw: Callable) -> dict[str, Any]:
-    return draw(np.random.default_rng(1))
+def _draw_epoch(
+    rng: np.random.Generator, is_random_iter: bool, *, theta: float = 0.5, lr: float = 1.0
+) -> dict[str, Any]:
+    vocab_size, hidden_dim, batch_size, _ = _sizes(rng)
+    rows = [int(rng.integers(1, 5)) if is_random_iter else batch_size for _ in range(3)]
+    shapes = [(n, int(rng.integers(2, 6))) for n in rows]
+    return {
+        "cell": "rnn",
+        "params": our_params(rng, "rnn", 1, vocab_size, hidden_dim),
+        "batches": draw_batches(rng, vocab_size, shapes),
+        "is_random_iter": is_random_iter,
+        "theta": theta,
+        "lr": lr,
+    }
 
 
 # --- checks ---------------------------------------------------------------------------------------
@@ -312,14 +285,18 @@ def _is_new(answer: Any, expected: Any, inputs: dict) -> str | None:
 
 # --- the cases ------------------------------------------------------------------------------------
 
+of_model = partial(Case, function="get_rnn_model", lesson=13)
+of_setting = partial(Case, function="set_params", lesson=13)
+of_reading = partial(Case, function="read_params", lesson=13, drive=drive_read)
+of_epoch = partial(Case, function="train_epoch_gluon", lesson=13, drive=drive_epoch)
 BLOCK = [
     Case(
         name=f"the block reads {layers}, and begins with zeros",
         function="RNNModel",
         lesson=13,
         drive=drive_block,
-        example=_first(_gluon_model(cell, num_layers, second=True)),
-        draw=_gluon_model(cell, num_layers, second=True),
+        example=_gluon_model(np.random.default_rng(1), cell, num_layers, second=True),
+        draw=partial(_gluon_model, cell=cell, num_layers=num_layers, second=True),
         mistakes=(
             Mistake(
                 "the outputs are a list of num_steps matrices, as those of rnn",
@@ -330,20 +307,16 @@ BLOCK = [
     for cell, num_layers, layers in (("gru", 1, "one layer"), ("lstm", 2, "two layers of two states"))
 ]
 MODEL = [
-    Case(
+    of_model(
         name=f"the model of {cell!r} is that cell, as we write it",
-        function="get_rnn_model",
-        lesson=13,
         drive=drive_layer,
-        example=_first(_gluon_model(cell, num_layers, second=False)),
-        draw=_gluon_model(cell, num_layers, second=False),
+        example=_gluon_model(np.random.default_rng(1), cell, num_layers, second=False),
+        draw=partial(_gluon_model, cell=cell, num_layers=num_layers, second=False),
     )
     for cell, num_layers in (("rnn", 1), ("gru", 2), ("lstm", 2))
 ]
-NEW = Case(
+NEW = of_model(
     name="new weights are normal with deviation 0.01, and biases zero",
-    function="get_rnn_model",
-    lesson=13,
     drive=drive_new_model,
     example={"cell": "lstm", "vocab_size": 80, "hidden_dim": 100},
     draw=lambda rng: {
@@ -353,10 +326,8 @@ NEW = Case(
     },
     check=_is_new,
 )
-FROZEN = Case(
+FROZEN = of_model(
     name="the second bias stays zero in training",
-    function="get_rnn_model",
-    lesson=13,
     drive=drive_second_bias,
     example={"cell": "gru", "vocab_size": 3, "hidden_dim": 2, "data": [[0, 1, 2], [2, 0, 1]]},
     draw=_draw_data,
@@ -370,59 +341,47 @@ FROZEN = Case(
         ),
     ),
 )
-UNKNOWN_CELL = Case(
+UNKNOWN_CELL = of_model(
     name="a cell that there is not is a ValueError",
-    function="get_rnn_model",
-    lesson=13,
     drive=drive_bad_cell,
     example={"cell": "elman"},
     draw=lambda rng: {"cell": "".join(rng.choice(list("nugrtml"), size=5))},
     check=_refuses,
 )
 SET = [
-    Case(
+    of_setting(
         name=f"a model of {cell!r} with our parameters in it answers as {cell}",
-        function="set_params",
-        lesson=13,
         drive=drive_set,
-        example=_first(_our_model(cell, (1,))),
-        draw=_our_model(cell),
+        example=_our_model(np.random.default_rng(1), cell, (1,)),
+        draw=partial(_our_model, cell=cell),
     )
     for cell in LAYERS
 ]
-BAD_PARAMS = Case(
+BAD_PARAMS = of_setting(
     name="parameters of another depth or size are a ValueError",
-    function="set_params",
-    lesson=13,
     drive=drive_bad_params,
     example={
         "cell": "lstm",
         "num_layers": 2,
-        "params": _our_params(np.random.default_rng(1), "lstm", 1, 3, 2),
+        "params": our_params(np.random.default_rng(1), "lstm", 1, 3, 2),
         "hidden_dim": 2,
     },
     draw=_draw_bad_params,
     check=_refuses,
 )
 READ = [
-    Case(
+    of_reading(
         name=f"what is read from a model of {cell!r} is what was set, under our names",
-        function="read_params",
-        lesson=13,
-        drive=drive_read,
-        example=_first(_our_model(cell, (1,), reads=False, square=True)),
-        draw=_our_model(cell, reads=False, square=True),
+        example=_our_model(np.random.default_rng(1), cell, (1,), reads=False, square=True),
+        draw=partial(_our_model, cell=cell, reads=False, square=True),
         check=only("read"),
     )
     for cell in GATED
 ]
-COPIES = Case(
+COPIES = of_reading(
     name="what is read are copies: to overwrite them changes nothing in the model",
-    function="read_params",
-    lesson=13,
-    drive=drive_read,
-    example=_first(_our_model("rnn", (1,), reads=False)),
-    draw=_our_model("rnn", (1,), reads=False),
+    example=_our_model(np.random.default_rng(1), "rnn", (1,), reads=False),
+    draw=partial(_our_model, cell="rnn", layers=(1,), reads=False),
     check=only("again"),
     mistakes=(
         Mistake(
@@ -437,30 +396,24 @@ GRADIENTS = [
         function="read_gradients",
         lesson=13,
         drive=drive_gradients,
-        example=_first(_our_model(cell, (1,))),
-        draw=_our_model(cell, square=True),
+        example=_our_model(np.random.default_rng(1), cell, (1,)),
+        draw=partial(_our_model, cell=cell, square=True),
         check=within(atol=1e-4),
     )
     for cell in GATED
 ]
 RESET_AFTER = cell_cases("gru_reset_after", 13, GRU_NAMES)
-COUNTED = Case(
+COUNTED = of_epoch(
     name="the perplexity counts every character alike",
-    function="train_epoch_gluon",
-    lesson=13,
-    drive=drive_epoch,
-    example=_first(_draw_epoch(True, theta=UNBOUNDED, lr=1e-9)),
-    draw=_draw_epoch(True, theta=UNBOUNDED, lr=1e-9),
+    example=_draw_epoch(np.random.default_rng(1), True, theta=UNBOUNDED, lr=1e-9),
+    draw=partial(_draw_epoch, is_random_iter=True, theta=UNBOUNDED, lr=1e-9),
     check=only("perplexity"),
 )
 EPOCHS = [
-    Case(
+    of_epoch(
         name=f"an epoch of {kind} batches trains the model as lesson 9 does",
-        function="train_epoch_gluon",
-        lesson=13,
-        drive=drive_epoch,
-        example=_first(_draw_epoch(is_random_iter)),
-        draw=_draw_epoch(is_random_iter),
+        example=_draw_epoch(np.random.default_rng(1), is_random_iter),
+        draw=partial(_draw_epoch, is_random_iter=is_random_iter),
         check=only("params", rtol=1e-3),
     )
     for kind, is_random_iter in (("random", True), ("consecutive", False))

@@ -234,17 +234,15 @@ def _one_too_few(answer: Any, _: Any, inputs: dict) -> bool:
     return _is_as_frequent(answer, p.tolist(), inputs) is None
 
 
-def _draw_letters(p: tuple[float, ...], name: str, values: tuple[float, ...]) -> Any:
-    """Draws logits whose softmax has these probabilities (at this temperature), in any order."""
-
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        value = values[int(rng.integers(len(values)))]
-        temperature = value if name == "temperature" else 1.0
-        logits = temperature * np.log(rng.permutation(p)) + rng.normal()
-        option = {name: value, "seed": int(rng.integers(2**31))}
-        return {"num_chars": DRAWS, "logits": logits.tolist(), "options": [option]}
-
-    return draw
+def _draw_letters(
+    rng: np.random.Generator, p: tuple[float, ...], name: str, values: tuple[float, ...]
+) -> dict[str, Any]:
+    """Logits whose softmax has these probabilities (at this temperature), in any order."""
+    value = values[int(rng.integers(len(values)))]
+    temperature = value if name == "temperature" else 1.0
+    logits = temperature * np.log(rng.permutation(p)) + rng.normal()
+    option = {name: value, "seed": int(rng.integers(2**31))}
+    return {"num_chars": DRAWS, "logits": logits.tolist(), "options": [option]}
 
 
 # --- seeds ----------------------------------------------------------------------------------------
@@ -286,40 +284,35 @@ def _refused(answer: Any, expected: Any, inputs: dict) -> str | None:
     return None if answer["text"] == expected else "a prefix and options that are good give the wrong text"
 
 
-def _draw_refusals(name: str, options: list[dict]) -> Any:
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        unknown = "1" + str(rng.choice(list("45678xyz")))
-        return {"name": name, "prefixes": ["", unknown], "options": options}
-
-    return draw
+def _draw_refusals(rng: np.random.Generator, name: str, options: list[dict]) -> dict[str, Any]:
+    unknown = "1" + str(rng.choice(list("45678xyz")))
+    return {"name": name, "prefixes": ["", unknown], "options": options}
 
 
 BAD_OPTIONS: list[dict] = [{"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}]
 
+of_predict = partial(Case, function="predict_rnn", lesson=8)
+of_generate = partial(Case, function="generate", lesson=8)
+of_letters = partial(of_generate, drive=drive_letters, check=_is_as_frequent, expect=_probabilities)
+
 CASES = [
-    Case(
+    of_predict(
         name="every character of the prefix and of the answer is read once",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_predict,
         draw=lambda rng: {**_draw_table(rng), "lengths": [int(rng.integers(6, 12))]},
         example={**EXAMPLE_TABLE, "lengths": [4]},
         expect=_texts,
     ),
-    Case(
+    of_predict(
         name="exactly num_chars characters follow the prefix",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_predict,
         draw=lambda rng: {**_draw_table(rng), "lengths": [0, 1, int(rng.integers(2, 20))]},
         example={**EXAMPLE_TABLE, "lengths": [0, 1, 3]},
         check=_lengths,
         expect=_texts,
     ),
-    Case(
+    of_predict(
         name="a network with two states, as an LSTM is, can write too",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_two_states,
         draw=lambda rng: {
             "prefix": "".join(map(str, rng.integers(1, 10, size=rng.integers(2, 5)))),
@@ -335,20 +328,16 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_predict(
         name="a prefix that cannot be continued is refused",
-        function="predict_rnn",
-        lesson=8,
         drive=drive_refusals,
-        draw=_draw_refusals("predict_rnn", []),
+        draw=partial(_draw_refusals, name="predict_rnn", options=[]),
         example={"name": "predict_rnn", "prefixes": ["", "0x"], "options": []},
         check=_refused,
         expect=lambda inputs: "1012",  # H is 1, 1 + 0, 1 + 1
     ),
-    Case(
+    of_generate(
         name="at temperature 0 the likeliest character is taken, after the whole prefix was read",
-        function="generate",
-        lesson=8,
         drive=drive_generate,
         draw=lambda rng: {
             **_draw_table(rng),
@@ -358,28 +347,21 @@ CASES = [
         example={**EXAMPLE_TABLE, "num_chars": 4, "options": [{"temperature": 0}]},
         expect=_greedy_texts,
     ),
-    Case(
+    of_generate(
         name="what was drawn is fed back",
-        function="generate",
-        lesson=8,
         drive=drive_generate,
         draw=_draw_certain_table,
         example={**EXAMPLE_TABLE, "logits": 50 * np.eye(10), "num_chars": 4, "options": [{}, {"seed": 1}]},
         expect=_greedy_texts,
     ),
-    Case(
+    of_letters(
         name="characters are as frequent as softmax of logits over temperature says",
-        function="generate",
-        lesson=8,
-        drive=drive_letters,
-        draw=_draw_letters((0.05, 0.15, 0.3, 0.5), "temperature", (0.4, 2.0, 2.5)),
+        draw=partial(_draw_letters, p=(0.05, 0.15, 0.3, 0.5), name="temperature", values=(0.4, 2.0, 2.5)),
         example={
             "num_chars": DRAWS,
             "logits": [0.0, 2.0, 4.0, 5.0],
             "options": [{"temperature": 2.0, "seed": 1}],
         },
-        check=_is_as_frequent,
-        expect=_probabilities,
         mistakes=(
             Mistake(told("08_decoding_multiplies_by_temperature"), shows=_multiplied),
             Mistake(
@@ -388,30 +370,20 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_letters(
         name="top_k draws from the k likeliest only",
-        function="generate",
-        lesson=8,
-        drive=drive_letters,
-        draw=_draw_letters((0.1, 0.2, 0.3, 0.4), "top_k", (2, 3)),
+        draw=partial(_draw_letters, p=(0.1, 0.2, 0.3, 0.4), name="top_k", values=(2, 3)),
         example={"num_chars": DRAWS, "logits": [1.0, 4.0, 2.0, 3.0], "options": [{"top_k": 2, "seed": 1}]},
-        check=_is_as_frequent,
-        expect=_probabilities,
         mistakes=(Mistake(told("08_decoding_ignores_top_k"), shows=_fits(top_k=None)),),
     ),
-    Case(
+    of_letters(
         name="top_p draws from the smallest set that holds this share",
-        function="generate",
-        lesson=8,
-        drive=drive_letters,
-        draw=_draw_letters((0.1, 0.15, 0.25, 0.5), "top_p", (0.6, 0.8, 0.7)),
+        draw=partial(_draw_letters, p=(0.1, 0.15, 0.25, 0.5), name="top_p", values=(0.6, 0.8, 0.7)),
         example={
             "num_chars": DRAWS,
             "logits": [1.0, 3.0, 1.5, 2.5],
             "options": [{"top_p": 0.7, "seed": 1}],
         },
-        check=_is_as_frequent,
-        expect=_probabilities,
         mistakes=(
             Mistake(
                 "top_p is taken and not used: characters beyond the share are drawn", shows=_fits(top_p=None)
@@ -423,10 +395,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_generate(
         name="a seed repeats the text, and without one every text is another",
-        function="generate",
-        lesson=8,
         drive=drive_letters,
         draw=_draw_seeds,
         example={
@@ -447,12 +417,10 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_generate(
         name="options that make no sense are refused",
-        function="generate",
-        lesson=8,
         drive=drive_refusals,
-        draw=_draw_refusals("generate", BAD_OPTIONS),
+        draw=partial(_draw_refusals, name="generate", options=BAD_OPTIONS),
         example={"name": "generate", "prefixes": ["", "0x"], "options": BAD_OPTIONS},
         check=_refused,
         expect=lambda inputs: "1012",  # H is 1, 1 + 0, 1 + 1

@@ -15,6 +15,7 @@ from mxnet import autograd, nd
 from ..case import Case, Mistake, differs, floats, refused, within
 from ..mistakes import told
 from .driving import refusal
+from .rnn import NAMES, normal, shapes_of
 
 # --- drivers --------------------------------------------------------------------------------------
 
@@ -221,16 +222,9 @@ def _draw_rows(rng: np.random.Generator) -> dict[str, Any]:
 def _draw_batch(rng: np.random.Generator, num_workers: int = 0) -> dict[str, Any]:
     vocab_size, hidden_dim, rows, num_steps = rng.integers((3, 2, 1, 2), (6, 5, 3, 5)).tolist()
     num_workers = num_workers or int(rng.integers(2, 4))
-    shapes = {
-        "W_xh": (vocab_size, hidden_dim),
-        "W_hh": (hidden_dim, hidden_dim),
-        "b_h": (hidden_dim,),
-        "W_hy": (hidden_dim, vocab_size),
-        "b_y": (vocab_size,),
-    }
     size = num_workers * rows, num_steps
     return {
-        "params": {name: rng.normal(scale=0.7, size=s).astype(np.float32) for name, s in shapes.items()},
+        "params": {name: normal(rng, *s) for name, s in shapes_of(NAMES, vocab_size, hidden_dim).items()},
         "data": rng.integers(vocab_size, size=size).tolist(),
         "label": rng.integers(vocab_size, size=size).tolist(),
         "state": rng.normal(size=(num_workers * rows, hidden_dim)).astype(np.float32),

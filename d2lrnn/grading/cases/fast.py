@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import mxnet as mx
@@ -11,12 +12,10 @@ import numpy as np
 from mxnet import autograd, nd
 
 from ..case import Case, Mistake, differs, doing, within
+from .concise import LAYERS, our_params
 from .driving import refusal
-from .gru import NAMES as GRU_NAMES
-from .lstm import NAMES as LSTM_NAMES
-from .rnn import NAMES as RNN_NAMES
+from .rnn import normal
 
-LAYERS = {"rnn": RNN_NAMES[:-2], "gru": GRU_NAMES[:-2], "lstm": LSTM_NAMES[:-2]}
 STATES = {"rnn": 1, "gru": 1, "lstm": 2}
 
 # --- drivers --------------------------------------------------------------------------------------
@@ -102,44 +101,26 @@ def drive_bad_network(s: Any, cell: str, num_layers: int) -> dict[str, Any]:
 # --- inputs ---------------------------------------------------------------------------------------
 
 
-def _names(cell: str, num_layers: int) -> list[str]:
-    above = [f"{name}_{k}" for k in range(2, num_layers + 1) for name in LAYERS[cell]]
-    return [*LAYERS[cell], *above, "W_hy", "b_y"]
-
-
-def _drawn(cell: str, num_layers: int, reads: str) -> Callable[..., dict]:
-    """Draws all that a network of this kind is asked; several layers are as wide as the vocabulary."""
-
-    def draw(rng: np.random.Generator, sizes: Sequence[int] = ()) -> dict[str, Any]:
-        vocab_size, hidden_dim, batch_size, num_steps = (
-            sizes or rng.integers((4, 3, 2, 3), (8, 6, 4, 6)).tolist()
-        )
-        hidden_dim = vocab_size if num_layers > 1 else hidden_dim
-
-        def normal(*shape: int) -> np.ndarray:
-            return rng.normal(scale=0.7, size=shape).astype(np.float32)
-
-        params = {}
-        for name in _names(cell, num_layers):
-            _, letters, *layer = name.split("_")
-            widths = {"x": hidden_dim if layer else vocab_size, "y": vocab_size}
-            params[name] = normal(*[widths.get(letter, hidden_dim) for letter in letters])
-        return {
-            "cell": cell,
-            "num_layers": num_layers,
-            "reads": reads,
-            "params": params,
-            "state": [normal(batch_size, hidden_dim) for _ in range(num_layers * STATES[cell])],
-            "data": rng.integers(vocab_size, size=(batch_size, num_steps)).tolist(),
-            "label": rng.integers(vocab_size, size=(batch_size, num_steps)).tolist(),
-        }
-
-    return draw
+def _drawn(
+    rng: np.random.Generator, cell: str, num_layers: int, reads: str, sizes: Sequence[int] = ()
+) -> dict[str, Any]:
+    """All that a network of this kind is asked; several layers are as wide as the vocabulary."""
+    vocab_size, hidden_dim, batch_size, num_steps = sizes or rng.integers((4, 3, 2, 3), (8, 6, 4, 6)).tolist()
+    hidden_dim = vocab_size if num_layers > 1 else hidden_dim
+    return {
+        "cell": cell,
+        "num_layers": num_layers,
+        "reads": reads,
+        "params": our_params(rng, cell, num_layers, vocab_size, hidden_dim),
+        "state": [normal(rng, batch_size, hidden_dim) for _ in range(num_layers * STATES[cell])],
+        "data": rng.integers(vocab_size, size=(batch_size, num_steps)).tolist(),
+        "label": rng.integers(vocab_size, size=(batch_size, num_steps)).tolist(),
+    }
 
 
 def _draw_dropping(rng: np.random.Generator, size: int = 16) -> dict[str, Any]:
     """Two layers whose logits are what the upper one hands up: W_hy is the unit matrix, b_y zero."""
-    inputs = _drawn("rnn", 2, "rows")(rng, (size, size, 6, 5))
+    inputs = _drawn(rng, "rnn", 2, "rows", (size, size, 6, 5))
     inputs["params"].update(W_hy=np.eye(size, dtype=np.float32), b_y=np.zeros(size, np.float32))
     return {"p": float(rng.uniform(0.3, 0.6)), **{name: inputs[name] for name in ("params", "state", "data")}}
 
@@ -201,10 +182,10 @@ def _refuses(error: str, key: str) -> Callable:
 
 # --- the cases ------------------------------------------------------------------------------------
 
-ROWS = Case(
+of_rows = partial(Case, function="get_rows", lesson=15)
+of_network = partial(Case, function="get_network", lesson=15)
+ROWS = of_rows(
     name="the rows are the indices step by step",
-    function="get_rows",
-    lesson=15,
     drive=drive_rows,
     example={"data": [[0, 1, 2], [3, 4, 0]], "vocab_size": 5},
     draw=_draw_data,
@@ -221,61 +202,49 @@ ROWS = Case(
         ),
     ),
 )
-BAD_ROWS = Case(
+BAD_ROWS = of_rows(
     name="an index outside the vocabulary is an IndexError",
-    function="get_rows",
-    lesson=15,
     drive=drive_bad_rows,
     example={"data": [[0, 5, 2]], "vocab_size": 5},
     draw=_draw_bad_data,
     check=_refuses("IndexError", "shape"),
 )
 ONE_LAYER = [
-    Case(
+    of_network(
         name=f"one layer of {cell!r} cells reads {reads} as the book's function does, gradients included",
-        function="get_network",
-        lesson=15,
         drive=drive_network,
-        example=_drawn(cell, 1, reads)(np.random.default_rng(1), (3, 2, 1, 2)),
-        draw=_drawn(cell, 1, reads),
+        example=_drawn(np.random.default_rng(1), cell, 1, reads, (3, 2, 1, 2)),
+        draw=partial(_drawn, cell=cell, num_layers=1, reads=reads),
         check=within(atol=1e-5),
     )
     for cell, reads in (("rnn", "matrices"), ("rnn", "rows"), ("gru", "rows"), ("lstm", "rows"))
 ]
 LAYERED = [
-    Case(
+    of_network(
         name=f"{count} layers of {cell!r} cells: each reads what the one below it says",
-        function="get_network",
-        lesson=15,
         drive=drive_network,
-        example=_drawn(cell, num_layers, "rows")(np.random.default_rng(1), (3, 3, 1, 2)),
-        draw=_drawn(cell, num_layers, "rows"),
+        example=_drawn(np.random.default_rng(1), cell, num_layers, "rows", (3, 3, 1, 2)),
+        draw=partial(_drawn, cell=cell, num_layers=num_layers, reads="rows"),
         check=within(atol=1e-5),
     )
     for cell, num_layers, count in (("gru", 3, "three"), ("lstm", 2, "two"))
 ]
-NEW = Case(
+NEW = of_network(
     name="names and shapes of parameters and states tell layer and gate",
-    function="get_network",
-    lesson=15,
     drive=drive_new,
     example={"cell": "rnn", "num_layers": 2, "vocab_size": 5, "hidden_dim": 3, "batch_size": 2},
     draw=_draw_sizes,
 )
-DROPPING = Case(
+DROPPING = of_network(
     name="in training a share of what each layer hands up is dropped, and its state is not",
-    function="get_network",
-    lesson=15,
     drive=drive_dropping,
     example={**_draw_dropping(np.random.default_rng(1)), "p": 0.25},
     draw=_draw_dropping,
     check=_drops,
     expect=lambda inputs: doing(drive_dropping)({**inputs, "p": 0.0})["predicting"],
 )
-BAD_NETWORK = Case(
+BAD_NETWORK = of_network(
     name="a cell that there is not, or no layer, is a ValueError",
-    function="get_network",
-    lesson=15,
     drive=drive_bad_network,
     example={"cell": "elman", "num_layers": 1},
     draw=lambda rng: {"cell": "gru", "num_layers": -int(rng.integers(1000))},

@@ -14,7 +14,7 @@ from .rnn import (
     drive_outputs,
     params_cases,
     reading,
-    shapes,
+    shapes_of,
     state_case,
     untouched_case,
 )
@@ -33,7 +33,7 @@ def smallest(function: str, names: Sequence[str], num_states: int = 1) -> dict[s
         "function": function,
         "inputs": [np.array([[0, 1]], np.float32), np.array([[1, 0]], np.float32)],
         "state": [rounded(1, 2) for _ in range(num_states)],
-        "params": {name: rounded(*shape) for name, shape in shapes(names, 2, 2).items()},
+        "params": {name: rounded(*shape) for name, shape in shapes_of(names, 2, 2).items()},
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from mxnet import autograd, nd
 from ..case import Case, Mistake, differs
 from ..mistakes import told
 from .driving import refusal
-from .rnn import named
+from .rnn import NAMES, named, normal, one_hots, shapes_of
 
 # --- drivers --------------------------------------------------------------------------------------
 
@@ -191,24 +190,20 @@ def _ints(rng: np.random.Generator, most: int, size: int) -> list[int]:
     return rng.integers(most, size=size).tolist()
 
 
-def _draw_counts(low: int, high: int) -> Callable:
-    """Draws a text, a model of an order in low … high, and questions with long, short and unseen contexts."""
-
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        vocab_size, order = int(rng.integers(4, 7)), int(rng.integers(low, high + 1))
-        seen = vocab_size - 1  # the last character never occurs
-        indices = _ints(rng, seen, int(rng.integers(20, 40)))
-        contexts = [_ints(rng, vocab_size, int(n)) for n in rng.integers(0, 5, size=8)]
-        contexts += [indices[i : i + max(order - 1, 0)] for i in (2, 5, 9)]
-        contexts += [[vocab_size - 1, *indices[4:6]], [0, vocab_size - 1]]
-        asked = [[int(rng.integers(vocab_size)), context] for context in contexts]
-        discount = float(rng.choice([0.3, 0.5, 0.75, 0.9]))
-        return {
-            "indices": indices, "vocab_size": vocab_size, "order": order, "discount": discount,
-            "asked": asked,
-        }  # fmt: skip
-
-    return draw
+def _draw_counts(rng: np.random.Generator, low: int, high: int) -> dict[str, Any]:
+    """A text, a model of an order in low … high, and questions with long, short and unseen contexts."""
+    vocab_size, order = int(rng.integers(4, 7)), int(rng.integers(low, high + 1))
+    seen = vocab_size - 1  # the last character never occurs
+    indices = _ints(rng, seen, int(rng.integers(20, 40)))
+    contexts = [_ints(rng, vocab_size, int(n)) for n in rng.integers(0, 5, size=8)]
+    contexts += [indices[i : i + max(order - 1, 0)] for i in (2, 5, 9)]
+    contexts += [[vocab_size - 1, *indices[4:6]], [0, vocab_size - 1]]
+    asked = [[int(rng.integers(vocab_size)), context] for context in contexts]
+    discount = float(rng.choice([0.3, 0.5, 0.75, 0.9]))
+    return {
+        "indices": indices, "vocab_size": vocab_size, "order": order, "discount": discount,
+        "asked": asked,
+    }  # fmt: skip
 
 
 def _draw_rows(rng: np.random.Generator) -> dict[str, Any]:
@@ -245,22 +240,12 @@ def _draw_rnn(
 ) -> dict[str, Any]:
     """What rnn_dropout reads. below: the deviation of W_xh, 0 to hear nothing from below."""
     vocab_size = int(rng.integers(4, 8))
-
-    def normal(*shape: int, scale: float = 0.3) -> np.ndarray:
-        return rng.normal(scale=scale, size=shape).astype(np.float32)
-
     return {
-        "inputs": [
-            np.eye(vocab_size, dtype=np.float32)[column]
-            for column in rng.integers(vocab_size, size=(num_steps, batch_size))
-        ],
-        "state": [normal(batch_size, hidden_dim)],
+        "inputs": one_hots(rng, vocab_size, num_steps, batch_size),
+        "state": [normal(rng, batch_size, hidden_dim, scale=0.3)],
         "params": {
-            "W_xh": normal(vocab_size, hidden_dim, scale=below),
-            "W_hh": normal(hidden_dim, hidden_dim),
-            "b_h": normal(hidden_dim),
-            "W_hy": normal(hidden_dim, vocab_size),
-            "b_y": normal(vocab_size),
+            name: normal(rng, *shape, scale=below if name == "W_xh" else 0.3)
+            for name, shape in shapes_of(NAMES, vocab_size, hidden_dim).items()
         },
         "p": 0.5,
         "training": training,
@@ -283,14 +268,16 @@ DROPPED = Mistake(
     told("14_heldout_dropout_always"),
     shows=lambda answer, _, inputs: not all((answer[key] == inputs["X"]).all() for key in ("outside", "X")),
 )
+of_counts = partial(Case, function="CountModel", lesson=14, drive=drive_probabilities)
+of_evaluation = partial(Case, function="evaluate_counts", lesson=14, drive=drive_counts)
+of_best = partial(Case, function="best_epoch", lesson=14)
+of_dropout = partial(Case, function="dropout", lesson=14, drive=drive_dropout)
+of_rnn = partial(Case, function="rnn_dropout", lesson=14, drive=drive_rnn_dropout, expect=_plain_rnn)
 COUNTS = [
-    Case(
+    of_counts(
         name="order 0 is a blind guess, and order 1 adds one to every count",
-        function="CountModel",
-        lesson=14,
-        drive=drive_probabilities,
         example={**ABAC, "order": 1, "asked": [[char, [0]] for char in range(4)]},
-        draw=_draw_counts(0, 1),
+        draw=partial(_draw_counts, low=0, high=1),
         mistakes=(
             Mistake(
                 "the numbers are no probabilities: they do not sum to 1",
@@ -301,26 +288,18 @@ COUNTS = [
             ),
         ),
     ),
-    Case(
+    of_counts(
         name="a bigram gives up the discount, and the unigram shares it out",
-        function="CountModel",
-        lesson=14,
-        drive=drive_probabilities,
         example={**ABAC, "order": 2, "asked": [*([char, [0]] for char in range(4)), [0, [1]], [0, [3]]]},
-        draw=_draw_counts(2, 2),
+        draw=partial(_draw_counts, low=2, high=2),
     ),
-    Case(
+    of_counts(
         name="a longer history falls back step by step, and only its end counts",
-        function="CountModel",
-        lesson=14,
-        drive=drive_probabilities,
         example={**ABAC, "order": 3, "asked": [[2, [1, 0]], [2, [3, 0]], [2, [0]], [2, [3, 1, 0]]]},
-        draw=_draw_counts(3, 4),
+        draw=partial(_draw_counts, low=3, high=4),
     ),
-    Case(
+    of_counts(
         name="an order, a discount or a text that makes no model is a ValueError",
-        function="CountModel",
-        lesson=14,
         drive=drive_bad_models,
         example={
             "indices": [0, 1, 0, 2],
@@ -339,11 +318,8 @@ COUNTS = [
         check=_all_refused,
     ),
 ]
-TARGETS = Case(
+TARGETS = of_evaluation(
     name="the targets are those of evaluate: each row by itself, without its first character",
-    function="evaluate_counts",
-    lesson=14,
-    drive=drive_counts,
     example={
         "training": [0, 1] * 5,
         "vocab_size": 2,
@@ -353,26 +329,19 @@ TARGETS = Case(
     },
     draw=_draw_rows,
 )
-MEAN = Case(
+MEAN = of_evaluation(
     name="the perplexity is exp of the mean of -log p",
-    function="evaluate_counts",
-    lesson=14,
-    drive=drive_counts,
     example={"training": [0, 1, 0, 2], "vocab_size": 4, "order": 1, "indices": [2, 0, 3, 1], "batch_size": 1},
     draw=lambda rng: {**_draw_rows(rng), "batch_size": 1},
 )
-BEST = Case(
+BEST = of_best(
     name="the best epoch is the first of the lowest perplexity, counted from 1",
-    function="best_epoch",
-    lesson=14,
     drive=drive_best,
     example={"runs": [[9.0, 5.0, 7.0], [5.0, 5.0, 5.0]]},
     draw=lambda rng: {"runs": [_draw_run(rng, int(n), with_nan=False) for n in rng.integers(2, 12, size=6)]},
 )
-NAN = Case(
+NAN = of_best(
     name="a NaN is never the best epoch",
-    function="best_epoch",
-    lesson=14,
     drive=drive_best,
     example={"runs": [[None, 7.0, 6.0], [8.0, None, 9.0]]},
     draw=lambda rng: {"runs": [[None, *_draw_run(rng, int(n))] for n in rng.integers(2, 9, size=6)]},
@@ -385,10 +354,8 @@ NAN = Case(
         ),
     ),
 )
-NO_BEST = Case(
+NO_BEST = of_best(
     name="without a number no epoch is the best: a ValueError",
-    function="best_epoch",
-    lesson=14,
     drive=drive_no_best,
     example={"run": []},
     draw=lambda rng: {"run": [None] * int(rng.integers(1, 90))},
@@ -420,11 +387,8 @@ STOP = Case(
         ),
     ),
 )
-DROPS = Case(
+DROPS = of_dropout(
     name="in training a share p is dropped, and the rest grows so that the mean stays",
-    function="dropout",
-    lesson=14,
-    drive=drive_dropout,
     example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
     draw=_draw_X,
     check=_drops_a_share,
@@ -448,11 +412,8 @@ DROPS = Case(
         ),
     ),
 )
-OUTSIDE = Case(
+OUTSIDE = of_dropout(
     name="outside training nothing changes",
-    function="dropout",
-    lesson=14,
-    drive=drive_dropout,
     example={"X": np.array([[1, -2, 3], [0.5, 4, 6]], np.float32), "p": 0.5},
     draw=_draw_X,
     check=_changes_nothing,
@@ -464,42 +425,29 @@ OUTSIDE = Case(
         ),
     ),
 )
-PASSES = Case(
+PASSES = of_dropout(
     name="the gradient passes where the number passed, grown alike",
-    function="dropout",
-    lesson=14,
-    drive=drive_dropout,
     example={"X": np.full((80, 60), 3, np.float32), "p": 0.2},
     draw=_draw_X,
     check=_passes,
 )
-BAD_P = Case(
+BAD_P = of_dropout(
     name="a probability that would make NaN is a ValueError",
-    function="dropout",
-    lesson=14,
     drive=drive_bad_p,
     example={"bad": [1.0, 1.5, -0.1]},
     draw=lambda rng: {"bad": [1.0, float(rng.uniform(1, 9)), -float(rng.uniform(0.01, 1))]},
     check=_all_refused,
 )
-MEASURED = Case(
+MEASURED = of_rnn(
     name="outside training it is the rnn of lesson 4",
-    function="rnn_dropout",
-    lesson=14,
-    drive=drive_rnn_dropout,
     example=_draw_rnn(np.random.default_rng(1), False, 2, 1, 2),
     draw=lambda rng: _draw_rnn(rng, False, 4, 3, 5),
-    expect=_plain_rnn,
 )
-SPARED = Case(
+SPARED = of_rnn(
     name="in training the way from state to state is spared, and that to the output is not",
-    function="rnn_dropout",
-    lesson=14,
-    drive=drive_rnn_dropout,
     example=_draw_silent(np.random.default_rng(1)),
     draw=_draw_silent,
     check=_spares_the_state,
-    expect=_plain_rnn,
     mistakes=(
         Mistake(
             told("14_heldout_dropout_on_the_recurrent_way"),
@@ -512,15 +460,11 @@ SPARED = Case(
         ),
     ),
 )
-BELOW = Case(
+BELOW = of_rnn(
     name="in training what comes from below is dropped",
-    function="rnn_dropout",
-    lesson=14,
-    drive=drive_rnn_dropout,
     example=_draw_one_step(np.random.default_rng(1)),
     draw=_draw_one_step,
     check=_drops_below,
-    expect=_plain_rnn,
     mistakes=(
         Mistake(
             "nothing is dropped on the way from below: X W_xh goes through dropout before it meets H",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,12 @@ def _nats(inputs: dict) -> np.ndarray:
 
 
 UNSURE = {"logits": np.log(floats([[1, 3], [4, 1]])), "label": [0, 1]}  # 1/4, 3/4 and 4/5, 1/5
+of_loss = partial(Case, function="cross_entropy", lesson=5)
+of_perplexity = partial(Case, function="perplexity", lesson=5, drive=drive_perplexity)
+
 CASES = [
-    Case(
+    of_loss(
         name="the loss is the mean of -log p(label), in nats",
-        function="cross_entropy",
-        lesson=5,
         drive=drive_loss,
         example=UNSURE,
         draw=_drawn,
@@ -79,10 +81,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_loss(
         name="its gradient is right",
-        function="cross_entropy",
-        lesson=5,
         drive=drive_gradient,
         example=UNSURE,
         draw=_drawn,
@@ -93,10 +93,8 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_loss(
         name="logits far from zero give a finite loss",
-        function="cross_entropy",
-        lesson=5,
         drive=drive_loss,
         example={"logits": floats([[1000, 0, -1000]]), "label": [2]},
         draw=lambda rng: _drawn(rng, 5000.0),
@@ -109,28 +107,20 @@ CASES = [
             ),
         ),
     ),
-    Case(
+    of_loss(
         name="a label outside the vocabulary is an IndexError",
-        function="cross_entropy",
-        lesson=5,
         drive=drive_bad_label,
         example={"logits": floats([[0, 1], [2, 0]]), "label": [0, 2]},
         draw=_bad,
         check=refused("IndexError"),
     ),
-    Case(
+    of_perplexity(
         name="perplexity is the exponential of the mean loss",
-        function="perplexity",
-        lesson=5,
-        drive=drive_perplexity,
         example={"nats_per_char": 2.0},
         draw=lambda rng: {"nats_per_char": float(rng.uniform(0, 8))},
     ),
-    Case(
+    of_perplexity(
         name="the worst perplexity is infinity, and no error",
-        function="perplexity",
-        lesson=5,
-        drive=drive_perplexity,
         example={"nats_per_char": 1000.0},
         draw=lambda rng: {"nats_per_char": float(rng.uniform(720, 5000))},
     ),

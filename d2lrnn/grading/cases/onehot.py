@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,27 +68,22 @@ def _bad_index_of(name: str) -> Case:
     )
 
 
+of_one_hot = partial(Case, function="one_hot", lesson=3)
 CASES = [
-    Case(
+    of_one_hot(
         name="each index becomes a row with a single 1, at its place",
-        function="one_hot",
-        lesson=3,
         drive=drive_one_hot,
         example={"indices": [0, 2, 2], "vocab_size": 3},
         draw=lambda rng: _indices(rng, 1),
     ),
-    Case(
+    of_one_hot(
         name="indices of shape (…) become vectors of shape (…, vocab_size)",
-        function="one_hot",
-        lesson=3,
         drive=drive_one_hot,
         example={"indices": [[0, 1], [2, 0]], "vocab_size": 3},
         draw=lambda rng: _indices(rng, int(rng.integers(2, 4))),
     ),
-    Case(
+    of_one_hot(
         name="the vectors are an NDArray of float32",
-        function="one_hot",
-        lesson=3,
         drive=drive_kind,
         example={"indices": [1, 0], "vocab_size": 2},
         draw=lambda rng: _indices(rng, 1),

@@ -82,11 +82,21 @@ def drive_gradients(s: Any, function: str, inputs: Any, state: Any, params: Any,
 # What is asked
 
 
-def shapes(names: Sequence[str], vocab_size: int, hidden_dim: int) -> dict[str, tuple[int, ...]]:
+def shapes_of(names: Sequence[str], vocab_size: int, hidden_dim: int) -> dict[str, tuple[int, ...]]:
     """A parameter's name says its shape: W_xh leads from x, as wide as the vocabulary, to h."""
     return {
         name: tuple(vocab_size if letter in "xy" else hidden_dim for letter in name[2:]) for name in names
     }
+
+
+def normal(rng: np.random.Generator, *shape: int, scale: float = 0.7) -> np.ndarray:
+    """Normal numbers of this deviation, in float32."""
+    return rng.normal(scale=scale, size=shape).astype(np.float32)
+
+
+def one_hots(rng: np.random.Generator, vocab_size: int, num_steps: int, batch_size: int) -> list[np.ndarray]:
+    """Characters as one-hot rows, a matrix (batch_size, vocab_size) for each step."""
+    return list(np.eye(vocab_size, dtype=np.float32)[rng.integers(vocab_size, size=(num_steps, batch_size))])
 
 
 def reading(
@@ -99,18 +109,15 @@ def reading(
 ) -> dict[str, Any]:
     """One-hot inputs, a state and parameters, none of them zero, and weights of the outputs."""
     vocab_size, hidden_dim, batch_size, num_steps = (int(n) for n in rng.integers([4, 3, 2, 3], [8, 7, 5, 6]))
-    columns = rng.integers(vocab_size, size=(num_steps, batch_size))
-
-    def normal(*shape: int) -> np.ndarray:
-        return rng.normal(scale=0.7, size=shape).astype(np.float32)
-
     drawn = {
         "function": function,
-        "inputs": list(np.eye(vocab_size, dtype=np.float32)[columns]),
-        "state": [normal(batch_size, hidden_dim) for _ in range(num_states)],
-        "params": {name: normal(*shape) for name, shape in shapes(names, vocab_size, hidden_dim).items()},
+        "inputs": one_hots(rng, vocab_size, num_steps, batch_size),
+        "state": [normal(rng, batch_size, hidden_dim) for _ in range(num_states)],
+        "params": {
+            name: normal(rng, *shape) for name, shape in shapes_of(names, vocab_size, hidden_dim).items()
+        },
     }
-    weights = {"weights": [normal(batch_size, vocab_size) for _ in range(num_steps)]}
+    weights = {"weights": [normal(rng, batch_size, vocab_size) for _ in range(num_steps)]}
     return {**drawn, **weights} if weighted else drawn
 
 
@@ -123,7 +130,7 @@ def has_shapes(names: Sequence[str]) -> Callable[[Any, Any, dict], str | None]:
     def check(answer: Any, expected: Any, inputs: dict) -> str | None:
         if list(answer) != list(names):
             return f"the parameters are {', '.join(names)}, in this order, not {short(list(answer))}"
-        for name, shape in shapes(names, inputs["vocab_size"], inputs["hidden_dim"]).items():
+        for name, shape in shapes_of(names, inputs["vocab_size"], inputs["hidden_dim"]).items():
             if answer[name].shape != shape or answer[name].dtype != np.float32:
                 return f"{name} is {shape} of float32, not {answer[name].shape} of {answer[name].dtype}"
         return None
@@ -274,29 +281,23 @@ TWO_STEPS = {
     },
 }
 
+of_rnn = partial(
+    Case, function="rnn", lesson=4, example=TWO_STEPS, draw=partial(reading, function="rnn", names=NAMES)
+)
+
 CASES = [
     *params_cases("get_params", 4, NAMES),
     state_case("init_rnn_state", 4, 1),
-    Case(
+    of_rnn(
         name="the outputs are those of the formulas, one matrix a step",
-        function="rnn",
-        lesson=4,
         drive=drive_outputs,
-        example=TWO_STEPS,
-        draw=lambda rng: reading(rng, "rnn", NAMES),
     ),
-    Case(
+    of_rnn(
         name="the new state is the one after the last step",
-        function="rnn",
-        lesson=4,
         drive=drive_new_state,
-        example=TWO_STEPS,
-        draw=lambda rng: reading(rng, "rnn", NAMES),
     ),
-    Case(
+    of_rnn(
         name="gradients go back through all time steps",
-        function="rnn",
-        lesson=4,
         drive=drive_gradients,
         example={**TWO_STEPS, "weights": [floats([[0, 0]]), floats([[1, 0]])]},
         draw=lambda rng: reading(rng, "rnn", NAMES, weighted=True),

@@ -327,10 +327,7 @@ NOTHING_SAID = Mistake(
 # The cases
 
 THIRTY = {"corpus": list(range(30)), "batch_size": 2, "num_steps": 3}
-TWENTY_FIVE = {
-    **THIRTY,
-    "corpus": list(range(25)),
-}  # its eight windows are four batches, and none is left over
+TWENTY_FIVE = {**THIRTY, "corpus": list(range(25))}  # eight windows, four batches, and none is left over
 SEVENTY_THREE = {**THIRTY, "corpus": list(range(73))}
 of_random = partial(Case, function="data_iter_random", lesson=2, expect=by_law)
 of_consecutive = partial(Case, function="data_iter_consecutive", lesson=2, drive=drive_consecutive)

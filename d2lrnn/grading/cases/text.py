@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,10 +49,9 @@ def _one_line(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", " ")
 
 
-LINE_ENDS = Case(
+of_corpus = partial(Case, function="load_corpus", lesson=1)
+LINE_ENDS = of_corpus(
     name="every line end becomes one space",
-    function="load_corpus",
-    lesson=1,
     drive=drive_load,
     example={"name": "song.txt", "content": b"ab\ncd\r\nef\n"},
     draw=lambda rng: {"name": "song.txt", "content": _lines(rng).encode()},
@@ -67,10 +67,8 @@ LINE_ENDS = Case(
         ),
     ),
 )
-MAX_CHARS = Case(
+MAX_CHARS = of_corpus(
     name="max_chars keeps so many characters, counted when line ends have become spaces",
-    function="load_corpus",
-    lesson=1,
     drive=drive_load,
     example={"name": "song.txt", "content": b"ab\r\ncd", "max_chars": 4},
     draw=lambda rng: {
@@ -88,10 +86,8 @@ MAX_CHARS = Case(
         ),
     ),
 )
-ZIP = Case(
+ZIP = of_corpus(
     name="the text inside a zip is read like the text beside it",
-    function="load_corpus",
-    lesson=1,
     drive=drive_load_zip,
     example={"name": "song.zip", "text": "想要\n有"},
     draw=lambda rng: {"name": "song.txt.zip", "text": _lines(rng)},
@@ -155,10 +151,9 @@ def _bad_indices(rng: np.random.Generator) -> dict:
     return {"text": text, "indices": [0, int(rng.choice([-1, -2, len(set(text)), len(set(text)) + 7]))]}
 
 
-NUMBERING = Case(
+of_vocab = partial(Case, function="Vocab", lesson=1)
+NUMBERING = of_vocab(
     name="the distinct characters are numbered in code point order",
-    function="Vocab",
-    lesson=1,
     drive=drive_numbering,
     example={"text": "hello 想要"},
     draw=lambda rng: {"text": _text(rng, int(rng.integers(20, 60)))},
@@ -169,10 +164,8 @@ NUMBERING = Case(
         ),
     ),
 )
-ENCODE = Case(
+ENCODE = of_vocab(
     name="encode gives the index of every character",
-    function="Vocab",
-    lesson=1,
     drive=drive_encode,
     example={"text": "hello", "message": "hole"},
     draw=_with_message,
@@ -184,10 +177,8 @@ ENCODE = Case(
         ),
     ),
 )
-DECODE = Case(
+DECODE = of_vocab(
     name="decode gives the characters of indices, joined",
-    function="Vocab",
-    lesson=1,
     drive=drive_decode,
     example={"text": "hello", "message": "hole"},
     draw=_with_message,
@@ -199,18 +190,14 @@ DECODE = Case(
         ),
     ),
 )
-MIN_FREQ = Case(
+MIN_FREQ = of_vocab(
     name="characters rarer than min_freq are left out",
-    function="Vocab",
-    lesson=1,
     drive=drive_numbering,
     example={"text": "aaabbc", "min_freq": 2},
     draw=_rare,
 )
-UNK = Case(
+UNK = of_vocab(
     name="with unk=True index 0 is <unk> and stands for every unknown character",
-    function="Vocab",
-    lesson=1,
     drive=drive_unk,
     example={"text": "hello", "min_freq": 2, "unk": True, "message": "hello!"},
     draw=lambda rng: {"text": _text(rng, 60), "min_freq": 3, "unk": True, "message": _text(rng, 8) + "!?"},
@@ -222,10 +209,8 @@ UNK = Case(
         ),
     ),
 )
-UNKNOWN = Case(
+UNKNOWN = of_vocab(
     name="without unk an unknown character is a ValueError",
-    function="Vocab",
-    lesson=1,
     drive=drive_unknown,
     example={"text": "hello", "message": "hello，"},
     draw=lambda rng: {"text": _text(rng, 40), "message": str(rng.choice(list("？！，xyz")))},
@@ -237,10 +222,8 @@ UNKNOWN = Case(
         ),
     ),
 )
-BAD_INDEX = Case(
+BAD_INDEX = of_vocab(
     name="an index outside the vocabulary is an IndexError",
-    function="Vocab",
-    lesson=1,
     drive=drive_bad_index,
     example={"text": "hello", "indices": [0, -1]},
     draw=_bad_indices,

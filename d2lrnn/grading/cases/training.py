@@ -11,6 +11,7 @@ import re
 from collections import namedtuple
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from typing import Any
 
 import d2lrnn
@@ -20,7 +21,7 @@ import numpy as np
 from mxnet import autograd, nd
 
 from ..case import RTOL, Case, Check, Mistake, differs
-from .rnn import NAMES
+from .rnn import NAMES, normal, shapes_of
 
 UNBOUNDED = 1e9  # a theta that clips nothing
 TRAINED_PERPLEXITY = 30.0  # ours: 6 to 14 in 40 trials; a blind guess: about 270
@@ -237,9 +238,7 @@ def _shuffles_anew(answer: Any, expected: Any, inputs: dict) -> str | None:
 def _perplexity_of(answer: Any, inputs: dict) -> float:
     """The perplexity of parameters that came back, on the text they were trained on, by our forward pass."""
     vocab, hidden_dim = d2lrnn.Vocab(inputs["text"]), inputs["hidden_dim"]
-    sizes = {"x": len(vocab), "y": len(vocab), "h": hidden_dim}
-    shapes = {name: tuple(sizes[letter] for letter in name[2:]) for name in NAMES}
-    if {name: array.shape for name, array in answer.items()} != shapes:
+    if {name: array.shape for name, array in answer.items()} != shapes_of(NAMES, len(vocab), hidden_dim):
         raise ValueError("these are not the parameters of this network")
     params = new_params({name: answer[name] for name in NAMES})
     indices = vocab.encode(inputs["text"])
@@ -261,29 +260,25 @@ def _has_learnt(answer: Any, expected: Any, inputs: dict) -> str | None:
 
 
 def _params(rng: np.random.Generator, vocab_size: int, hidden_dim: int, scale: float = 0.6) -> dict:
-    sizes = {"x": vocab_size, "y": vocab_size, "h": hidden_dim}
-    return {
-        name: rng.normal(scale=scale, size=[sizes[letter] for letter in name[2:]]).astype("float32")
-        for name in NAMES
-    }
+    each = shapes_of(NAMES, vocab_size, hidden_dim)
+    return {name: normal(rng, *shape, scale=scale) for name, shape in each.items()}
 
 
-def _batches(rng: np.random.Generator, vocab_size: int, shapes: list[tuple[int, int]]) -> list:
+def draw_batches(rng: np.random.Generator, vocab_size: int, shapes: list[tuple[int, int]]) -> list:
+    """Pairs (data, label), one of each shape."""
     return [[rng.integers(vocab_size, size=shape).tolist() for _ in ("data", "label")] for shape in shapes]
 
 
-def _drawn(is_random_iter: bool, *, num_batches: int = 1, theta: float = UNBOUNDED, lr: float = 0.5) -> Any:
-    """Draws weights and batches; random batches differ in both sizes, consecutive ones in num_steps only."""
-
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        vocab_size, hidden_dim, batch_size = (int(n) for n in rng.integers((4, 3, 2), (8, 6, 4)))
-        shapes = [
-            (int(rng.integers(1, 5)) if is_random_iter else batch_size, int(rng.integers(2, 6)))
-            for _ in range(num_batches)
-        ]
-        return _batches_of(rng, vocab_size, hidden_dim, shapes, is_random_iter, theta, lr)
-
-    return draw
+def _drawn(
+    rng: np.random.Generator, is_random_iter: bool, *, num_batches: int = 1, **options: Any
+) -> dict[str, Any]:
+    """Weights and batches; random batches differ in both sizes, consecutive ones in num_steps only."""
+    vocab_size, hidden_dim, batch_size = (int(n) for n in rng.integers((4, 3, 2), (8, 6, 4)))
+    sizes = [
+        (int(rng.integers(1, 5)) if is_random_iter else batch_size, int(rng.integers(2, 6)))
+        for _ in range(num_batches)
+    ]
+    return _batches_of(rng, vocab_size, hidden_dim, sizes, is_random_iter, **options)
 
 
 def _batches_of(
@@ -292,7 +287,7 @@ def _batches_of(
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "params": _params(rng, vocab_size, hidden_dim),
-        "batches": _batches(rng, vocab_size, shapes),
+        "batches": draw_batches(rng, vocab_size, shapes),
         "is_random_iter": is_random_iter,
         "theta": theta,
         "lr": lr,
@@ -327,15 +322,11 @@ def _draw_short_text(rng: np.random.Generator) -> dict[str, Any]:
     return {**inputs, "indices": indices, "batch_size": int(rng.integers(1, 7)), "num_steps": 9}
 
 
-def _draw_loop(optimizer: str, **settings: Any) -> Any:
+def _draw_loop(rng: np.random.Generator, optimizer: str, **settings: Any) -> dict[str, Any]:
     """A short text of few letters, weights, and settings of a run on consecutive batches."""
-
-    def draw(rng: np.random.Generator) -> dict[str, Any]:
-        letters = "abcdefg"[: int(rng.integers(3, 6))]
-        text = letters + "".join(rng.choice(list(letters), size=int(rng.integers(16, 26))))
-        return _loop_of(rng, text, int(rng.integers(3, 6)), optimizer, **settings)
-
-    return draw
+    letters = "abcdefg"[: int(rng.integers(3, 6))]
+    text = letters + "".join(rng.choice(list(letters), size=int(rng.integers(16, 26))))
+    return _loop_of(rng, text, int(rng.integers(3, 6)), optimizer, **settings)
 
 
 def _loop_of(
@@ -350,7 +341,7 @@ def _loop_of(
 
 
 SHUFFLED = {"num_epochs": 2, "num_steps": 3, "batch_size": 2, "lr": 0.1, "clipping_theta": 1.0}
-PRINTED = {"num_epochs": 4, "pred_period": 2, "pred_len": 5, "prefixes": ["ab", "c"]}
+PRINTED: dict[str, Any] = {"num_epochs": 4, "pred_period": 2, "pred_len": 5, "prefixes": ["ab", "c"]}
 LEARNING = {
     "num_epochs": 9, "num_steps": 8, "batch_size": 16, "lr": 0.06, "clipping_theta": 1.0,
     "optimizer": "adam",
@@ -377,68 +368,53 @@ def _draw_lyrics(rng: np.random.Generator) -> dict[str, Any]:
 
 # --- the cases ------------------------------------------------------------------------------------
 
-ONE_BATCH = Case(
+of_batches = partial(Case, function="train_batches", lesson=9, drive=drive_batches)
+of_epoch = partial(Case, function="train_epoch", lesson=9, drive=drive_epoch)
+of_evaluate = partial(Case, function="evaluate", lesson=9, drive=drive_evaluate)
+of_loop = partial(Case, function="train_and_predict_rnn", lesson=9)
+
+ONE_BATCH = of_batches(
     name="one batch: its loss, its characters, its state, and a step down the gradient",
-    function="train_batches",
-    lesson=9,
-    drive=drive_batches,
     example=_example([(2, 3)], True),
-    draw=_drawn(True),
+    draw=partial(_drawn, is_random_iter=True),
     check=only("nats", "characters", "states", "params"),
 )
-CLIPPED = Case(
+CLIPPED = of_batches(
     name="gradients are clipped before the step",
-    function="train_batches",
-    lesson=9,
-    drive=drive_batches,
     example=_example([(2, 2)], True, theta=0.01, lr=1.0),
-    draw=_drawn(True, theta=0.01),
+    draw=partial(_drawn, is_random_iter=True, theta=0.01),
     check=only("params", "gradients"),
 )
-ANEW = Case(
+ANEW = of_batches(
     name="random batches each start from a state of zeros",
-    function="train_batches",
-    lesson=9,
-    drive=drive_batches,
     example=_example([(2, 2), (2, 2)], True),
     draw=lambda rng: _batches_of(rng, 5, 4, [(3, int(n)) for n in rng.integers(2, 6, size=3)], True),
     check=only("starts"),
 )
-CARRIED = Case(
+CARRIED = of_batches(
     name="consecutive batches carry the state on",
-    function="train_batches",
-    lesson=9,
-    drive=drive_batches,
     example=_example([(2, 2), (2, 2)], False),
-    draw=_drawn(False, num_batches=3),
+    draw=partial(_drawn, is_random_iter=False, num_batches=3),
     check=only("starts", "states"),
 )
-DETACHED = Case(
+DETACHED = of_batches(
     name="the state that is carried on is cut off from the graph of the batch before",
-    function="train_batches",
-    lesson=9,
     drive=drive_given,
     example=_with_state(_example([(2, 2)], False), np.random.default_rng(1)),
-    draw=lambda rng: _with_state(_drawn(False)(rng), rng),
+    draw=lambda rng: _with_state(_drawn(rng, False), rng),
     check=only("starts", "params"),
 )
-COUNTED = Case(
+COUNTED = of_epoch(
     name="the perplexity counts every character alike",
-    function="train_epoch",
-    lesson=9,
-    drive=drive_epoch,
     example=_example([(2, 3), (1, 1)], True, lr=0.0),
-    draw=_drawn(True, num_batches=4, lr=0.0),
+    draw=partial(_drawn, is_random_iter=True, num_batches=4, lr=0.0),
     check=only("perplexity"),
 )
 RANDOM_EPOCH, CONSECUTIVE_EPOCH = (
-    Case(
+    of_epoch(
         name=f"an epoch of {kind} batches trains the parameters",
-        function="train_epoch",
-        lesson=9,
-        drive=drive_epoch,
         example=_example([(2, 2), (2, 2)], is_random_iter, theta=0.5),
-        draw=_drawn(is_random_iter, num_batches=3, theta=0.5),
+        draw=partial(_drawn, is_random_iter=is_random_iter, num_batches=3, theta=0.5),
         check=only("params"),
         mistakes=(
             Mistake("the parameters have not moved", shows=lambda answer, expected, inputs: (
@@ -448,11 +424,8 @@ RANDOM_EPOCH, CONSECUTIVE_EPOCH = (
     )
     for kind, is_random_iter in (("random", True), ("consecutive", False))
 )  # fmt: skip
-ONE_PIECE = Case(
+ONE_PIECE = of_evaluate(
     name="evaluate measures a text that it reads in one piece",
-    function="evaluate",
-    lesson=9,
-    drive=drive_evaluate,
     example={
         "params": _params(np.random.default_rng(1), 3, 2),
         "indices": [0, 1, 2, 1, 0, 2],
@@ -462,11 +435,8 @@ ONE_PIECE = Case(
     draw=_draw_short_text,
     check=only("perplexity"),
 )
-PIECES = Case(
+PIECES = of_evaluate(
     name="each row is read to its end, piece by piece, and every target counts alike",
-    function="evaluate",
-    lesson=9,
-    drive=drive_evaluate,
     example={
         "params": _params(np.random.default_rng(1), 3, 2, scale=2.0),
         "indices": [0, 1, 2, 1, 0, 2, 2, 0],
@@ -476,11 +446,8 @@ PIECES = Case(
     draw=_draw_text,
     check=only("perplexity"),
 )
-UNTOUCHED = Case(
+UNTOUCHED = of_evaluate(
     name="evaluate leaves the parameters alone",
-    function="evaluate",
-    lesson=9,
-    drive=drive_evaluate,
     example=PIECES.example,
     draw=_draw_text,
     check=only("params", "gradients"),
@@ -492,13 +459,11 @@ UNTOUCHED = Case(
     ),
 )
 GRADIENT_DESCENT, ADAM = (
-    Case(
+    of_loop(
         name=f"the loop trains with {optimizer} as many epochs as asked for",
-        function="train_and_predict_rnn",
-        lesson=9,
         drive=drive_loop,
         example=_loop_of(np.random.default_rng(1), "abcab" * 5, 2, optimizer),
-        draw=_draw_loop(optimizer),
+        draw=partial(_draw_loop, optimizer=optimizer),
         check=only("perplexities", "params", rtol=1e-3),
         mistakes=(
             Mistake(
@@ -511,10 +476,8 @@ GRADIENT_DESCENT, ADAM = (
     )
     for optimizer in ("sgd", "adam")
 )
-SEEDED = Case(
+SEEDED = of_loop(
     name="the same seed gives the same numbers, and another seed others",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_seeds,
     example={"text": "abcd" * 6, "hidden_dim": 2, "seeds": [1, 1, 2], "settings": SHUFFLED},
     draw=_draw_seeds,
@@ -529,10 +492,8 @@ SEEDED = Case(
         ),
     ),
 )
-SHUFFLES = Case(
+SHUFFLES = of_loop(
     name="every epoch reads all windows, in an order of its own",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_seeds,
     example={"text": "abcdbdacddbacabdcbdab" * 2 + "a", "hidden_dim": 2, "seeds": [1], "settings": SHUFFLED},
     draw=_draw_windows,
@@ -546,20 +507,16 @@ SHUFFLES = Case(
         ),
     ),
 )
-PRINTS = Case(
+PRINTS = of_loop(
     name="every pred_period epochs the perplexity is printed, and each prefix continued",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_loop,
     example=_loop_of(np.random.default_rng(1), "abcab" * 5, 2, "sgd", **PRINTED),
-    draw=_draw_loop("adam", **PRINTED),
+    draw=partial(_draw_loop, optimizer="adam", **PRINTED),
     check=_prints,
     mistakes=(Mistake("nothing is printed", shows=lambda answer, *_: not answer["console"].strip()),),
 )
-LEARNS = Case(
+LEARNS = of_loop(
     name="it learns a piece of our lyrics",
-    function="train_and_predict_rnn",
-    lesson=9,
     drive=drive_learning,
     example={
         "text": d2lrnn.load_corpus("lyrics")[:400],

@@ -45,10 +45,14 @@ def _imports(module: str) -> set[str]:
     package = ["d2lrnn", *module.split(".")[:-1]]
     found = set()
     for node in ast.walk(ast.parse(SOURCES[module])):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            origin = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
-            names = [".".join(filter(None, [*origin, alias.name])) for alias in node.names]
-            found |= {name.removeprefix("d2lrnn.") for name in names}
+        if isinstance(node, ast.ImportFrom):
+            origin = package[: len(package) - node.level + 1] if node.level else []
+            names = [".".join(filter(None, [*origin, node.module, alias.name])) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.removeprefix("d2lrnn.") for name in names if name.startswith("d2lrnn.")}
     known = {name.removesuffix(".__init__") for name in SOURCES} - {"__init__"}
     nearest = {next((m for m in (name, name.rpartition(".")[0]) if m in known), "") for name in found}
     return nearest - {""}

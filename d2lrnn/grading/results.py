@@ -122,7 +122,7 @@ class Results:
             kept = read_seed(str(file))
             if given not in (None, kept):
                 raise ValueError(
-                    f"{self.path} was graded with another seed: leave --seed away, or give another --out"
+                    f"{self.path} was graded with another seed: omit --seed, or give another --out"
                 )
             return kept
         seed = new_seed() if given is None else given

@@ -228,20 +228,20 @@ def check_facts(checkpoint: Checkpoint) -> None:
     path, _, facts = checkpoint
     kinds = {"config": dict, "chars": str, "progress": dict, "t": int, "best": dict, "bytes": dict}
     if not isinstance(facts, dict):
-        raise ValueError(f"{path} is of no run of ours: its facts are no object")
+        raise ValueError(f"{path} was not written by d2lrnn: its facts are no object")
     for name in ("config", "chars") if "progress" not in facts else kinds:
         if not isinstance(facts.get(name), kinds[name]):
-            raise ValueError(f"{path} is of no run of ours: {name} is {facts.get(name)!r}")
+            raise ValueError(f"{path} was not written by d2lrnn: {name} is {facts.get(name)!r}")
     if "progress" in facts:
         progress = {field.name: facts["progress"].get(field.name) for field in dataclasses.fields(Progress)}
         for name, number in {"t": facts["t"], **progress, **facts["bytes"]}.items():
             whole = int if name not in ("nats", "seconds") else (int, float)
             if isinstance(number, bool) or not isinstance(number, whole) or not 0 <= number < 2**53:
-                raise ValueError(f"{path} is of no run of ours: {name} is {number!r}")
+                raise ValueError(f"{path} was not written by d2lrnn: {name} is {number!r}")
 
 
 def newest(folder: Path, ctx: mx.Context) -> Checkpoint:
-    """load_newest, with a warning for each checkpoint that was passed over."""
+    """load_newest, with a warning for each damaged checkpoint."""
     path, arrays, facts, damaged = load_newest(folder, ctx)
     for reason in damaged:
         warn(f"{reason}; {path.name} is taken instead")

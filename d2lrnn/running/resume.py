@@ -45,7 +45,7 @@ def change(
         if value == before or name in CHANGEABLE:
             continue
         if name not in WARNED:
-            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; leave {flag} away")
+            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; omit {flag}")
         if warns:
             warn(f"{folder}: {flag} was {before} and is {value} from now on")
     return dataclasses.replace(begun, **asked)
@@ -79,7 +79,7 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
         run = Run(settings, index)
         run.resume(folder, checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is of no run of ours ({type(error).__name__}: {error})") from None
+        raise ValueError(f"{path} was not written by d2lrnn ({type(error).__name__}: {error})") from None
     return run
 
 

@@ -1,4 +1,4 @@
-"""the mean is one over workers, and not over characters: whoever has read more counts more"""
+"""the mean is one over workers, and not over characters: a worker that has read more counts more"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -6,6 +6,7 @@ bounded while reading, links are not followed, and a name is cleaned before it b
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import json
@@ -115,10 +116,15 @@ def read_submissions(paths: Iterable[str | os.PathLike[str]], *, single: bool = 
         try:
             entries = list(_entries(path))
         except Unreadable as error:
-            found.append(Submission(_clean(path.stem), path.name, problem=f"{one_line(path.name)} {error}"))
+            found.append(Submission(_clean(_stem(path)), path.name, problem=f"{one_line(path.name)} {error}"))
             continue
         found += [_choose(name, files) for name, files in _by_student(path, entries, single).items()]
     return _with_unique_names(found)
+
+
+def _stem(path: PurePosixPath | Path) -> str:
+    """A file's name without its last suffix: "..." of "....py", on every Python."""
+    return re.sub(r"(?<=.)\.\w+$", "", path.name)
 
 
 def _clean(name: str) -> str:
@@ -218,7 +224,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, left: list[int
 
 def _by_student(path: Path, entries: Sequence[_Entry], single: bool) -> dict[str, list[_Entry]]:
     """Student -> files. What operating systems and editors leave lying about is nobody's."""
-    own = path.stem if path.is_file() else path.resolve().name
+    own = _stem(path) if path.is_file() else path.resolve().name
     entries = [entry for entry in entries if not _JUNK.search(str(entry.path))]
     if path.suffix.lower() == ".zip" and len({entry.path.parts[0] for entry in entries}) == 1:
         entries = [entry._replace(path=_below_top(entry.path)) for entry in entries]
@@ -228,7 +234,7 @@ def _by_student(path: Path, entries: Sequence[_Entry], single: bool) -> dict[str
         return {_clean(own): list(entries)}
     students: dict[str, list[_Entry]] = {}
     for entry in entries:
-        own = entry.path.parts[0] if len(entry.path.parts) > 1 else entry.path.stem
+        own = entry.path.parts[0] if len(entry.path.parts) > 1 else _stem(entry.path)
         students.setdefault(_clean(own), []).append(entry)
     return students
 
@@ -299,6 +305,8 @@ def _cells(path: PurePosixPath, data: bytes) -> tuple[Cell, ...]:
 
 
 def _python_text(data: bytes) -> str:
+    if b"\0" in data and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unreadable("is no text: it holds NUL characters")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         if encoding not in ENCODINGS:
@@ -306,8 +314,6 @@ def _python_text(data: bytes) -> str:
         text = data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError):
         raise Unreadable("is not UTF-8 text: save it as UTF-8") from None
-    if "\0" in text:
-        raise Unreadable("is no text: it holds NUL characters")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from ..cli import BAR, printable
 
+tqdm.set_lock(threading.RLock())  # its own is for processes too: Python 3.14 warns where they end at once
+
 
 class Console(threading.Thread):
     """Prints lines and draws the bar: a terminal that does not take them delays nothing else."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from threading import RLock
 from typing import NamedTuple
 
 import mxnet as mx
@@ -17,6 +18,8 @@ from ..fast import CELLS
 from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from ..text import Vocab, encode_prefix, one_line
 from .settings import PREFIXES, Settings
+
+tqdm.set_lock(RLock())  # its own is for processes too: Python 3.14 warns where they end at once
 
 
 class Dataset(NamedTuple):

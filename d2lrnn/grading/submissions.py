@@ -6,7 +6,6 @@ bounded while reading, links are not followed, and a name is cleaned before it b
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import io
 import json
@@ -305,15 +304,16 @@ def _cells(path: PurePosixPath, data: bytes) -> tuple[Cell, ...]:
 
 
 def _python_text(data: bytes) -> str:
-    if b"\0" in data and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Unreadable("is no text: it holds NUL characters")
+    lines = io.BytesIO(data.replace(b"\0", b" "))  # a NUL is no matter of the encoding, but to Python 3.14
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        encoding, _ = tokenize.detect_encoding(lines.readline)
         if encoding not in ENCODINGS:
             raise Unreadable(f"says that it is written in {one_line(encoding, 30)}: save it as UTF-8")
         text = data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError):
         raise Unreadable("is not UTF-8 text: save it as UTF-8") from None
+    if "\0" in text:
+        raise Unreadable("is no text: it holds NUL characters")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -28,7 +28,7 @@ from .compat import CannotLoad
 from .launching.job import read_hosts
 from .launching.watchdog import Watchdog, report
 from .running.distributed import become, check_number, end_at_once, join, part
-from .running.settings import LaunchOptions, Settings, add_setting, given
+from .running.settings import GROUPS, LaunchOptions, add_setting, given
 from .running.start import ask, choose, launch_run, opened
 
 if TYPE_CHECKING:
@@ -148,10 +148,12 @@ class Stop:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
-    for name in Settings.__dataclass_fields__:
-        add_setting(parser, name)
-    parser.add_argument("--out", metavar="DIR", help="run directory (a new one in runs/)")
-    parser.add_argument(
+    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    for title, names in GROUPS.items():
+        for name in names.split():
+            add_setting(groups[title], name)
+    groups["output"].add_argument("--out", metavar="DIR", help="run directory (a new one in runs/)")
+    groups["output"].add_argument(
         "--resume",
         metavar="DIR",
         nargs="?",
@@ -159,10 +161,10 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with the run in DIR (that of --out, or the newest in runs/)",
     )
     autosave, *others = LaunchOptions.__dataclass_fields__
-    add_setting(parser, autosave, LaunchOptions)
-    job = parser.add_argument_group("several workers (chapter 17)")
+    add_setting(groups["output"], autosave, LaunchOptions)
+    *_, workers = groups.values()
     for name in others:
-        add_setting(job, name, LaunchOptions)
+        add_setting(workers, name, LaunchOptions)
     return parser
 
 

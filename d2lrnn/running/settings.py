@@ -14,6 +14,13 @@ from typing import Any
 from ..launching.job import SSH
 
 PREFIXES = ("分开", "不分开", "战争中部队")
+GROUPS = {  # of flags, as --help shows them
+    "text": "corpus max_chars heldout",
+    "network": "cell layers hidden_dim dropout scale",
+    "training": "sampler epochs batch_size num_steps optimizer lr clip seed ctx",
+    "output": "prefix pred_period pred_len",
+    "several workers (chapter 17)": "workers deterministic",
+}
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
@@ -59,6 +66,9 @@ class Settings(Flags):
         "lyrics", "lyrics (ours), jaychou, timemachine, or the path of a UTF-8 .txt or of a .zip with one"
     )
     max_chars: int | None = setting(None, "keep only the first so many characters", **SIZE)
+    heldout: float = setting(
+        0.1, "share of the corpus, at its end, that is not trained on but measured", low=0, below=1
+    )
     cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
     layers: int = setting(1, "hidden layers, one on top of the other", **SIZE)
     hidden_dim: int = setting(256, "size of the hidden state", **SIZE)
@@ -81,18 +91,15 @@ class Settings(Flags):
         f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
         **FACTOR,
     )
-    heldout: float = setting(
-        0.1, "share of the corpus, at its end, that is not trained on but measured", low=0, below=1
-    )
     seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
     ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
+    prefix: tuple[str, ...] = setting((), f"what samples begin with; may be repeated ({', '.join(PREFIXES)})")
+    pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
+    pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
     workers: int = setting(1, "processes that train together, each on its shard of the corpus", **SIZE)
     deterministic: bool = setting(
         False, "add up what more than two workers send in a fixed order, at as many times the traffic"
     )
-    prefix: tuple[str, ...] = setting((), f"what samples begin with; may be repeated ({', '.join(PREFIXES)})")
-    pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
-    pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""

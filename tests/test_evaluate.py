@@ -182,12 +182,12 @@ def test_the_total_weighs_every_character_alike(capsys: pytest.CaptureFixture[st
 
 def test_progress_counts_what_is_scored() -> None:
     found = load_network(network())
-    texts = [measure.Text("a", found.vocab.to_indices(text(length)), {}) for length in (700, 40, 31)]
+    texts = [measure.Text("a", found.vocab.to_indices(text(length)), {}) for length in (700, 40, 31, 3)]
     steps: list[int] = []
 
     scored = measure.measure(found.network, found.params, texts, num_rows=3, progress=steps.append)
 
-    assert sum(steps) == sum(score.num_scored for score in scored) == 3 * (232 + 12 + 9)
+    assert sum(steps) == sum(score.num_scored for score in scored) == 3 * (232 + 12 + 9) + 2
 
 
 def test_a_standard_input_is_a_text_too(

@@ -2,6 +2,7 @@
 
 settings        the settings of a run and how it is launched, and the flags made from them
 dataset         what a run learns from: a text, its vocabulary, its shards and batches, a device for them
+config          settings of a new run from a file
 directory       what a run leaves: its files, its lock, how it is found and read again
 plot            its curve
 measure         how well its network predicts a text

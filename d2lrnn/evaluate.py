@@ -150,7 +150,7 @@ def _cells(score: Score) -> tuple[str, ...]:
 def _most(unknown: Mapping[str, int]) -> str:
     """The characters that occur most often, and how often; of the others their number."""
     ordered = sorted(unknown.items(), key=lambda pair: -pair[1])
-    shown = ", ".join(f"{char!r} {n:,} times" for char, n in ordered[:MOST_UNKNOWN])
+    shown = ", ".join(f"{char!r} ({n:,})" for char, n in ordered[:MOST_UNKNOWN])
     return shown + f" and {len(ordered) - MOST_UNKNOWN} others" * (len(ordered) > MOST_UNKNOWN)
 
 

@@ -66,11 +66,18 @@ def __dir__() -> list[str]:
 
 
 class _Package(types.ModuleType):
-    """Importing lesson `rnn` would bind `d2lrnn.rnn` to the module; the name belongs to its function."""
+    """Importing lesson `rnn`, or the command `evaluate`, would bind `d2lrnn.rnn` to the module.
+
+    Such a name belongs to a function of a lesson. Where that is the lesson of this name it is bound to the
+    function; else it stays unbound, and __getattr__ loads the lesson when the name is asked for.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        lesson_of_its_own_name = isinstance(value, types.ModuleType) and LESSON_OF.get(name) == name
-        super().__setattr__(name, getattr(value, name) if lesson_of_its_own_name else value)
+        if isinstance(value, types.ModuleType) and name in LESSON_OF:
+            if LESSON_OF[name] != name:
+                return
+            value = getattr(value, name)
+        super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -160,6 +160,11 @@ def _parser() -> argparse.ArgumentParser:
         const="",
         help="go on with the run in DIR (that of --out, or the newest in runs/)",
     )
+    groups["output"].add_argument(
+        "--config",
+        metavar="FILE",
+        help="begin with the settings in a config.json, or of the run in a directory; flags override them",
+    )
     autosave, *others = LaunchOptions.__dataclass_fields__
     add_setting(groups["output"], autosave, LaunchOptions)
     *_, workers = groups.values()

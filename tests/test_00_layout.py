@@ -32,6 +32,7 @@ BELOW = {
     "grading": {"lessons", "ground"},
     "train": {"running", "launching", "lessons", "ground"},
     "predict": {"running", "formats", "lessons", "ground"},
+    "evaluate": {"running", "formats", "lessons", "ground"},
     "export": {"running", "formats", "lessons", "ground"},
     "assignment": {"grading", "lessons", "ground"},
     "grade": {"grading", "lessons", "ground"},

@@ -95,6 +95,7 @@ def test_every_command_of_the_wheel_runs_from_any_folder(
     assert "let it write: " in run(d2lrnn, "train", *SMALL)
     assert "2 workers" in run(python, "-m", "d2lrnn.train", *SMALL, "--workers", "2", "--out", "two")
     assert run(d2lrnn, "predict", "two", "--prefix", "我", "--length", "5").startswith("我")
+    assert "held out" in run(d2lrnn, "evaluate", "two")
     run(d2lrnn, "export", "--out", "network.safetensors")
     assert len(run(d2lrnn, "predict", "network.safetensors", "--prefix", "我", "--length", "5")) == 7
     run(d2lrnn, "assignment", "new", "mine", "--lesson", "sampling")

@@ -74,8 +74,12 @@ def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 @pytest.mark.parametrize(
     ("loads", "command"),
     [
-        *itertools.product(["dataclasses"], ["train", "predict", "export", "grade", "assignment"]),
-        *itertools.product(["mxnet"], ["train", "predict --temperature 1", "export", "grade x --out y"]),
+        *itertools.product(
+            ["dataclasses"], ["train", "predict", "evaluate", "export", "grade", "assignment"]
+        ),
+        *itertools.product(
+            ["mxnet"], ["train", "predict --temperature 1", "evaluate", "export", "grade x --out y"]
+        ),
     ],
 )
 def test_a_command_that_is_being_loaded_ends_at_once(

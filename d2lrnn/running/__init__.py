@@ -1,9 +1,11 @@
-"""A training run: what train, predict and export share, and none of them should carry.
+"""A training run: what train, predict, evaluate and export share, and none of them should carry.
 
 settings        the settings of a run and how it is launched, and the flags made from them
 dataset         what a run learns from: a text, its vocabulary, its shards and batches, a device for them
+config          settings of a new run from a file
 directory       what a run leaves: its files, its lock, how it is found and read again
 plot            its curve
+measure         how well its network predicts a text
 run             the run itself: it trains, and says what is to be kept
 resume          how it goes on
 start           which run train was asked for, and how it begins

@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 
 
 def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
-    """The settings that were given: a file as corpus by its whole path, the workers as hosts have them."""
+    """The settings that were given: flags count before the workers of hosts, and these before --config.
+
+    A file as corpus is named by its whole path.
+
+    Raises:
+        ValueError: there are no settings in the file of --config, or it is to change a run that goes on.
+    """
     asked = given(arguments, Settings)
     if hosts:
         asked = {"workers": sum(host.num_workers for host in hosts), **asked}
+    if arguments.config is not None:
+        from .config import read_settings
+
+        if arguments.resume is not None:
+            raise ValueError(
+                f"--config {arguments.config} begins a run, and --resume goes on with one: give one of them"
+            )
+        asked = {**read_settings(arguments.config, asked), **asked}
     corpus = asked.get("corpus", "")
     if os.path.isfile(corpus):
         from ..corpora import NAMES

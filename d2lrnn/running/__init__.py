@@ -4,6 +4,8 @@ settings        the settings of a run and how it is launched, and the flags made
 dataset         what a run learns from: a text, its vocabulary, its shards and batches, a device for them
 directory       what a run leaves: its files, its lock, how it is found and read again
 plot            its curve
+writing         what a network writes: prefixes, stops, streams, and what tells several texts apart
+conversation    prefixes from a terminal or a pipe
 run             the run itself: it trains, and says what is to be kept
 resume          how it goes on
 start           which run train was asked for, and how it begins

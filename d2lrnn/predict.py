@@ -3,7 +3,7 @@ r"""Let a trained network write.
 python -m d2lrnn.predict                                 the newest run, where it did best on held-out text
 python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 1 --top-k 20 --seed 1
 python -m d2lrnn.predict --num-samples 5 --seed 1        five texts for each prefix
-python -m d2lrnn.predict --prefix 'QUEEN:\n' --stop '\n\n'    a speech: \n is a line end, \t a tab, \\ a backslash
+python -m d2lrnn.predict --prefix 'QUEEN:\n' --stop '\n\n'    one speech (\n a line end, \t a tab, \\ a backslash)
 python -m d2lrnn.predict --temperature 0                 always the likeliest character
 python -m d2lrnn.predict --interactive                   asks for prefixes
 python -m d2lrnn.predict network.safetensors             a network from a file of d2lrnn.export
@@ -105,6 +105,7 @@ def _converse(arguments: argparse.Namespace) -> None:
     from .running.conversation import read_lines
 
     writing, lines = Writing(_load(arguments), arguments), read_lines(PROG)
+    writing.check()
     prompts = arguments.num_samples == 1 and sys.stdin.isatty() and sys.stdout.isatty()
     writing.tell()
     while True:
@@ -132,7 +133,7 @@ def _load(arguments: argparse.Namespace) -> Trained:
 
 
 class Writing:
-    """What one network writes for the flags. Each call of begin goes on with the numbers of texts and seeds."""
+    """What one network writes for the flags. Each call of begin goes on counting texts and seeds."""
 
     def __init__(self, found: Trained, flags: argparse.Namespace) -> None:
         self.found, self.flags, self.num_texts, self.num_seeds = found, flags, 0, 0
@@ -140,26 +141,36 @@ class Writing:
         self.stops = [self.prepare(stop) for stop in flags.stop or ()]
         self.seed = secrets.randbelow(SEEDS) if flags.seed is None else flags.seed
 
+    @property
+    def draws(self) -> bool:
+        """Whether there is a choice between characters."""
+        return self.flags.temperature != 0 and self.flags.top_k != 1
+
     def prepare(self, prefix: str) -> str:
         """A prefix or a stop, as the network's corpus was."""
         from .running.writing import prepare_prefix
 
         return prepare_prefix(prefix, self.found.settings, self.found.vocab)
 
+    def check(self) -> None:
+        """Refuse flags that cannot be, whatever the prefix is."""
+        self.begin([self.found.vocab.idx_to_char[0]])
+        self.num_texts = self.num_seeds = 0
+
     def begin(self, prefixes: Sequence[str]) -> tuple[Iterator[tuple[int, str]], list[str]]:
         """The texts as stream yields them, and a heading for each; what cannot be written is refused now."""
         from .decoding import Choice
         from .running.writing import heading, stream
 
-        flags, vocab, first = self.flags, self.found.vocab, self.num_texts + 1
-        seed = (self.seed + self.num_seeds) % 2**32
+        flags, vocab, seed = self.flags, self.found.vocab, self.seed + self.num_seeds
         choice = Choice(flags.temperature, flags.top_k, flags.top_p, seed)
         pieces = stream(prefixes, flags.length, self.writer, vocab, choice, flags.num_samples, self.stops)
         pieces = itertools.chain([next(pieces, (0, ""))], pieces)
         headings = []
         for i in range(len(prefixes) * flags.num_samples):
-            drawn = f", seed {seed + i % flags.num_samples}" if flags.temperature else ""
-            headings.append(heading(f"{first + i}{drawn}", prefixes[i // flags.num_samples], vocab))
+            drawn = f", seed {seed + i % flags.num_samples}" if self.draws else ""
+            number = self.num_texts + i + 1
+            headings.append(heading(f"{number}{drawn}", prefixes[i // flags.num_samples], vocab))
         self.num_texts += len(headings)
         self.num_seeds += flags.num_samples
         return pieces, headings
@@ -168,26 +179,31 @@ class Writing:
         """On stderr: which network it is, how to get the texts again, and which flags are without effect."""
         where = [f"writes from {self.found.source}", self.found.what]
         complain(PROG, ": ".join(filter(None, where)))
-        if self.flags.temperature and self.flags.seed is None:
+        if self.draws and self.flags.seed is None:
             complain(PROG, f"--seed {self.seed} writes this again")
-        if idle := [*self._idle_flags()]:
+        if idle := [*self._idle_flags(), *self._idle_stops()]:
             complain(PROG, "; ".join(idle))
 
     def _idle_flags(self) -> Iterator[str]:
         flags, vocab = self.flags, self.found.vocab
-        given = [flag for flag in ("top_k", "top_p", "seed") if getattr(flags, flag) is not None]
-        if flags.temperature == 0 and given:
-            yield f"without effect at temperature 0: {', '.join(map(flag_of, given))}"
-        if flags.temperature == 0 and flags.num_samples > 1:
-            yield "at temperature 0 all texts of a prefix are the same"
-        if flags.temperature and flags.top_k is not None and flags.top_k >= len(vocab):
-            yield f"--top-k {flags.top_k} is without effect: there are {len(vocab)} characters"
-        if flags.temperature and flags.top_p == 1:
-            yield "--top-p 1 is without effect"
+        top_k, greedy = flags.top_k or 0, "at temperature 0" if flags.temperature == 0 else "with --top-k 1"
+        if not self.draws:
+            drawing = ("top_p", "seed") if flags.temperature else ("top_k", "top_p", "seed")
+            if given := [flag_of(flag) for flag in drawing if getattr(flags, flag) is not None]:
+                yield f"{', '.join(given)} without effect {greedy}: always the likeliest character"
+            if flags.num_samples > 1:
+                yield f"{greedy} all texts of a prefix are the same"
+            return
+        if top_k >= len(vocab):
+            yield f"--top-k {top_k} without effect: this network knows {len(vocab)} characters"
+        if flags.top_p == 1:
+            yield "--top-p 1 without effect: all characters share this probability"
+
+    def _idle_stops(self) -> Iterator[str]:
         for stop in self.stops:
-            if unknown := set(stop) - vocab.char_to_idx.keys():
+            if unknown := set(stop) - self.found.vocab.char_to_idx.keys():
                 chars = ", ".join(map(repr, sorted(unknown)))
-                yield f"--stop {escape(stop)} is without effect: this network never writes {chars}"
+                yield f"--stop {escape(stop)} without effect: this network never writes {chars}"
 
 
 def _print(

@@ -3,7 +3,7 @@ r"""Let a trained network write.
 python -m d2lrnn.predict                                 the newest run, where it did best on held-out text
 python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 1 --top-k 20 --seed 1
 python -m d2lrnn.predict --num-samples 5 --seed 1        five texts for each prefix
-python -m d2lrnn.predict --prefix 'QUEEN:\n' --stop '\n\n'    one speech (\n a line end, \t a tab, \\ a backslash)
+python -m d2lrnn.predict --prefix 'QUEEN:\n' --stop '\n\n'    one speech; \n is a line end, \t a tab
 python -m d2lrnn.predict --temperature 0                 always the likeliest character
 python -m d2lrnn.predict --interactive                   asks for prefixes
 python -m d2lrnn.predict network.safetensors             a network from a file of d2lrnn.export

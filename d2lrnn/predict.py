@@ -212,26 +212,26 @@ def _print(
     stop: Callable[[], object] = bool,
 ) -> None:
     """Print texts as they come; headings: the line before each."""
-    last, flushed = -1, 0.0
+    last, waiting, shown = -1, list[str](), 0.0
     for i, piece in pieces:
         if i > last:
-            line_end = "\n" if i else ""
-            _show(f"{line_end}{headings[i]}\n" if headings else line_end)
+            waiting.append("\n" if i else "")
+            waiting.append(f"{headings[i]}\n" if headings else "")
             last = i
-        _show(piece)
+        waiting.append(piece)
         now = time.monotonic()
-        if now - flushed > FLUSH:
-            sys.stdout.flush()
-            flushed = now
+        if now - shown > FLUSH:
+            _show("".join(waiting))
+            waiting.clear()
+            shown = now
         if stop():
             break
-    _show("\n")
-    sys.stdout.flush()
+    _show("".join([*waiting, "\n"]))
 
 
 def _show(piece: str) -> None:
-    """Print a piece of a line."""
-    print(printable(piece), end="")
+    """Have a piece of a text seen at once, on a terminal or at the other end of a pipe."""
+    print(printable(piece), end="", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

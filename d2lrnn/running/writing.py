@@ -77,7 +77,7 @@ def stream(
     Raises:
         as generate_batch, before the first of them.
     """
-    steps = write_batch(prefixes, num_chars, writer, vocab, choice, num_samples)
+    steps, known = write_batch(prefixes, num_chars, writer, vocab, choice, num_samples), vocab.idx_to_char
     chars, i = next(steps, np.zeros((0, 0))), 0
     for prefix in prefixes:
         for _ in range(num_samples):
@@ -86,7 +86,7 @@ def stream(
             while begin < end and not text.is_over:
                 if len(chars) <= begin:
                     chars = next(steps)
-                new = [vocab.idx_to_char[k] for k in chars[begin:end, i].tolist()]
+                new = [known[k] for k in chars[begin:end, i].tolist()]
                 begin += len(new)
                 yield i, text.add("".join(new))
             yield i, text.rest()
@@ -104,6 +104,8 @@ class Unfinished:
 
     def add(self, new: str) -> str:
         """What is now sure to be no part of a stop."""
+        if not self._stops:
+            return new
         before, self._text = len(self._text), self._text + new
         found = [self._text.find(stop, max(0, before - len(stop) + 1)) for stop in self._stops]
         met = [(at + len(stop), at) for stop, at in zip(self._stops, found) if at >= 0]

@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 # Unicode, halves of surrogate pairs
 STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 MAX_LINE = 1000
+ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}  # the only ones in arguments
+MAX_BYTES = 4 * 10**7  # of a file that a flag names: no text that is written is longer
 # of tqdm, for a bar of characters trained on; on what is no terminal there is none
 BAR: Any = {"unit": " chars", "unit_scale": True, "disable": None, "leave": False, "dynamic_ncols": True}
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,6 +38,42 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage lines, and leave."""
         self.exit(2, f"{self.prog}: {one_line(message)}; see --help\n")
+
+
+def unescape(text: str) -> str:
+    r"""What an argument means, in which \n, \t and \\ stand for a line end, a tab and a backslash.
+
+    A backslash before anything else is one.
+    """
+    return re.sub(r"\\[nt\\]", lambda found: ESCAPES[found[0]], text)
+
+
+def escape(text: str) -> str:
+    """The argument that means text: on one line, where it has no other line ends than those of Unix."""
+    return re.sub(r"[\n\t\\]", lambda found: repr(found[0])[1:-1], text)
+
+
+def read_text(path: str) -> str:
+    """The text of the file that a flag names, exactly; "-" is standard input. For add_argument(type=).
+
+    Raises:
+        argparse.ArgumentTypeError: it cannot be read, is empty, too long or no UTF-8 text.
+    """
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # a NUL in its name is a ValueError
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise argparse.ArgumentTypeError(f"{path} cannot be read ({reason})") from None
+    if len(data) > MAX_BYTES:
+        raise argparse.ArgumentTypeError(f"{path} has more than {MAX_BYTES:,} bytes: give a shorter one")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{path} is no UTF-8 text: byte {error.start} is wrong") from None
+    if not text:
+        raise argparse.ArgumentTypeError(f"{path} is empty: give at least one character to start from")
+    return text
 
 
 # --- messages ---

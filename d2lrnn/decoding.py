@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import mxnet as mx
@@ -28,14 +29,14 @@ class Writer(NamedTuple):
 
     init_state(batch_size): where it starts. read(X, state): indices (1, batch_size) int32 become logits
     (batch_size, vocab_size) and the new state. go_on(last, state, num_chars), where there is such a thing
-    (lesson 15): the likeliest characters after last, (num_chars, batch_size).
+    (lesson 15): the likeliest characters after last, in pieces of (characters, batch_size).
     """
 
     init_state: Callable[[int], State]
     read: Callable[[nd.NDArray, State], tuple[nd.NDArray, State]]
     hidden_dim: int
     ctx: mx.Context
-    go_on: Callable[[np.ndarray, State, int], np.ndarray] | None = None
+    go_on: Callable[[np.ndarray, State, int], Iterator[np.ndarray]] | None = None
 
 
 def one_hot_writer(
@@ -70,20 +71,10 @@ def predict_rnn(
 
 
 def generate(
-    prefix: str,
-    num_chars: int,
-    rnn: Callable,
-    params: Params,
-    init_state: Callable,
-    hidden_dim: int,
-    vocab: Vocab,
-    ctx: mx.Context | None = None,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-) -> str:
+    prefix: str, num_chars: int, rnn: Callable, params: Params, init_state: Callable, hidden_dim: int,
+    vocab: Vocab, ctx: mx.Context | None = None, *, temperature: float = 1.0, top_k: int | None = None,
+    top_p: float | None = None, seed: int | None = None,
+) -> str:  # fmt: skip
     """prefix and exactly num_chars more characters, each drawn from softmax(logits / temperature).
 
     temperature: below 1 bolder, above 1 wilder, 0 greedy. top_k: only from the k likeliest. top_p: only from
@@ -97,13 +88,9 @@ def generate(
 
 
 def generate_batch(
-    prefixes: Sequence[str],
-    num_chars: int,
-    writer: Writer,
-    vocab: Vocab,
-    choice: Choice,
+    prefixes: Sequence[str], num_chars: int, writer: Writer, vocab: Vocab, choice: Choice,
     num_samples: int = 1,
-) -> list[str]:
+) -> list[str]:  # fmt: skip
     """num_samples texts of every prefix, one row of a batch each: what generate writes one after the other.
 
     Sample k of a prefix is what generate writes with seed + k, whatever else is in the batch. (Beside other
@@ -113,6 +100,15 @@ def generate_batch(
         ValueError: as in generate; num_samples below 1; more texts than the memory holds.
         TypeError: prefixes is one string.
     """
+    last = deque(write_batch(prefixes, num_chars, writer, vocab, choice, num_samples), maxlen=1)
+    ends = [len(prefix) + num_chars for prefix in prefixes for _ in range(num_samples)]
+    return [vocab.decode(chars[:end, i]) for chars in last for i, end in enumerate(ends)]
+
+
+def write_batch(
+    prefixes: Sequence[str], num_chars: int, writer: Writer, vocab: Vocab, choice: Choice, num_samples: int
+) -> Iterator[np.ndarray]:
+    """What generate_batch decodes, as it comes: time and again all indices so far, (characters, texts)."""
     if isinstance(prefixes, str):
         raise TypeError(f"prefixes is {prefixes!r}: give a list, [{prefixes!r}]")
     check_size(num_samples=num_samples)
@@ -122,14 +118,16 @@ def generate_batch(
     check_memory("these texts need", 4 * num_floats, "give fewer prefixes, samples or characters")
     choose = _chooser(choice, len(texts), num_samples)
     if not texts:
-        return []
+        return
     chars = np.zeros((longest, batch_size), np.int32)  # row t is what all texts read at step t
     lengths = np.repeat([len(text) for text in texts], num_samples).tolist()
     for i, length in enumerate(lengths):
         chars[:length, i] = texts[i // num_samples]
     state, X = writer.init_state(batch_size), nd.zeros((1, batch_size), ctx=writer.ctx, dtype="int32")
-    alone = num_chars if writer.go_on and choice.temperature == 0 else 0  # so many it writes by itself
-    for t in range(longest - alone - 1):
+    yield chars[: min(lengths)]
+    go_on = writer.go_on if choice.temperature == 0 else None
+    led = longest - num_chars if go_on else longest  # so far it is led, then it goes on alone
+    for t in range(led - 1):
         X._sync_copyfrom(chars[t : t + 1])  # a quarter of the time of X[:] = chars[t]
         Y, state = writer.read(X, state)
         # those whose prefix has been read and that are not yet long enough: what they choose, they read next
@@ -139,9 +137,10 @@ def generate_batch(
             if not np.isfinite(logits).all():
                 raise FloatingPointError("the output is not finite: the parameters hold NaN or infinity")
             chars[t + 1, rows] = choose(logits, rows)
-    if writer.go_on and alone:
-        chars[-alone:] = writer.go_on(chars[-alone - 1], state, alone)
-    return [vocab.decode(chars[: length + num_chars, i]) for i, length in enumerate(lengths)]
+        yield chars[: t + 2]
+    for chunk in go_on(chars[led - 1], state, num_chars) if go_on else ():
+        chars[led : led + len(chunk)], led = chunk, led + len(chunk)
+        yield chars[:led]
 
 
 def _chooser(choice: Choice, num_texts: int, num_samples: int) -> Callable[..., np.ndarray]:

@@ -3,6 +3,7 @@
     python -m d2lrnn.export                                          the newest run, to network.safetensors
     python -m d2lrnn.export runs/lyrics-rnn --out lyrics.safetensors
     python -m d2lrnn.export runs/lyrics-rnn --onnx                   a graph for onnxruntime, to network.onnx
+    python -m d2lrnn.export runs/lyrics-rnn --last                   the end of the run, not its best epoch
 
 The file is in the open format safetensors. Its arrays are float32 and have the names of the formulas:
 
@@ -13,8 +14,10 @@ The file is in the open format safetensors. Its arrays are float32 and have the 
     W_hy b_y                                        the output: (N, V), (V,)
 
 V is the number of characters, N hidden_dim. The metadata, all strings: cell, layers, hidden_dim; chars, the
-characters in the order of their indices; prefix, what predict begins with, one a line; d2lrnn, the version;
-sha256, that of the file with these 64 digits as zeros (leave it out when you write such a file yourself).
+characters in the order of their indices; prefixes, what predict begins with, a list in JSON (and prefix, for
+older versions: those of them without a line end, one a line); trained, which epoch of its run it is; d2lrnn,
+the version; sha256, that of the file with these 64 digits as zeros (leave it out when you write such a file
+yourself).
 
 The ONNX graph takes indices (num_steps, batch_size) and the states H, C, H_2, … (batch_size, N), and gives
 logits (num_steps * batch_size, V), time-major, and the states new_H, new_C, …; it has the same metadata.
@@ -34,7 +37,7 @@ from pathlib import Path
 
 from .cli import Parser, command_line, complain, exit_code, interrupting, printable
 from .compat import CannotLoad
-from .running.settings import Settings, add_setting
+from .running.settings import Settings, add_best_or_last, add_setting
 
 PROG = "python -m d2lrnn.export"
 
@@ -70,8 +73,8 @@ def _export(arguments: argparse.Namespace) -> None:
     ctx = find_context(arguments.ctx)
     found = load_network(arguments.run, ctx, best=arguments.best)
     with interrupting():  # half a file is put away
-        write(Path(out), found.settings, found.vocab, found.params)
-    print(printable(f"{out} holds the network of {found.source}"))
+        write(Path(out), found.settings, found.vocab, found.params, found.what)
+    print(printable(": ".join(filter(None, [f"{out} holds the network of {found.source}", found.what]))))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,9 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
     parser.add_argument("--out", metavar="FILE", help="(network.safetensors, network.onnx)")
     parser.add_argument("--onnx", action="store_true", help="write an ONNX graph (needs the package onnx)")
-    parser.add_argument(
-        "--best", action="store_true", help="take the run where it did best on held-out text, not its end"
-    )
+    add_best_or_last(parser)
     add_setting(parser, "ctx", default=Settings.ctx)
     return parser
 

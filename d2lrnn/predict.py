@@ -1,10 +1,15 @@
-"""Let a trained network write.
+r"""Let a trained network write.
 
-python -m d2lrnn.predict                                 the newest run, the likeliest characters
-python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 0.8 --top-k 20 --seed 1
+python -m d2lrnn.predict                                 the newest run, where it did best on held-out text
+python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 1 --top-k 20 --seed 1
 python -m d2lrnn.predict --num-samples 5 --seed 1        five texts for each prefix
-python -m d2lrnn.predict --best                          the parameters that did best on held-out text
+python -m d2lrnn.predict --prefix 'QUEEN:\n' --stop '\n\n'    one speech; \n is a line end, \t a tab
+python -m d2lrnn.predict --temperature 0                 always the likeliest character
+python -m d2lrnn.predict --interactive                   asks for prefixes
 python -m d2lrnn.predict network.safetensors             a network from a file of d2lrnn.export
+
+One text is written as it is. Of several each has a line of its own before it, which no text can hold:
+--- 1, seed 7: 分开
 """
 
 from __future__ import annotations
@@ -15,23 +20,38 @@ if __name__ == "__main__":  # before what takes long to load
     begin("python -m d2lrnn.predict")
 
 import argparse
+import itertools
 import os
+import secrets
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from .cli import Parser, complain, exit_code, printable
+from .cli import Parser, complain, escape, exit_code, hear, interrupting, printable, unescape
 from .compat import CannotLoad
-from .running.settings import Settings, add_setting
+from .running.settings import Settings, add_best_or_last, add_prefix_file, add_setting, flag_of
+
+if TYPE_CHECKING:
+    from .running.directory import Trained
 
 PROG = "python -m d2lrnn.predict"
+SEEDS = 10**6  # of those that are drawn: short enough to be typed again
+FLUSH = 0.05  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the texts, one a line; 0 when done, 2 for a mistake of the user."""
+    """Print the texts; 0 when done, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
     try:
-        _predict(arguments)
+        _check(arguments)
+        if arguments.temperature:
+            _load_mxnet()
+        if arguments.interactive:
+            _converse(arguments)
+        else:
+            _predict(arguments)
     except KeyboardInterrupt as interrupt:
         complain(PROG, "stopped")
         return exit_code(interrupt)
@@ -61,39 +81,185 @@ def _load_mxnet() -> None:
             os.close(stderr)
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.interactive and arguments.prefix:
+        raise ValueError("--interactive asks for prefixes: omit --prefix and --prefix-file")
+    if arguments.stop and "" in arguments.stop:
+        raise ValueError("--stop is empty: give the characters before which a text ends")
+
+
 def _predict(arguments: argparse.Namespace) -> None:
-    temperature = arguments.temperature
-    if temperature is None:  # greedy, unless the choice was narrowed or several are wanted: there is a choice
-        is_greedy = arguments.top_k is arguments.top_p is None and arguments.num_samples == 1
-        temperature = 0.0 if is_greedy else 1.0
-    if temperature:
-        _load_mxnet()
-    from .decoding import Choice, generate_batch
+    """Write the continuations of all prefixes together, and print them one after the other."""
+    writing = Writing(_load(arguments), arguments)
+    prefixes = [writing.prepare(prefix) for prefix in arguments.prefix or ()]
+    pieces, headings = writing.begin(prefixes or writing.found.settings.prefix)
+    writing.tell()
+    _print(pieces, headings if len(headings) > 1 else None)
+
+
+def _converse(arguments: argparse.Namespace) -> None:
+    """Print the continuation of each line that is read; Ctrl-C ends only the text that is being written.
+
+    From a terminal to a terminal the prompts tell the texts apart.
+    """
+    from .running.conversation import read_lines
+
+    writing, lines = Writing(_load(arguments), arguments), read_lines(PROG)
+    writing.check()
+    prompts = arguments.num_samples == 1 and sys.stdin.isatty() and sys.stdout.isatty()
+    writing.tell()
+    while True:
+        with interrupting():
+            line = next(lines, None)
+        if line is None:
+            return
+        try:
+            pieces, headings = writing.begin([writing.prepare(unescape(line))])
+        except ValueError as error:  # an unknown character
+            complain(PROG, error)
+            continue
+        heard: list[int] = []
+        with hear(heard.append):
+            _print(pieces, None if prompts else headings, stop=heard.__len__)
+        if heard and heard[-1] != signal.SIGINT:
+            raise KeyboardInterrupt(heard[-1])
+
+
+def _load(arguments: argparse.Namespace) -> Trained:
     from .formats.safetensors_file import load_network
     from .running.dataset import find_context
 
-    ctx = find_context(arguments.ctx)
-    _, settings, vocab, network, params = load_network(arguments.run, ctx, best=arguments.best)
-    prefixes, writer = arguments.prefix or settings.prefix, network.writer(params)
-    choice = Choice(temperature, arguments.top_k, arguments.top_p, arguments.seed)
-    texts = generate_batch(
-        prefixes, arguments.length, writer, vocab, choice, num_samples=arguments.num_samples
-    )
-    print(printable("\n".join(texts)))
+    return load_network(arguments.run, find_context(arguments.ctx), best=arguments.best)
+
+
+class Writing:
+    """What one network writes for the flags. Each call of begin goes on counting texts and seeds."""
+
+    def __init__(self, found: Trained, flags: argparse.Namespace) -> None:
+        self.found, self.flags, self.num_texts, self.num_seeds = found, flags, 0, 0
+        self.writer = found.network.writer(found.params)
+        self.stops = [self.prepare(stop) for stop in flags.stop or ()]
+        self.seed = secrets.randbelow(SEEDS) if flags.seed is None else flags.seed
+
+    @property
+    def draws(self) -> bool:
+        """Whether there is a choice between characters."""
+        return self.flags.temperature != 0 and self.flags.top_k != 1
+
+    def prepare(self, prefix: str) -> str:
+        """A prefix or a stop, as the network's corpus was."""
+        from .running.writing import prepare_prefix
+
+        return prepare_prefix(prefix, self.found.settings, self.found.vocab)
+
+    def check(self) -> None:
+        """Refuse flags that cannot be, whatever the prefix is."""
+        self.begin([self.found.vocab.idx_to_char[0]])
+        self.num_texts = self.num_seeds = 0
+
+    def begin(self, prefixes: Sequence[str]) -> tuple[Iterator[tuple[int, str]], list[str]]:
+        """The texts as stream yields them, and a heading for each; what cannot be written is refused now."""
+        from .decoding import Choice
+        from .running.writing import heading, stream
+
+        flags, vocab, seed = self.flags, self.found.vocab, self.seed + self.num_seeds
+        choice = Choice(flags.temperature, flags.top_k, flags.top_p, seed)
+        pieces = stream(prefixes, flags.length, self.writer, vocab, choice, flags.num_samples, self.stops)
+        pieces = itertools.chain([next(pieces, (0, ""))], pieces)
+        headings = []
+        for i in range(len(prefixes) * flags.num_samples):
+            drawn = f", seed {seed + i % flags.num_samples}" if self.draws else ""
+            number = self.num_texts + i + 1
+            headings.append(heading(f"{number}{drawn}", prefixes[i // flags.num_samples], vocab))
+        self.num_texts += len(headings)
+        self.num_seeds += flags.num_samples
+        return pieces, headings
+
+    def tell(self) -> None:
+        """On stderr: which network it is, how to get the texts again, and which flags are without effect."""
+        where = [f"writes from {self.found.source}", self.found.what]
+        complain(PROG, ": ".join(filter(None, where)))
+        if self.draws and self.flags.seed is None:
+            complain(PROG, f"--seed {self.seed} writes this again")
+        if idle := [*self._idle_flags(), *self._idle_stops()]:
+            complain(PROG, "; ".join(idle))
+
+    def _idle_flags(self) -> Iterator[str]:
+        flags, vocab = self.flags, self.found.vocab
+        top_k, greedy = flags.top_k or 0, "at temperature 0" if flags.temperature == 0 else "with --top-k 1"
+        if not self.draws:
+            drawing = ("top_p", "seed") if flags.temperature else ("top_k", "top_p", "seed")
+            if given := [flag_of(flag) for flag in drawing if getattr(flags, flag) is not None]:
+                yield f"{', '.join(given)} without effect {greedy}: always the likeliest character"
+            if flags.num_samples > 1:
+                yield f"{greedy} all texts of a prefix are the same"
+            return
+        if top_k >= len(vocab):
+            yield f"--top-k {top_k} without effect: this network knows {len(vocab)} characters"
+        if flags.top_p == 1:
+            yield "--top-p 1 without effect: all characters share this probability"
+
+    def _idle_stops(self) -> Iterator[str]:
+        for stop in self.stops:
+            if unknown := set(stop) - self.found.vocab.char_to_idx.keys():
+                chars = ", ".join(map(repr, sorted(unknown)))
+                yield f"--stop {escape(stop)} without effect: this network never writes {chars}"
+
+
+def _print(
+    pieces: Iterable[tuple[int, str]],
+    headings: Sequence[str] | None,
+    stop: Callable[[], object] = bool,
+) -> None:
+    """Print texts as they come; headings: the line before each."""
+    last, waiting, shown = -1, list[str](), 0.0
+    for i, piece in pieces:
+        if i > last:
+            waiting.append("\n" if i else "")
+            waiting.append(f"{headings[i]}\n" if headings else "")
+            last = i
+        waiting.append(piece)
+        now = time.monotonic()
+        if now - shown > FLUSH:
+            _show("".join(waiting))
+            waiting.clear()
+            shown = now
+        if stop():
+            break
+    _show("".join([*waiting, "\n"]))
+
+
+def _show(piece: str) -> None:
+    """Have a piece of a text seen at once, on a terminal or at the other end of a pipe."""
+    print(printable(piece), end="", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
     parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
+    add_best_or_last(parser)
     parser.add_argument(
-        "--best", action="store_true", help="take the run where it did best on held-out text, not its end"
+        "--prefix",
+        action="append",
+        type=unescape,
+        help=r"what to begin with, \n a line end; may be repeated (those of the run)",
     )
+    add_prefix_file(parser, default=None)
     parser.add_argument(
-        "--prefix", action="append", help="what to begin with; may be repeated (those of the run)"
+        "-i", "--interactive", action="store_true", help="ask for prefixes, a line each, until Ctrl-D"
     )
     parser.add_argument("--length", type=int, default=100, help="characters after the prefix (100)")
     parser.add_argument(
-        "--temperature", type=float, help="0 the likeliest always, 1 as learned, above 1 wilder (0)"
+        "--stop",
+        action="append",
+        type=unescape,
+        help=r"end a text before these characters, '\n\n' perhaps; may be repeated",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=0.8,
+        help="0 the likeliest always, 1 as learned, above 1 wilder (0.8)",
     )
     parser.add_argument("--top-k", type=int, help="draw from the k likeliest characters only")
     parser.add_argument(
@@ -102,7 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--num-samples", type=int, default=1, help="texts for each prefix, drawn with seed, seed + 1, … (1)"
     )
-    parser.add_argument("--seed", type=int, help="the same seed writes the same text")
+    parser.add_argument("--seed", type=int, help="the same seed writes the same text (drawn, and named)")
     add_setting(parser, "ctx", default=Settings.ctx)
     return parser
 

@@ -28,7 +28,7 @@ from .compat import CannotLoad
 from .launching.job import read_hosts
 from .launching.watchdog import Watchdog, report
 from .running.distributed import become, check_number, end_at_once, join, part
-from .running.settings import GROUPS, LaunchOptions, add_setting, given
+from .running.settings import GROUPS, LaunchOptions, add_prefix_file, add_setting, given
 from .running.start import ask, choose, launch_run, opened
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     for title, names in GROUPS.items():
         for name in names.split():
             add_setting(groups[title], name)
+    add_prefix_file(groups["output"])
     groups["output"].add_argument("--out", metavar="DIR", help="run directory (a new one in runs/)")
     groups["output"].add_argument(
         "--resume",
@@ -223,6 +224,8 @@ def _announce(run: Run) -> str:
 def _report(run: Run, metrics: dict[str, Any]) -> None:
     from tqdm import tqdm
 
+    from .running.writing import listed
+
     heldout = metrics["heldout_perplexity"]
     tqdm.write(
         f"epoch {metrics['epoch']:3}  perplexity {metrics['train_perplexity']:8.2f}"
@@ -231,7 +234,7 @@ def _report(run: Run, metrics: dict[str, Any]) -> None:
     )
     if metrics["epoch"] % run.settings.pred_period == 0 or metrics["epoch"] == run.settings.epochs:
         for text in run.samples():
-            tqdm.write(f"    {printable(text)}")
+            tqdm.write(listed(printable(text)))
         run.directory.draw_curve(run.metrics)
 
 

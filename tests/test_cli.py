@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from d2lrnn import assignment, export, predict, train
-from d2lrnn.cli import command_line
+from d2lrnn.cli import command_line, escape, unescape
+from d2lrnn.running.settings import Settings, flags, given
 
 import pytest
 from small_run import SMALL, run_small
@@ -27,7 +28,7 @@ def paste(line: str, complaint: str = "") -> str:
     """What a line prints when it is run by a shell in the current folder."""
     shell = subprocess.run(["sh", "-c", line], capture_output=True, text=True, encoding="utf-8", timeout=300)
     assert re.fullmatch(complaint, shell.stderr), f"{line}: {shell.stderr}"
-    assert shell.returncode == (1 if complaint else 0)
+    assert shell.returncode == (1 if complaint == SMALLER else 0)
     return shell.stdout
 
 
@@ -60,24 +61,53 @@ def test_the_python_is_the_running_one_named_from_the_current_folder(
         assert python.absolute() == tmp_path / ".venv/bin/python"
 
 
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        (r"\n\t", "\n\t"),
+        (r"\\n", r"\n"),
+        (r"\\\n", "\\\n"),
+        (r"\r\x41\'\u0041", r"\r\x41\'\u0041"),
+        ("\\", "\\"),
+        ("QUEEN:\n", "QUEEN:\n"),
+    ],
+)
+def test_in_arguments_only_three_escapes_are_known(argument: str, text: str) -> None:
+    assert unescape(argument) == text
+    assert unescape(escape(text)) == text and "\n" not in escape(text)
+
+
+def test_a_worker_is_told_the_prefixes_that_train_was_given() -> None:
+    prefixes = ["QUEEN:\n", r"a\nb", "\\", "\t-x", "分开"]
+    arguments = train._parser().parse_args([f"--prefix={escape(prefix)}" for prefix in prefixes])
+    settings = Settings(**given(arguments, Settings))
+
+    told = train._parser().parse_args(flags(settings))
+
+    assert settings.prefix == Settings(**given(told, Settings)).prefix == tuple(prefixes)
+
+
 @pytest.mark.slow
 def test_the_line_that_train_ends_with_lets_the_network_write(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_small("--epochs", 1, "--out", AWKWARD, "--prefix", "我") == 0
 
-    assert len(paste(command_in(capsys.readouterr().out))) == len("我") + 100 + len("\n")
+    text = paste(
+        command_in(capsys.readouterr().out), re.escape(predict.PROG) + ": writes from .*\n.*--seed .*\n"
+    )
+    assert len(text) == len("我") + 100 + len("\n")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", [(), ("--workers", 2, "--in-turn")], ids=["one worker", "two in turn"])
+@pytest.mark.parametrize("workers", [(), ("--workers", 2, "--in-turn")], ids=["one worker", "two in turn"])
 def test_the_line_after_a_stop_goes_on_with_the_run(
-    flags: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workers: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(train, "time", StopAfter(3, signal.SIGINT))
-        assert run_small("--epochs", 2, "--out", AWKWARD, *flags) == 130
+        assert run_small("--epochs", 2, "--out", AWKWARD, *workers) == 130
 
     line = command_in(capsys.readouterr().out)
-    assert line.endswith(" --in-turn") == ("--in-turn" in flags)
+    assert line.endswith(" --in-turn") == ("--in-turn" in workers)
     assert "epoch   2  perplexity" in paste(line)
 
 

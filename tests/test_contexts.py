@@ -408,7 +408,7 @@ def test_the_commands_stay_on_their_device(
         assert train.main([*flags(settings), "--out=a", "--autosave=0", "--in-turn"]) == 0
         begin(settings, Path("b"))
         assert train.main(["--resume=b", "--in-turn"]) == 0
-        for option in ([], ["--temperature=1"], ["--best"]):
+        for option in ([], ["--temperature=0"], ["--best"], ["--last"]):
             assert predict.main(["b", f"--ctx={ctx}", "--length=25", *option]) == 0
         assert export.main(["b", f"--ctx={ctx}", "--out=d"]) == 0
         assert predict.main(["d", f"--ctx={ctx}"]) == 0

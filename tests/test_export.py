@@ -7,11 +7,13 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from d2lrnn import Vocab, __version__, export, predict, train
 from d2lrnn.checkpoint import load_newest
+from d2lrnn.decoding import Choice, generate_batch
 from d2lrnn.fast import get_network
 from d2lrnn.formats.safetensors_file import write_network
 from d2lrnn.running.settings import Settings
@@ -54,7 +56,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.mark.slow
 def test_the_file_holds_the_weights_under_the_names_of_the_formulas(exported: Path) -> None:
-    _, arrays, facts, _ = load_newest(exported / "run/checkpoints")
+    _, arrays, facts, _ = load_newest(exported / "run/best")
 
     with safe_open(exported / "network.safetensors", framework="numpy") as file:
         metadata = file.metadata()
@@ -102,6 +104,7 @@ def test_a_few_lines_of_numpy_read_the_file(cell: str, layers: int, tmp_path: Pa
         "hidden_dim": "7",
         "chars": CHARS,
         "prefix": "b\nab",
+        "prefixes": '["b", "ab"]',
         "d2lrnn": __version__,
     }
 
@@ -236,9 +239,10 @@ def test_the_lines_of_the_readme_write_with_onnxruntime_what_predict_writes(
     capsys.readouterr()
     exec(compile(readme_block("import numpy"), "README.md", "exec"), {})
     text = capsys.readouterr().out
-    predict.main([str(exported / "run"), "--length", "50"])
+    predict.main([str(exported / "run"), "--length", "50", "--temperature", "0"])
 
-    assert text == capsys.readouterr().out.splitlines(keepends=True)[0]
+    heading, first, *_ = capsys.readouterr().out.splitlines(keepends=True)
+    assert (heading[:6], text) == ("--- 1:", first)
 
 
 def test_an_index_beyond_the_vocabulary_is_an_error(tmp_path: Path) -> None:
@@ -281,16 +285,22 @@ def test_without_the_package_onnx_it_is_said_what_to_install(
 
 @pytest.fixture(scope="module")
 def page(exported: Path) -> Iterator[Page]:
-    """The page to play with, alone on a page, in headless Chromium."""
+    with playing(exported) as page:
+        yield page
+
+
+@contextmanager
+def playing(folder: Path) -> Iterator[Page]:
+    """The page to play with, alone on a page, in headless Chromium, with network.safetensors in folder."""
     for name in ("play.js", "play.css"):
-        shutil.copy(ROOT / "book/static" / name, exported)
-    (exported / "index.html").write_text(
+        shutil.copy(ROOT / "book/static" / name, folder)
+    (folder / "index.html").write_text(
         '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
         '<link rel="stylesheet" href="play.css"><script type="module" src="play.js"></script>'
         '<div class="play" data-language="en" data-prefix="" data-delay="0" '
         'data-network="network.safetensors"></div>'
     )
-    with served(exported) as address, chromium() as page:
+    with served(folder) as address, chromium() as page:
         page.open(f"{address}/index.html")
         page.wait(
             lambda: page.evaluate("document.querySelector('.play').dataset.state") == "ready", "the network"
@@ -300,7 +310,7 @@ def page(exported: Path) -> Iterator[Page]:
 
 def write(page: Page, prefix: str, length: int) -> None:
     """Fill the form in and press the button."""
-    for name, value in (("prefix", prefix), ("length", str(length))):
+    for name, value in (("prefix", prefix), ("length", str(length)), ("temperature", "0")):
         page.evaluate(f"document.getElementById('play-{name}').value = {json.dumps(value)}")
     page.evaluate("document.getElementById('play-write').click()")
 
@@ -311,7 +321,7 @@ def test_the_web_page_writes_what_predict_writes(
 ) -> None:
     prefix = json.loads((exported / "run/config.json").read_text(encoding="utf-8"))["prefix"][0]
     capsys.readouterr()
-    predict.main([str(exported / "run"), "--prefix", prefix, "--length", "60"])
+    predict.main([str(exported / "run"), "--prefix", prefix, "--length", "60", "--temperature", "0"])
     expected = capsys.readouterr().out.rstrip("\n")
 
     write(page, prefix, 60)
@@ -322,6 +332,49 @@ def test_the_web_page_writes_what_predict_writes(
     colours = "document.querySelector('canvas').getContext('2d').getImageData(0, 0, 9, 24).data"
     assert page.evaluate(f"Array.from({colours}).some((value) => value > 0)")
     assert page.troubles == []
+
+
+@pytest.mark.slow
+def test_the_web_page_reads_and_shows_lines(tmp_path: Path) -> None:
+    vocab, network = Vocab("\nabcdef"), get_network("gru")
+    params = network.get_params(len(vocab), 7)
+    rng = np.random.default_rng(35)
+    for param in params:
+        param[:] = nd.array(rng.normal(scale=1.5, size=param.shape))
+    settings = Settings(cell="gru", hidden_dim=7, prefix=("a\nb\n",))
+    write_network(tmp_path / "network.safetensors", settings, vocab, params)
+    (expected,) = generate_batch(["a\nb\n"], 60, network.writer(params), vocab, Choice(temperature=0))
+    assert expected.count("\n") > 5
+
+    with playing(tmp_path) as page:
+        assert page.evaluate("document.getElementById('play-temperature').value") == "0.8"
+        page.evaluate("document.getElementById('play-prefix').focus()")
+        for key, text in (("a", "a"), ("Enter", "\r"), ("b", "b"), ("Enter", "\r")):
+            page.send("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+            page.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+        assert page.evaluate("document.getElementById('play-prefix').value") == "a\nb\n"
+        write(page, "a\nb\n", 60)
+        text = "document.getElementById('play-text')"
+        page.wait(lambda: len(page.evaluate(f"{text}.textContent")) >= len(expected), "the text")
+
+        assert page.evaluate(f"{text}.textContent") == expected
+        assert page.evaluate(f"{text}.innerText").rstrip("\n") == expected.rstrip("\n")
+        write(page, "a\tb", 5)
+        assert r'has never met "\t".' in page.evaluate("document.getElementById('play-message').textContent")
+
+
+@pytest.mark.slow
+def test_where_lines_were_spaces_the_web_page_takes_a_line_end_for_one_and_enter_writes(page: Page) -> None:
+    text = "document.getElementById('play-text').textContent"
+    write(page, "我\n我", 1)
+    page.wait(lambda: len(page.evaluate(text)) == 4, "the text")
+    assert page.evaluate(text).startswith("我 我")
+
+    page.evaluate("document.getElementById('play-prefix').value = '我'")
+    page.evaluate("document.getElementById('play-prefix').focus()")
+    page.send("Input.dispatchKeyEvent", type="keyDown", key="Enter", text="\r")
+    page.wait(lambda: len(page.evaluate(text)) == 2, "the text")
+    assert page.evaluate(text).startswith("我")
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,10 @@ def test_a_run_leaves_settings_metrics_curve_samples_and_weights(capsys: pytest.
     assert list(first) == ["epoch", "train_perplexity", "heldout_perplexity", "chars_per_second", "seconds"]
     assert Path("a/curve.svg").read_text().startswith("<?xml")
     samples = Path("a/samples.txt").read_text(encoding="utf-8")
-    assert [line for line in samples.splitlines() if line.startswith("epoch")] == ["epoch 2", "epoch 4"]
+    prefixes = config_json["prefix"]
+    assert [line for line in samples.splitlines() if line.startswith("---")] == [
+        f"--- epoch {epoch}: {prefix}" for epoch in (2, 4) for prefix in prefixes
+    ]
     out, err = capsys.readouterr()
     assert "epoch   4  perplexity" in out
     assert err == ""  # no progress bar where there is no terminal
@@ -243,7 +247,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
 
 @pytest.fixture
 def trained() -> str:
-    run_small("--epochs", 2, "--out", "runs/a")
+    run_small("--epochs", 2, "--out", "runs/a", "--prefix", "战争", "--prefix", "我")
     return "runs/a"
 
 
@@ -255,18 +259,21 @@ def test_predict_without_arguments_continues_the_prefixes_of_the_newest_run(
 
     assert predict.main([]) == 0
 
-    lines = capsys.readouterr().out.splitlines()
+    written = capsys.readouterr().out.splitlines()
+    headings, lines = written[::2], written[1::2]
+    assert [line.split(": ")[1] for line in headings] == prefixes
     assert [line[: len(p)] for line, p in zip(lines, prefixes)] == prefixes
     assert [len(line) for line in lines] == [len(p) + 100 for p in prefixes]
 
 
 def test_predict_writes_what_the_run_wrote(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
-    last = Path(trained, "samples.txt").read_text("utf-8").split("epoch 2\n")[1].splitlines()[0]
+    samples = Path(trained, "samples.txt").read_text("utf-8")
     capsys.readouterr()
 
-    predict.main([trained, "--length", "6"])
+    predict.main([trained, "--length", "6", "--temperature", "0", "--last"])
 
-    assert capsys.readouterr().out.splitlines()[0] == last
+    written = capsys.readouterr().out
+    assert re.sub(r"(?m)^--- \d+:", "--- epoch 2:", written) == samples
 
 
 @pytest.mark.parametrize("drawn", [["--temperature", "1.5"], ["--top-k", "5"], ["--top-p", "0.9"]])
@@ -314,7 +321,7 @@ def test_predict_answers_a_mistake_in_one_line(
 def test_a_damaged_run_is_refused_by_name(trained: str, capsys: pytest.CaptureFixture[str]) -> None:
     for facts in Path(trained, "checkpoints").glob("*/facts.json"):
         facts.write_text("{}")
-    assert predict.main([trained]) == 2
+    assert predict.main([trained, "--last"]) == 2
     assert "facts.json is not what was written" in capsys.readouterr().err
     shutil.rmtree(Path(trained, "checkpoints"))
 
@@ -335,5 +342,5 @@ def test_a_network_that_holds_nan_writes_nothing(
     train.main(["--resume", trained, "--epochs", "3"])
     capsys.readouterr()
 
-    assert predict.main([trained]) == 1
+    assert predict.main([trained, "--last"]) == 1
     assert "not finite" in capsys.readouterr().err

@@ -108,8 +108,8 @@ def train_into(folder: Path, *arguments: Any) -> Callable[[], int]:
 
 
 def predict_from(folder: Path) -> Callable[[], int]:
-    """python -m d2lrnn.predict folder, a few characters."""
-    return command(predict.main, folder, "--length", 5)
+    """python -m d2lrnn.predict folder, the few likeliest characters of its newest checkpoint."""
+    return command(predict.main, folder, "--last", "--length", 5, "--temperature", 0)
 
 
 def at_file(part: str, nth: int, action: Callable[[], None], *, writing: bool = False) -> None:

@@ -8,7 +8,7 @@ async function loadNetwork(url) {
   const buffer = await response.arrayBuffer();
   const length = Number(new DataView(buffer).getBigUint64(0, true)); // safetensors: header length, header, arrays
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
-  const { cell, layers, hidden_dim, chars } = header.__metadata__;
+  const { cell, layers, hidden_dim, chars, normalize = "none" } = header.__metadata__;
   const params = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") continue;
@@ -17,7 +17,7 @@ async function loadNetwork(url) {
   }
   const characters = Array.from(chars);
   const index = new Map(characters.map((char, i) => [char, i]));
-  return { cell, numLayers: Number(layers), hiddenDim: Number(hidden_dim), params, characters, index };
+  return { cell, numLayers: Number(layers), hiddenDim: Number(hidden_dim), params, characters, index, normalize };
 }
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -91,6 +91,7 @@ const WORDS = {
     greedy: "0: always the likeliest", all: "all", loading: "Loading the network …", empty: "Give it at least one character to begin with.",
     unknown: (chars, size) => `The network has never met ${chars}. It knows the ${size} characters of the songs that it was trained on; try others.`,
     failed: (why) => `The network could not be loaded (${why}).`,
+    keys: "Ctrl+Enter writes.",
     state: "The hidden state: a column for each character, a row for each unit; blue is negative, orange positive.",
   },
   zh: {
@@ -98,6 +99,7 @@ const WORDS = {
     greedy: "0：总取最可能的字", all: "全部", loading: "正在载入网络……", empty: "请至少给它一个字作开头。",
     unknown: (chars, size) => `网络没见过 ${chars}。它只认识训练歌词里的 ${size} 个字符，换几个试试。`,
     failed: (why) => `网络载入失败（${why}）。`,
+    keys: "按 Ctrl+Enter 开始写。",
     state: "隐藏状态：每个字一列，每个单元一行；蓝色为负，橙色为正。",
   },
 };
@@ -107,6 +109,17 @@ function field(label, input, note = "") {
   box.append(label, input, hint);
   hint.value = note;
   return [box, hint];
+}
+
+// As the corpus was prepared, and as `python -m d2lrnn.predict` does it: a line end is a space where lines were spaces.
+function prepare(network, prefix) {
+  const text = network.normalize === "none" ? prefix : prefix.normalize(network.normalize);
+  return network.index.has("\n") ? text : text.replaceAll("\n", " ");
+}
+
+// A character as a message shows it: "\n" for a line end.
+function visible(char) {
+  return /\p{C}|\p{Z}/u.test(char) ? JSON.stringify(char) : char;
 }
 
 function input(id, type, value, attributes = {}) {
@@ -126,18 +139,19 @@ async function play(root) {
   const words = WORDS[root.dataset.language], columnWidth = 10;
   const form = document.createElement("form"), message = document.createElement("p"), written = document.createElement("p");
   const caption = document.createElement("p"), strip = document.createElement("div"), canvas = document.createElement("canvas");
-  const prefix = input("play-prefix", "text", root.dataset.prefix, { autocomplete: "off" });
-  const temperature = input("play-temperature", "range", 0, { min: 0, max: 2, step: 0.1 });
+  const prefix = Object.assign(document.createElement("textarea"), { id: "play-prefix", rows: 1, autocomplete: "off", value: root.dataset.prefix });
+  const temperature = input("play-temperature", "range", 0.8, { min: 0, max: 2, step: 0.1 });
   const topK = input("play-top-k", "range", 0, { min: 0, max: 50, step: 1 });
   const length = input("play-length", "number", 100, { min: 1, max: 1000 });
   const button = Object.assign(document.createElement("button"), { id: "play-write", textContent: words.write });
+  const [prefixBox, prefixHint] = field(words.prefix, prefix);
   const [temperatureBox, temperatureHint] = field(words.temperature, temperature);
   const [topKBox, topKHint] = field(words.topK, topK);
   const showValues = () => {
     temperatureHint.value = Number(temperature.value) === 0 ? words.greedy : temperature.value;
     topKHint.value = Number(topK.value) === 0 ? words.all : topK.value;
   };
-  form.append(field(words.prefix, prefix)[0], temperatureBox, topKBox, field(words.length, length)[0], button);
+  form.append(prefixBox, temperatureBox, topKBox, field(words.length, length)[0], button);
   form.addEventListener("input", showValues);
   showValues();
   Object.assign(message, { id: "play-message", textContent: words.loading }).setAttribute("role", "status");
@@ -159,6 +173,18 @@ async function play(root) {
   button.disabled = false;
   message.textContent = "";
 
+  // Enter is a line end where the network knows one, and elsewhere writes at once, as Ctrl+Enter does everywhere.
+  const hasLines = network.index.has("\n");
+  if (hasLines) {
+    prefix.rows = 3;
+    prefixHint.value = words.keys;
+  }
+  prefix.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || event.shiftKey || (hasLines && !event.ctrlKey && !event.metaKey)) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+
   const stop = () => {
     running = 0;
     button.textContent = words.write;
@@ -169,15 +195,16 @@ async function play(root) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (running) return stop();
-    const chars = Array.from(prefix.value), unknown = [...new Set(chars.filter((char) => !network.index.has(char)))];
-    message.textContent = chars.length === 0 ? words.empty : unknown.length ? words.unknown(unknown.join(" "), network.characters.length) : "";
+    const begin = prepare(network, prefix.value), chars = Array.from(begin);
+    const unknown = [...new Set(chars.filter((char) => !network.index.has(char)))];
+    message.textContent = chars.length === 0 ? words.empty : unknown.length ? words.unknown(unknown.map(visible).join(" "), network.characters.length) : "";
     if (message.textContent) return;
     const run = (running = Date.now() + Math.random()), total = chars.length + Math.min(Math.max(Number(length.value) || 1, 1), 1000);
     root.dataset.state = "writing";
     button.textContent = words.stop;
     Object.assign(canvas, { width: total * columnWidth, height: network.hiddenDim });
     const indices = chars.map((char) => network.index.get(char));
-    written.replaceChildren(Object.assign(document.createElement("b"), { textContent: prefix.value }), "");
+    written.replaceChildren(Object.assign(document.createElement("b"), { textContent: begin }), "");
     let state = initState(network), Y;
     for (let t = 0; t < total; t++) { // the prefix warms the state up; then the network's own choice is its next input
       if (t >= indices.length) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,24 +56,25 @@ class GraphWriter:
         logits, *new_state = _compile_reader(self.shape)(X, *self.weights, *state)
         return logits, tuple(new_state)
 
-    def go_on(self, last: np.ndarray, state: State, num_chars: int) -> np.ndarray:
-        """The likeliest characters after last, (batch_size,), each read in turn: (num_chars, batch_size).
+    def go_on(self, last: np.ndarray, state: State, num_chars: int) -> Iterator[np.ndarray]:
+        """The num_chars likeliest characters after last, (batch_size,), each read in turn.
 
-        Each part of the rows has a core, and while a chunk is written, the next one is already waiting.
+        They come in chunks, (CHUNK, batch_size) or the rest. Each part of the rows has a core, and while a
+        chunk is written, the next one is already waiting.
         """
         ctx, rows = state[0].context, cut(len(last), self.num_parts)
         chars = [nd.array(last[a:b], ctx, "float32") for a, b in rows]
         states = [[S[a:b] for S in state] for a, b in rows]
-        asked, written = deque[list[nd.NDArray]](), list[np.ndarray]()
-        for _ in range(0, num_chars, CHUNK):
-            chunks = []
-            for k, write in enumerate(_compile_writers(self.shape, len(rows))):
-                chunk, chars[k], *states[k] = write(chars[k], *self.weights, *states[k])
-                chunks.append(chunk)
-            asked.append(chunks)
-            if len(asked) > 1:
-                written.append(_wait(asked.popleft()))
-        return np.concatenate([*written, *map(_wait, asked)])[:num_chars]
+        asked = deque[list[nd.NDArray]]()
+        for start in range(0, num_chars + CHUNK, CHUNK):
+            if start < num_chars:
+                chunks = []
+                for k, write in enumerate(_compile_writers(self.shape, len(rows))):
+                    chunk, chars[k], *states[k] = write(chars[k], *self.weights, *states[k])
+                    chunks.append(chunk)
+                asked.append(chunks)
+            if start:
+                yield _wait(asked.popleft())[: num_chars - start + CHUNK]
 
 
 def _wait(chunks: Sequence[nd.NDArray]) -> np.ndarray:

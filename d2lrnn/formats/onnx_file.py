@@ -21,8 +21,8 @@ OPSET, IR_VERSION = 14, 8  # from 2021: whatever reads ONNX today reads these
 MAX_BYTES = 2**31 - 2**24  # a protobuf message ends at 2 GiB; the graph around the arrays is small
 
 
-def write_onnx(path: Path, settings: Settings, vocab: Vocab, params: Any) -> None:
-    """Write the graph to one file, atomically.
+def write_onnx(path: Path, settings: Settings, vocab: Vocab, params: Any, what: str = "") -> None:
+    """Write the graph to one file, atomically. what: which state of its run the network is, in words.
 
     Raises:
         ValueError: a parameter is not finite, they are too large for ONNX, or path is taken by no file.
@@ -31,10 +31,10 @@ def write_onnx(path: Path, settings: Settings, vocab: Vocab, params: Any) -> Non
     num_bytes = sum(array.nbytes for array in arrays.values())
     if num_bytes > MAX_BYTES:
         raise ValueError(f"the parameters have {num_bytes:,} bytes, and ONNX takes {MAX_BYTES:,} at most")
-    write_file(path, build_model(settings, vocab, arrays).SerializeToString())
+    write_file(path, build_model(settings, vocab, arrays, what).SerializeToString())
 
 
-def build_model(settings: Settings, vocab: Vocab, arrays: dict[str, np.ndarray]) -> Any:
+def build_model(settings: Settings, vocab: Vocab, arrays: dict[str, np.ndarray], what: str = "") -> Any:
     """The graph of a network with these arrays, an onnx.ModelProto.
 
     Inputs: indices (num_steps, batch_size), int64; the states H, C (an lstm's), H_2, C_2, …, each
@@ -77,7 +77,7 @@ def build_model(settings: Settings, vocab: Vocab, arrays: dict[str, np.ndarray])
     graph = helper.make_graph(nodes, settings.cell, inputs, outputs, initializers)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, producer_name="d2lrnn", ir_version=IR_VERSION, opset_imports=opsets)
-    helper.set_model_props(model, describe(settings, vocab))
+    helper.set_model_props(model, describe(settings, vocab, what))
     return model
 
 

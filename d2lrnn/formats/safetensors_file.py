@@ -33,33 +33,40 @@ NO_SUM = "0" * 64  # stands in the file while its sum is taken
 
 
 def load_network(
-    source: str | Path | None = None, ctx: mx.Context | None = None, *, best: bool = False
+    source: str | Path | None = None, ctx: mx.Context | None = None, *, best: bool | None = None
 ) -> Trained:
     """The network of a run directory, the newest one, or a file of ours.
 
-    best: of a run, the parameters that did best on held-out text.
+    best: of a run, the parameters that did best on held-out text, or (False) the last ones, or (None) the
+    best where there are such.
 
     Raises:
-        ValueError: there is no network, it is damaged, or best was asked of a file.
+        ValueError: there is no network, it is damaged, or a file was asked for its best or last.
     """
     path = newest_run() if source is None else Path(source)
     if "\0" in str(path):
         raise ValueError(f"{path}: there is no such run or file, since no path has a NUL character")
     if path.is_dir() or not path.exists():
         return load_run(path, ctx, best=best)
-    if best:
-        raise ValueError(f"{path} holds one network, there is no choice of the best: give a run directory")
+    if best is not None:
+        which = "best" if best else "last"
+        raise ValueError(f"{path} holds one network, there is no choice of the {which}: give a run directory")
     return read_network(path, ctx)
 
 
-def write_network(path: Path, settings: Settings, vocab: Vocab, params: Any) -> None:
+def write_network(path: Path, settings: Settings, vocab: Vocab, params: Any, what: str = "") -> None:
     """Write a network to one file, atomically; the same network gives the same bytes.
+
+    what: which state of its run it is, in words.
 
     Raises:
         ValueError: a parameter is not finite, or path is taken by something that is no file.
     """
     arrays = to_arrays(params)
-    metadata = {"sha256": NO_SUM, **describe(settings, vocab)}  # first: its digits are not to be met before
+    metadata = {
+        "sha256": NO_SUM,
+        **describe(settings, vocab, what),
+    }  # first: its digits are not to be met before
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name, array in arrays.items():
@@ -73,16 +80,21 @@ def write_network(path: Path, settings: Settings, vocab: Vocab, params: Any) -> 
     write_file(path, data.replace(NO_SUM.encode(), hashlib.sha256(data).hexdigest().encode(), 1))
 
 
-def describe(settings: Settings, vocab: Vocab) -> dict[str, str]:
+def describe(settings: Settings, vocab: Vocab, what: str = "") -> dict[str, str]:
     """The metadata of a file: what must be known beside the parameters."""
-    return {
+    single = [prefix for prefix in settings.prefix if "\n" not in prefix]  # older versions read these
+    facts: dict[str, str | None] = {
         "cell": settings.cell,
         "layers": str(settings.layers),
         "hidden_dim": str(settings.hidden_dim),
         "chars": "".join(vocab.idx_to_char),
-        "prefix": "\n".join(settings.prefix),
+        "prefix": "\n".join(single),
+        "prefixes": json.dumps(settings.prefix, ensure_ascii=False),
+        "normalize": getattr(settings, "normalize", None),  # seam: a setting that reading brings
+        "trained": what or None,
         "d2lrnn": __version__,
     }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def to_arrays(params: Any) -> dict[str, np.ndarray]:
@@ -117,7 +129,7 @@ def read_network(path: Path, ctx: mx.Context | None = None) -> Trained:
         raise ValueError(f"{path} is neither a run directory nor a file")
     try:
         with open(path, "rb") as file:
-            settings, vocab, arrays = _read(file, os.fstat(file.fileno()).st_size)
+            settings, vocab, arrays, what = _read(file, os.fstat(file.fileno()).st_size)
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # wrong UTF-8, wrong JSON, …
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path} is no whole safetensors file of a network ({reason})") from None
@@ -125,10 +137,10 @@ def read_network(path: Path, ctx: mx.Context | None = None) -> Trained:
         raise ValueError(f"{path} is larger than the memory of this machine") from None
     ctx = ctx or try_gpu()
     params = namedtuple("Params", arrays)(*(nd.array(array, ctx=ctx) for array in arrays.values()))
-    return Trained(path, settings, vocab, get_network(settings.cell, settings.layers), params)
+    return Trained(path, settings, vocab, get_network(settings.cell, settings.layers), params, what)
 
 
-def _read(file: IO[bytes], size: int) -> tuple[Settings, Vocab, dict[str, np.ndarray]]:
+def _read(file: IO[bytes], size: int) -> tuple[Settings, Vocab, dict[str, np.ndarray], str]:
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if length > min(size - 8, MAX_HEADER):
@@ -155,7 +167,7 @@ def _read(file: IO[bytes], size: int) -> tuple[Settings, Vocab, dict[str, np.nda
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN or infinity")
-    return settings, vocab, arrays
+    return settings, vocab, arrays, metadata.get("trained", "")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -174,15 +186,28 @@ def _read_metadata(metadata: Any, num_arrays: int) -> tuple[Settings, Vocab]:
     if not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("its metadata are not all strings")
     layers, hidden_dim = (int(metadata[name]) for name in ("layers", "hidden_dim"))
-    chars, prefix = metadata["chars"], metadata.get("prefix", "")
+    chars = metadata["chars"]
     vocab = Vocab(chars)
     if not chars or "".join(vocab.idx_to_char) != chars:
         raise ValueError("its chars are not in the order of their code points, each there once")
-    prefixes = tuple(filter(None, prefix.split("\n"))) or (chars[0],)
-    settings = Settings(cell=metadata["cell"], layers=layers, hidden_dim=hidden_dim, prefix=prefixes)
+    prefixes = _read_prefixes(metadata) or (chars[0],)
+    more = {
+        name: metadata[name] for name in {"normalize"} & set(metadata) & set(Settings.__dataclass_fields__)
+    }
+    settings = Settings(cell=metadata["cell"], layers=layers, hidden_dim=hidden_dim, prefix=prefixes, **more)
     if num_arrays != 3 * layers * CELLS[settings.cell].num_gates + 2:
         raise ValueError(f"it holds {num_arrays} arrays: not those of {layers} layers of {settings.cell}")
     return settings, vocab
+
+
+def _read_prefixes(metadata: dict[str, str]) -> tuple[str, ...]:
+    """What predict begins with; in files of older versions one a line."""
+    if "prefixes" not in metadata:
+        return tuple(filter(None, metadata.get("prefix", "").split("\n")))
+    prefixes = json.loads(metadata["prefixes"])
+    if not isinstance(prefixes, list) or not all(isinstance(one, str) and one for one in prefixes):
+        raise ValueError("its prefixes are no list of strings in JSON")
+    return tuple(prefixes)
 
 
 def _places(

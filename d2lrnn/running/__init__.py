@@ -6,6 +6,8 @@ config          settings of a new run from a file
 directory       what a run leaves: its files, its lock, how it is found and read again
 plot            its curve
 measure         how well its network predicts a text
+writing         what a network writes: prefixes, stops, streams, and what tells several texts apart
+conversation    prefixes from a terminal or a pipe
 run             the run itself: it trains, and says what is to be kept
 resume          how it goes on
 start           which run train was asked for, and how it begins

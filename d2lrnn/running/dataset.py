@@ -18,6 +18,7 @@ from ..fast import CELLS
 from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from ..text import Vocab, encode_prefix, one_line
 from .settings import PREFIXES, Settings
+from .writing import prepare_prefix
 
 tqdm.set_lock(RLock())  # its own is for processes too: Python 3.14 warns where they end at once
 
@@ -50,7 +51,8 @@ def load_dataset(settings: Settings) -> Dataset:
             sha256.update(text[start : start + BLOCK].encode())
         vocab = Vocab(text)
         bar.update()
-        prefixes = settings.prefix or _default_prefixes(text, vocab)
+        given = tuple(prepare_prefix(prefix, settings, vocab) for prefix in settings.prefix)
+        prefixes = given or _default_prefixes(text, vocab)
         for prefix in prefixes:
             encode_prefix(prefix, settings.pred_len, vocab)
         indices = vocab.to_indices(text)

@@ -60,13 +60,14 @@ class Checkpoint(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A network to write with, and where it was found."""
+    """A network to write with, and where it was found. what: which state of its run it is, in a few words."""
 
     source: Path
     settings: Settings
     vocab: Vocab
     network: Network
     params: Any  # a NamedTuple of NDArrays, whose names depend on the network
+    what: str = ""
 
 
 @dataclass
@@ -200,26 +201,56 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
 
 
-def load_run(folder: Path, ctx: mx.Context | None = None, *, best: bool = False) -> Trained:
-    """The network of a run directory, to write with: its newest, or its best.
+def load_run(folder: Path, ctx: mx.Context | None = None, *, best: bool | None = None) -> Trained:
+    """The network of a run directory, to write with.
 
-    best: that which did best on the held-out text.
+    best: True: the parameters that did best on held-out text. False: the newest. None: the best where there
+    is one, else the newest.
 
     Raises:
         ValueError: it is no run directory, it has no such checkpoint, or none that is whole.
     """
-    try:
-        found = newest(folder / (BEST if best else CHECKPOINTS), ctx or try_gpu())
-    except FileNotFoundError:
-        read_config(folder)
-        why = "nothing was held out of its training, or its first epoch is not over" if best else "not begun"
-        raise ValueError(f"{folder} holds no {'best ' * best}checkpoint: {why}") from None
+    found, is_best = _find(folder, ctx or try_gpu(), best)
     check_facts(found)
     settings = to_settings(found.facts["config"], found.path)
     vocab = Vocab(found.facts["chars"])
     network = get_network(settings.cell, settings.layers)
     arrays = check_shapes(network, len(vocab), settings.hidden_dim, found)
-    return Trained(folder, settings, vocab, network, namedtuple("Params", arrays)(*arrays.values()))
+    params = namedtuple("Params", arrays)(*arrays.values())
+    return Trained(folder, settings, vocab, network, params, _which(found, is_best))
+
+
+def _find(folder: Path, ctx: mx.Context, best: bool | None) -> tuple[Checkpoint, bool]:
+    """The checkpoint that load_run takes, and whether it is the best."""
+    if best is not False:
+        try:
+            return newest(folder / BEST, ctx), True
+        except FileNotFoundError:
+            if best:
+                read_config(folder)
+                why = "nothing was held out of its training, or its first epoch is not over"
+                raise ValueError(f"{folder} holds no best checkpoint: {why}") from None
+        except ValueError as error:
+            if best:
+                raise
+            warn(f"{error}; the end of the run is taken instead")
+    try:
+        return newest(folder / CHECKPOINTS, ctx), False
+    except FileNotFoundError:
+        read_config(folder)
+        raise ValueError(f"{folder} holds no checkpoint: not begun") from None
+
+
+def _which(checkpoint: Checkpoint, is_best: bool) -> str:
+    """Trained.what."""
+    path, _, facts = checkpoint
+    if not is_best:
+        epoch, batch = facts["progress"]["epoch"], facts["progress"]["batch"]
+        return f"epoch {epoch + 1}, batch {batch}, the last" if batch else f"epoch {epoch}, the last"
+    try:
+        return f"epoch {facts['epoch']:d}, best held-out {facts['heldout_perplexity']:.1f}"
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} was not written by d2lrnn ({type(error).__name__}: {error})") from None
 
 
 def check_facts(checkpoint: Checkpoint) -> None:

@@ -28,6 +28,7 @@ from ..training import evaluate, train_batches
 from .dataset import check_fits, cut_batches, cut_shards, find_context, load_dataset
 from .directory import BEST, LOGS, METRICS, SAMPLES, Checkpoint, Directory, Progress, check_shapes
 from .settings import Settings
+from .writing import format_samples
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -159,7 +160,7 @@ class Run:
         writer, greedy = self.network.writer(self.params), Choice(temperature=0)
         prefixes, length = self.dataset.prefixes, self.settings.pred_len
         texts = generate_batch(prefixes, length, writer, self.vocab, greedy)
-        self.directory.log(SAMPLES, "\n".join([f"epoch {self.progress.epoch}", *texts]) + "\n\n")
+        self.directory.log(SAMPLES, format_samples(self.progress.epoch, prefixes, texts, self.vocab))
         return texts
 
     def _batches(self) -> Iterator[Batch]:

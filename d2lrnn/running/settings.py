@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..cli import escape, read_text, unescape
 from ..launching.job import SSH
 
 PREFIXES = ("分开", "不分开", "战争中部队")
@@ -29,10 +30,14 @@ FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for
 
 def setting(
     default: Any, help: str, *, choices: Sequence[str] = (), low: float = -math.inf, below: float = math.inf,
-    metavar: str | None = None,
+    metavar: str | None = None, escapes: bool = False,
 ) -> Any:  # fmt: skip
-    """A field of Flags: its default, its line in --help, what it may be, and what --help calls that."""
+    """A field of Flags: its default, its line in --help, what it may be, and what --help calls that.
+
+    escapes: whether its flag is given with those of cli.unescape.
+    """
     metadata = {"help": help, "choices": choices, "low": low, "below": below, "metavar": metavar}
+    metadata["escapes"] = escapes
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -93,7 +98,9 @@ class Settings(Flags):
     )
     seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
     ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
-    prefix: tuple[str, ...] = setting((), f"what samples begin with; may be repeated ({', '.join(PREFIXES)})")
+    prefix: tuple[str, ...] = setting(
+        (), rf"what samples begin with, \n a line end; may be repeated ({', '.join(PREFIXES)})", escapes=True
+    )
     pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
     pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
     workers: int = setting(1, "processes that train together, each on its shard of the corpus", **SIZE)
@@ -167,7 +174,7 @@ def flags(given: Flags) -> list[str]:
             if isinstance(one, bool):
                 found += [flag] * one
             elif one is not None:
-                found.append(f"{flag}={one}")
+                found.append(f"{flag}={escape(one) if field.metadata['escapes'] else one}")
     return found
 
 
@@ -192,10 +199,35 @@ def add_setting(
     metavar = None if field.metadata["choices"] else name.split("_")[-1].upper()
     parser.add_argument(
         flag_of(name),
-        type=(typing.get_args(hint) or (hint,))[0],  # int of Optional[int], str of tuple[str, ...]
+        # int of Optional[int], str of tuple[str, ...]
+        type=unescape if field.metadata["escapes"] else (typing.get_args(hint) or (hint,))[0],
         action="append" if isinstance(field.default, tuple) else "store",
         choices=field.metadata["choices"] or None,
         metavar=field.metadata["metavar"] or metavar,
         help=line if field.default in (None, ()) else f"{line} ({field.default})",
         default=default,
     )
+
+
+def add_prefix_file(parser: Any, *, default: Any = argparse.SUPPRESS) -> None:
+    """--prefix-file, which stands for one more --prefix."""
+    parser.add_argument(
+        "--prefix-file",
+        metavar="FILE",
+        dest="prefix",
+        action="append",
+        type=read_text,
+        default=default,
+        help="a prefix of more lines than one: a UTF-8 text, taken exactly (-: standard input)",
+    )
+
+
+def add_best_or_last(parser: Any) -> None:
+    """--best and --last: arguments.best as load_network takes it."""
+    either = parser.add_mutually_exclusive_group()
+    default = "(the best where held-out text was measured, else the end)"
+    for flag, value, what in (
+        ("--best", True, f"take the run where it did best on held-out text {default}"),
+        ("--last", False, "take the end of the run"),
+    ):
+        either.add_argument(flag, dest="best", action="store_const", const=value, default=None, help=what)

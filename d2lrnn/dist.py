@@ -16,8 +16,8 @@ import numpy as np
 from mxnet import autograd, nd
 
 from .checks import check_gradients, check_size
-from .engine import update
 from .engine.kvstore import Workers
+from .engine.update import train_batch
 from .optim import Optimizer
 from .rnn import Params, State
 from .sampling import Batch
@@ -128,7 +128,7 @@ class Replica:
         self, params: Params, state: State, batch: Batch, optimizer: Optimizer, theta: float
     ) -> tuple[float, State]:
         """As network.train_batch: every worker clips and steps by itself, with the same gradients."""
-        return update.train_batch(self, params, state, batch, optimizer, theta)
+        return train_batch(self, params, state, batch, optimizer, theta)
 
     def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Params) -> float:
         """As network.measure, the mean over the characters of all workers."""

@@ -391,7 +391,7 @@ def test_a_lesson_takes_the_gpu_where_no_device_is_named(subject: ModuleType, nu
 SMALL: Any = {"max_chars": 600, "hidden_dim": 8, "batch_size": 4, "num_steps": 5, "epochs": 2}
 SMALL |= {"pred_len": 6, "pred_period": 1}
 KINDS: dict[str, Any] = {
-    "rnn": {"cell": "rnn", "sampler": "random", "optimizer": "adam", "dropout": 0.3},
+    "rnn": {"cell": "rnn", "sampler": "random", "optimizer": "adam", "dropout": 0.3, "weight_decay": 0.1},
     "gru": {"cell": "gru", "sampler": "consecutive", "optimizer": "sgd"},
     "lstm": {"cell": "lstm", "sampler": "consecutive", "optimizer": "adam", "layers": 2, "dropout": 0.3},
     "workers": {"cell": "lstm", "sampler": "consecutive", "optimizer": "adam", "workers": 2},

@@ -29,6 +29,12 @@ CONFIG, METRICS, SAMPLES, CURVE = "config.json", "metrics.jsonl", "samples.txt",
 LOGS = (METRICS, SAMPLES)
 CHECKPOINTS, BEST = "checkpoints", "best"  # each a folder of numbered checkpoints
 LOCK = ".lock"
+OLDER = {  # what it meant that a run, older than a setting, does not have it
+    "deterministic": False,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup": 0,
+}
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 
 
@@ -190,7 +196,7 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         ValueError: one is missing, or cannot be.
     """
     try:
-        config = {"deterministic": False, **config}  # older runs do not have it
+        config = {**OLDER, **config}
         fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
         return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
     except (KeyError, TypeError, ValueError) as error:

@@ -31,6 +31,9 @@ CHECKPOINTS, BEST = "checkpoints", "best"  # each a folder of numbered checkpoin
 LOCK = ".lock"
 OLDER: dict[str, Any] = {  # what it meant that a config does not have a setting, which came later
     "deterministic": False,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup": 0,
 }
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 

@@ -10,13 +10,13 @@ from typing import Any
 import mxnet as mx
 
 from ..cli import warn
-from .directory import CHECKPOINTS, CONFIG, Checkpoint, check_facts, newest, read_config, to_settings
+from .directory import CHECKPOINTS, CONFIG, OLDER, Checkpoint, check_facts, newest, read_config, to_settings
 from .run import Run
 from .settings import Settings, flag_of
 
 # the settings that may be given anew, and those that may be, with a warning
 CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
-WARNED = ("lr", "clip")
+WARNED = ("lr", "schedule", "warmup", "weight_decay", "clip")
 
 
 def begun_settings(folder: Path) -> Settings:
@@ -42,7 +42,11 @@ def change(
     """
     for name, value in asked.items():
         before, flag = getattr(begun, name), flag_of(name)
-        if value == before or name in CHANGEABLE:
+        if value == before:
+            continue
+        if name == "epochs" and warns and asked.get("schedule", begun.schedule) == "cosine":
+            warn(f"{folder}: --epochs was {before} and is {value}: the learning rate jumps to the new cosine")
+        if name in CHANGEABLE:
             continue
         if name not in WARNED:
             raise ValueError(f"{flag} {value}: {folder} was begun with {before}; omit {flag}")
@@ -91,10 +95,11 @@ def _newest(folder: Path) -> Checkpoint:
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     """config.json is for reading: if it says something else than the checkpoint, somebody meant something."""
     try:
-        found = read_config(folder)
+        found = {**OLDER, **read_config(folder)}
     except ValueError as error:
         warn(f"{error}; it is written anew")
         return
+    config = {**OLDER, **config}
     for name in [field.name for field in dataclasses.fields(Settings)]:
         if found.get(name) == config[name]:
             continue

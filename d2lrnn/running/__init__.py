@@ -5,6 +5,8 @@ dataset         what a run learns from: a text, its vocabulary, its shards and b
 directory       what a run leaves: its files, its lock, how it is found and read again
 plot            its curve
 run             the run itself: it trains, and says what is to be kept
+closing         what it has learnt, in its closing lines
+events          its metrics for TensorBoard
 resume          how it goes on
 start           which run train was asked for, and how it begins
 distributed     which part of a job this process is

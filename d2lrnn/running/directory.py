@@ -28,7 +28,16 @@ from .settings import Settings
 CONFIG, METRICS, SAMPLES, CURVE = "config.json", "metrics.jsonl", "samples.txt", "curve.svg"
 LOGS = (METRICS, SAMPLES)
 CHECKPOINTS, BEST = "checkpoints", "best"  # each a folder of numbered checkpoints
+MEAN = "mean_"  # begins the names of the running means of the weights in a checkpoint
 LOCK = ".lock"
+# what a setting was that a config.json does not name: the run is older
+OLDER: dict[str, Any] = {
+    "deterministic": False,
+    "init_bias": "zero",
+    "average": 0.0,
+    "early_stop": 0,
+    "temperature": 0.0,
+}
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 
 
@@ -190,7 +199,7 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         ValueError: one is missing, or cannot be.
     """
     try:
-        config = {"deterministic": False, **config}  # older runs do not have it
+        config = {**OLDER, **config}
         fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
         return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
     except (KeyError, TypeError, ValueError) as error:
@@ -215,7 +224,8 @@ def load_run(folder: Path, ctx: mx.Context | None = None, *, best: bool = False)
     settings = to_settings(found.facts["config"], found.path)
     vocab = Vocab(found.facts["chars"])
     network = get_network(settings.cell, settings.layers)
-    arrays = check_shapes(network, len(vocab), settings.hidden_dim, found)
+    mean = MEAN if settings.average and not best else ""  # the best are means already
+    arrays = check_shapes(network, len(vocab), settings.hidden_dim, found, mean)
     return Trained(folder, settings, vocab, network, namedtuple("Params", arrays)(*arrays.values()))
 
 
@@ -238,6 +248,10 @@ def check_facts(checkpoint: Checkpoint) -> None:
             whole = int if name not in ("nats", "seconds") else (int, float)
             if isinstance(number, bool) or not isinstance(number, whole) or not 0 <= number < 2**53:
                 raise ValueError(f"{path} was not written by d2lrnn: {name} is {number!r}")
+        best = facts["best"]
+        epochs, kind = range(1, progress["epoch"] + 1), type(best.get("heldout_perplexity"))
+        if best and not (best.get("epoch") in epochs and kind is float):
+            raise ValueError(f"{path} was not written by d2lrnn: best is {best!r}")
 
 
 def newest(folder: Path, ctx: mx.Context) -> Checkpoint:
@@ -249,18 +263,19 @@ def newest(folder: Path, ctx: mx.Context) -> Checkpoint:
 
 
 def check_shapes(
-    network: Network, vocab_size: int, hidden_dim: int, checkpoint: Checkpoint
+    network: Network, vocab_size: int, hidden_dim: int, checkpoint: Checkpoint, prefix: str = ""
 ) -> dict[str, mx.nd.NDArray]:
-    """The parameters among its arrays, in the order of the network.
+    """The parameters among its arrays, in the order of the network; there their names begin with prefix.
 
     Raises:
         ValueError: one of them is not there, or has not its shape.
     """
     path, arrays, _ = checkpoint
     params = {}
-    for name, shape in network.shapes(vocab_size, hidden_dim):
+    for param, shape in network.shapes(vocab_size, hidden_dim):
+        name = f"{prefix}{param}"
         if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float32:
             found = arrays[name].shape if name in arrays else "missing"
             raise ValueError(f"{path}: {name} is {found}, and the settings ask for {shape} of float32")
-        params[name] = arrays[name]
+        params[param] = arrays[name]
     return params

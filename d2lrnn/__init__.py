@@ -20,7 +20,7 @@ CHAPTERS = {
     4: ("rnn", "get_params init_rnn_state rnn"),
     5: ("loss", "cross_entropy perplexity"),
     6: ("clipping", "grad_clipping"),
-    7: ("optim", "sgd init_adam_states adam Optimizer"),
+    7: ("optim", "sgd init_adam_states adam adamw learning_rate Optimizer"),
     8: ("decoding", "predict_rnn generate"),
     9: ("training", "train_batches train_epoch evaluate train_and_predict_rnn"),
     10: ("bptt", "bptt grad_norms_by_lag"),

@@ -60,10 +60,26 @@ def check_positive(**values: Any) -> None:
         ValueError: naming the first value that is not.
     """
     for name, value in values.items():
-        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        number = value.item() if isinstance(value, np.generic) else value  # NumPy 2 compares in float32
-        if not is_number or not 0 < number <= MAX_FLOAT:  # of NaN every comparison is false
+        if not 0 < _to_number(value) <= MAX_FLOAT:  # of NaN every comparison is false
             raise ValueError(f"{name} is {value!r}: give a number above 0")
+
+
+def check_not_negative(**values: Any) -> None:
+    """Every value is a finite number of at least 0.
+
+    Raises:
+        ValueError: naming the first value that is not.
+    """
+    for name, value in values.items():
+        if not 0 <= _to_number(value) <= MAX_FLOAT:
+            raise ValueError(f"{name} is {value!r}: give a number of at least 0")
+
+
+def _to_number(value: Any) -> Any:
+    """value, or NaN if it is no real number. Of NumPy's kinds a Python one: NumPy 2 compares in float32."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return math.nan
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_seed(seed: Any) -> int:

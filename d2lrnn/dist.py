@@ -17,7 +17,7 @@ from mxnet import autograd, nd
 
 from .checks import check_gradients, check_size
 from .engine.kvstore import Workers
-from .engine.update import clip_and_step
+from .engine.update import train_batch
 from .optim import Optimizer
 from .rnn import Params, State
 from .sampling import Batch
@@ -128,9 +128,7 @@ class Replica:
         self, params: Params, state: State, batch: Batch, optimizer: Optimizer, theta: float
     ) -> tuple[float, State]:
         """As network.train_batch: every worker clips and steps by itself, with the same gradients."""
-        loss, new_state = self.learn(*batch, state, params)
-        measure = functools.partial(self.measure, *batch, state, params)
-        return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
+        return train_batch(self, params, state, batch, optimizer, theta)
 
     def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Params) -> float:
         """As network.measure, the mean over the characters of all workers."""

@@ -23,7 +23,7 @@ from .engine.backprop import learn
 from .engine.cells import GRU, LSTM, RNN, Steps
 from .engine.fast_decoding import GraphWriter
 from .engine.layers import Arrays, Layer, State, num_threads
-from .engine.update import clip_and_step
+from .engine.update import train_batch
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
 from .loss import cross_entropy
@@ -140,9 +140,7 @@ class Network(NamedTuple):
         self, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float
     ) -> tuple[float, State]:
         """Learn, clip and step, as train_batches wants it: (nats per character, new state)."""
-        loss, new_state = self.learn(*batch, state, params)
-        measure = functools.partial(self.measure, *batch, state, params)
-        return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
+        return train_batch(self, params, state, batch, optimizer, theta)
 
     def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays) -> float:
         """The loss that learn gives, from logits: also where a probability is too small for float32."""

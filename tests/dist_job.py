@@ -92,7 +92,10 @@ def in_turn_of_mine(kinds: dict) -> dict[str, object]:
 
 
 def two(workers: OneAfterTheOther) -> dict[str, object]:
-    kinds = KINDS | {"two layers": {"cell": "lstm", "layers": 2, "dropout": 0.3}}
+    kinds = KINDS | {
+        "two layers": {"cell": "lstm", "layers": 2, "dropout": 0.3},
+        "schedule": {"weight_decay": 5.0, "schedule": "cosine", "warmup": 5},
+    }
     return {
         "shared": shared(workers.next_run()),
         "told": [

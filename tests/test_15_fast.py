@@ -366,14 +366,16 @@ def train(network, params, optimizer, theta, batches, train_batch):
 
 
 @cells
-@pytest.mark.parametrize(("name", "lr"), [("sgd", 1.0), ("adam", 0.01)])
+@pytest.mark.parametrize(
+    ("name", "lr", "decay"), [("sgd", 1.0, 0), ("sgd", 1.0, 0.1), ("adam", 0.01, 0), ("adam", 0.01, 9.0)]
+)
 @pytest.mark.parametrize("theta", [0.1, 1e9], ids=["clipped", "whole"])
-def test_a_training_batch_by_batch_is_that_of_lesson_9(subject, cell, name, lr, theta):
+def test_a_training_batch_by_batch_is_that_of_lesson_9(subject, cell, name, lr, decay, theta):
     network, results = new_network(subject, cell, 2), []
     batches = list(d2lrnn.data_iter_consecutive(np.arange(61) ** 2 % 7, 2, 3, CPU))
     for train_batch in (None, network.train_batch):
         params = filled(network.get_params(7, 4, CPU))
-        optimizer = d2lrnn.Optimizer(name, params, lr)
+        optimizer = d2lrnn.Optimizer(name, params, lr, weight_decay=decay)
         nats = train(network, params, optimizer, theta, batches, train_batch)
         results.append((nats, optimizer.t, [*params, *[S for pair in optimizer.states for S in pair]]))
 

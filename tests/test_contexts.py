@@ -235,8 +235,10 @@ def use_optim(lessons: Any, ctx: mx.Context | None) -> None:
     params = learnt_rnn(ctx)
     lessons.sgd(params, 0.1)
     lessons.adam(params, lessons.init_adam_states(params), 0.1, 1)
+    lessons.adamw(params, lessons.init_adam_states(params), 0.1, 2, weight_decay=0.1)
     for name in ("sgd", "adam"):
         lessons.Optimizer(name, params, 0.1).step(params)
+        lessons.Optimizer(name, params, lessons.learning_rate(1, 0.1), weight_decay=0.1).step(params)
 
 
 def use_decoding(lessons: Any, ctx: mx.Context | None) -> None:
@@ -310,7 +312,7 @@ def use_fast(lessons: Any, ctx: mx.Context | None) -> None:
         params = learnt(network.rnn, network.get_params, network.init_state, ctx)
         state = network.init_state(BATCH_SIZE, N, ctx)
         for name, theta in itertools.product(("sgd", "adam"), (1e-3, 1e3)):
-            optimizer = d2lrnn.Optimizer(name, params, 0.1)
+            optimizer = d2lrnn.Optimizer(name, params, 0.1, weight_decay=0.1)
             _, state = network.train_batch(params, state, (DATA, LABEL), optimizer, theta)
         assert {param.grad.context for param in params} == {HOME}
         network.rnn(lessons.get_rows(as_indices([[0, 2], [1, 3]], ctx), V), state, params)
@@ -389,7 +391,7 @@ def test_a_lesson_takes_the_gpu_where_no_device_is_named(subject: ModuleType, nu
 SMALL: Any = {"max_chars": 600, "hidden_dim": 8, "batch_size": 4, "num_steps": 5, "epochs": 2}
 SMALL |= {"pred_len": 6, "pred_period": 1}
 KINDS: dict[str, Any] = {
-    "rnn": {"cell": "rnn", "sampler": "random", "optimizer": "adam", "dropout": 0.3},
+    "rnn": {"cell": "rnn", "sampler": "random", "optimizer": "adam", "dropout": 0.3, "weight_decay": 0.1},
     "gru": {"cell": "gru", "sampler": "consecutive", "optimizer": "sgd"},
     "lstm": {"cell": "lstm", "sampler": "consecutive", "optimizer": "adam", "layers": 2, "dropout": 0.3},
     "workers": {"cell": "lstm", "sampler": "consecutive", "optimizer": "adam", "workers": 2},

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from d2lrnn import load_checkpoint, predict, train
+from d2lrnn import load_checkpoint, predict, save_checkpoint, train
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.cli import command_line
 from d2lrnn.running import run as run_module
@@ -59,6 +59,7 @@ KINDS = [  # audits/torture.py has them all
     "--cell gru --sampler consecutive --optimizer adam --dropout 0.5",
     "--cell lstm --sampler random --optimizer sgd --dropout 0.5",
     "--cell lstm --sampler consecutive --optimizer adam --layers 2",
+    "--cell rnn --sampler consecutive --optimizer adam --weight-decay 5 --schedule cosine --warmup 40",
 ]
 
 
@@ -122,6 +123,52 @@ def test_more_epochs_may_be_given_to_a_finished_run() -> None:
 
     assert perplexities("a") == perplexities("whole")
     assert json.loads(Path("a/config.json").read_text("utf-8"))["epochs"] == 4
+
+
+def test_more_epochs_of_a_cosine_end_it_later_which_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    run_small("--epochs", 2, "--schedule", "cosine", "--out", "a")
+
+    assert train.main(["--resume", "a", "--epochs", "3"]) == 0
+
+    warning = "warning: a: --epochs was 2 and is 3: the learning rate jumps to the new cosine\n"
+    assert capsys.readouterr().err == warning
+    assert weights("a") != (run_small("--epochs", 3, "--schedule", "cosine", "--out", "b") or weights("b"))
+
+
+@pytest.mark.parametrize("given", [("--schedule", "cosine"), ("--warmup", 3), ("--weight-decay", 2.0)])
+def test_how_the_steps_are_taken_may_be_changed_with_a_warning(
+    given: tuple[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_small("--epochs", 1, "--out", "a")
+    run_small("--epochs", 2, "--out", "plain")
+    run_small("--epochs", 2, "--out", "whole", *given)
+    capsys.readouterr()
+
+    assert train.main(["--resume", "a", "--epochs", "2", *map(str, given)]) == 0
+
+    assert f"warning: a: {given[0]} was" in capsys.readouterr().err
+    assert (weights("a") == weights("plain")) is (given[0] == "--warmup")  # that was over before
+    assert weights("a") != weights("whole")
+
+
+def test_a_run_older_than_these_settings_goes_on_as_it_began(capsys: pytest.CaptureFixture[str]) -> None:
+    run_small("--epochs", 3, "--out", "whole")
+    run_small("--epochs", 2, "--out", "a")
+    arrays, facts = load_checkpoint(LAST)
+    older = {"deterministic": False, "weight_decay": 0, "schedule": "constant", "warmup": 0}
+    for config in (facts["config"], begun := json.loads(Path("a/config.json").read_text("utf-8"))):
+        for name in older:
+            del config[name]
+    _damage(json.dumps(begun))
+    shutil.rmtree(LAST)
+    save_checkpoint(LAST, arrays, facts)
+    capsys.readouterr()
+
+    assert train.main(["--resume", "a", "--epochs", "3"]) == 0
+
+    assert capsys.readouterr().err == ""
+    assert weights("a") == weights("whole")
+    assert older.items() <= json.loads(Path("a/config.json").read_text("utf-8")).items()
 
 
 def test_a_finished_run_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from d2lrnn import predict, train
+from d2lrnn import learning_rate, predict, train
 from d2lrnn.running import run as run_module
 from d2lrnn.running.settings import PREFIXES, Settings
 
@@ -69,6 +69,36 @@ def test_every_kind_of_run_repeats_to_the_last_bit(cell: str, sampler: str, opti
 
     assert perplexities("a") == perplexities("b")
     assert weights("a") == weights("b")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("sampler", "num_steps"), [("random", 22), ("consecutive", 7)])
+def test_each_step_has_the_learning_rate_of_its_schedule(workers: int, sampler: str, num_steps: int) -> None:
+    settings = Settings(
+        max_chars=600, hidden_dim=8, batch_size=4, num_steps=num_steps, epochs=20, sampler=sampler,
+        workers=workers, lr=0.02, schedule="cosine", warmup=4, weight_decay=0.1,
+    )  # fmt: skip
+    run, rates, counts = run_module.Run(settings), [], []
+    run.begin(Path("."))
+    while run.progress.epoch < settings.epochs:
+        before = len(rates)
+        rates += [run.optimizer.lr for _ in run.train_epoch()]
+        counts.append(len(rates) - before)
+        run.end_epoch()
+
+    how = {"schedule": "cosine", "warmup": 4, "num_updates": run.optimizer.t}
+    assert rates == [learning_rate(t + 1, 0.02, **how) for t in range(run.optimizer.t)]
+    assert len(set(counts)) == 2  # where it starts costs an epoch a batch, or does not
+    assert run.optimizer.weight_decay == 0.1
+
+
+def test_a_warm_up_that_is_never_over_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    for warmup in (25, 27):  # steps: there are 26
+        assert run_small("--epochs", 1, "--warmup", warmup) == 0
+    assert run_small("--epochs", 1, "--warmup", warmup, "--workers", 2, "--in-turn") == 0
+
+    warning = "warning: --warmup 27: training ends before the learning rate reaches --lr\n"
+    assert capsys.readouterr().err == 2 * warning
 
 
 def test_another_seed_is_another_run() -> None:

@@ -94,7 +94,7 @@ def in_turn(found: list[dict[str, Any]], kind: str) -> Any:
 # --- training ---
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "two layers"])
+@pytest.mark.parametrize("kind", [*KINDS, "two layers", "schedule"])
 def test_two_workers_train_as_one_process_in_turn_to_the_last_bit(two, kind):
     expected = in_turn(two, kind)
 

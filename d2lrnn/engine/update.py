@@ -1,19 +1,33 @@
-"""How lesson 15 clips and steps: one wait for the numbers of a batch, one pass over the parameters."""
+"""How lessons 15 and 17 train: one wait for the numbers of a batch, one pass over the parameters."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 from mxnet import nd
 
 from ..checks import check_loss, check_positive, to_indices
 from ..clipping import grad_clipping
 from ..optim import BETA1, BETA2, EPS, Optimizer
-from ..rnn import Params
+from ..rnn import Params, State
 from ..sampling import Batch
 
 SMALL, LARGE = 1e-20, 1e30  # between them a sum of squares is exact enough in float32
+
+
+def train_batch(
+    learner: Any, params: Params, state: State, batch: Batch, optimizer: Optimizer, theta: float
+) -> tuple[float, State]:
+    """Learn, clip and step, as train_batches wants it: (nats per character, new state).
+
+    learner: what has learn and measure, a Network or a Replica, whose method this is.
+    """
+    loss, new_state = learner.learn(*batch, state, params)
+    measure = functools.partial(learner.measure, *batch, state, params)
+    return clip_and_step(loss, params, batch, optimizer, theta, measure), new_state
 
 
 def clip_and_step(
@@ -51,17 +65,19 @@ def clip_and_step(
 
 
 def _step(params: Params, optimizer: Optimizer, scale: float) -> None:
-    """Lesson 7's step with the gradients times scale, each array read and written once."""
+    """Lesson 7's step with the gradients times scale; each array is read and written once, if none decays."""
     optimizer.t += 1
     if optimizer.name == "sgd":
         pairs = [array for param in params for array in (param, param.grad)]
         n = len(params)
-        lrs, wds = [optimizer.lr] * n, [0] * n  # a weight decay of 0
+        lrs, wds = [optimizer.lr] * n, [optimizer.weight_decay] * n
         nd.multi_sgd_update(*pairs, lrs=lrs, wds=wds, num_weights=n, rescale_grad=scale, out=list(params))
         return
     root = math.sqrt(1 - BETA2**optimizer.t)  # MXNet adds eps to the root before it is corrected by this
     lr = optimizer.lr * root / (1 - BETA1**optimizer.t)
     for param, (m, v) in zip(params, optimizer.states):
+        if optimizer.weight_decay:  # adam_update's own would go into m and v
+            param *= 1 - optimizer.lr * optimizer.weight_decay
         nd.adam_update(param, param.grad, m, v, lr, BETA1, BETA2, EPS * root, rescale_grad=scale, out=param)
 
 

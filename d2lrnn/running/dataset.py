@@ -85,20 +85,35 @@ def cut_batches(
     settings: Settings, shards: Mapping[int, np.ndarray], epoch: int, ctx: mx.Context
 ) -> Iterator[Batch]:
     """An epoch's (data, label), the rows of each shard below those of the one before it."""
-    place = settings.seed, epoch
-    rng = np.random.default_rng(place)  # an epoch repeats without those before it
     is_random_iter = settings.is_random_iter
     data_iter: Callable[..., Iterator[Batch]] = data_iter_random if is_random_iter else data_iter_consecutive
     size, batches = (settings.batch_size, settings.num_steps), []
-    length = len(next(iter(shards.values())))
-    offset = fresh_offset(rng, length, *size, is_random_iter=is_random_iter)
+    rng, offset = _begin_epoch(settings, len(next(iter(shards.values()))), epoch)
     for index, indices in shards.items():
         if settings.workers > 1:
-            rng = np.random.default_rng([*place, index])
+            rng = np.random.default_rng([settings.seed, epoch, index])
         batches.append(data_iter(indices, *size, ctx, rng=rng, offset=offset))
     for pairs in zip(*batches):
         data, label = (each[0] if len(each) == 1 else mx.nd.concat(*each, dim=0) for each in zip(*pairs))
         yield data, label
+
+
+def count_batches(settings: Settings, num_chars: int) -> Iterator[int]:
+    """How many batches each epoch has, read from a shard of num_chars: its offset may cost it one."""
+    batch_size, num_steps = settings.batch_size, settings.num_steps
+    for epoch in range(settings.epochs):
+        left = num_chars - _begin_epoch(settings, num_chars, epoch)[1]
+        if settings.is_random_iter:
+            yield (left - 1) // num_steps // batch_size
+        else:
+            yield (left // batch_size - 1) // num_steps
+
+
+def _begin_epoch(settings: Settings, num_chars: int, epoch: int) -> tuple[np.random.Generator, int]:
+    """What draws the batches of an epoch, and the offset that they start at."""
+    rng = np.random.default_rng((settings.seed, epoch))  # an epoch repeats without those before it
+    size = settings.batch_size, settings.num_steps
+    return rng, fresh_offset(rng, num_chars, *size, is_random_iter=settings.is_random_iter)
 
 
 def find_context(name: str) -> mx.Context:

@@ -30,9 +30,11 @@ LOGS = (METRICS, SAMPLES)
 CHECKPOINTS, BEST = "checkpoints", "best"  # each a folder of numbered checkpoints
 MEAN = "mean_"  # begins the names of the running means of the weights in a checkpoint
 LOCK = ".lock"
-# what a setting was that a config.json does not name: the run is older
-OLDER: dict[str, Any] = {
+OLDER: dict[str, Any] = {  # what it meant that a run, older than a setting, does not have it
     "deterministic": False,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup": 0,
     "init_bias": "zero",
     "average": 0.0,
     "early_stop": 0,

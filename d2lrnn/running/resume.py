@@ -16,7 +16,7 @@ from .settings import Settings, flag_of
 
 # the settings that may be given anew, and those that may be, with a warning
 CHANGEABLE = ("epochs", "early_stop", "prefix", "pred_period", "pred_len", "temperature")
-WARNED = ("lr", "clip")
+WARNED = ("lr", "schedule", "warmup", "weight_decay", "clip")
 
 
 def begun_settings(folder: Path) -> Settings:
@@ -42,7 +42,11 @@ def change(
     """
     for name, value in asked.items():
         before, flag = getattr(begun, name), flag_of(name)
-        if value == before or name in CHANGEABLE:
+        if value == before:
+            continue
+        if name == "epochs" and warns and asked.get("schedule", begun.schedule) == "cosine":
+            warn(f"{folder}: --epochs was {before} and is {value}: the learning rate jumps to the new cosine")
+        if name in CHANGEABLE:
             continue
         if name not in WARNED:
             raise ValueError(f"{flag} {value}: {folder} was begun with {before}; omit {flag}")
@@ -99,7 +103,7 @@ def _newest(folder: Path) -> Checkpoint:
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     """config.json is for reading: if it says something else than the checkpoint, somebody meant something."""
     try:
-        found = read_config(folder)
+        found = {**OLDER, **read_config(folder)}
     except ValueError as error:
         warn(f"{error}; it is written anew")
         return

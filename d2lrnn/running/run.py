@@ -24,10 +24,19 @@ from ..dist import InTurn, Replica, Workers
 from ..engine.update import take_into_mean
 from ..fast import Network, get_network, get_rows
 from ..heldout import should_stop
-from ..optim import Optimizer
+from ..optim import Optimizer, learning_rate
 from ..sampling import Batch
 from ..training import evaluate, train_batches
-from .dataset import Dataset, check_fits, cut_batches, cut_shards, find_context, load_dataset, log_frequencies
+from .dataset import (
+    Dataset,
+    check_fits,
+    count_batches,
+    cut_batches,
+    cut_shards,
+    find_context,
+    load_dataset,
+    log_frequencies,
+)
 from .directory import (
     BEST,
     LOGS,
@@ -127,7 +136,10 @@ class Run:
         self.measured = self.params
         if settings.average:
             self.measured = type(self.params)(*(param.copy() for param in self.params))
-        self.optimizer = Optimizer(settings.optimizer, self.params, settings.learning_rate)
+        self.optimizer = Optimizer(
+            settings.optimizer, self.params, settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.num_updates = self._count_updates() if settings.schedule == "cosine" else 0
         self.progress = Progress()
         self.state: tuple[mx.nd.NDArray, ...] | None = None
         self.note: Callable[[str], None] = lambda phase: None
@@ -139,6 +151,8 @@ class Run:
             next(self._batches())  # a corpus too short for one batch is refused here
         except ValueError as error:
             raise ValueError(f"{error}{', or give fewer workers' * (settings.workers > 1)}") from None
+        if settings.warmup and self.is_first and self._count_updates(settings.warmup) <= settings.warmup:
+            warn(f"--warmup {settings.warmup}: training ends before the learning rate reaches --lr")
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
@@ -155,7 +169,7 @@ class Run:
             self.network.rnn,
             self.params,
             self.network.init_state,
-            itertools.islice(self._batches(), self.progress.batch, None),
+            self._batches(),
             self.optimizer,
             self.settings.theta,
             is_random_iter=self.settings.is_random_iter,
@@ -264,10 +278,32 @@ class Run:
         return evaluate(network.rnn, params, *how, get_inputs=get_noted_rows)
 
     def _batches(self) -> Iterator[Batch]:
-        for batch in cut_batches(self.settings, self.shards, self.progress.epoch, self.ctx):
+        batches = cut_batches(self.settings, self.shards, self.progress.epoch, self.ctx)
+        for batch in itertools.islice(batches, self.progress.batch, None):
+            self.optimizer.lr = self._learning_rate()
             if self.settings.workers == 1:  # else Replica does it, before each shard
                 self._seed(0)
             yield batch
+
+    def _learning_rate(self) -> float:
+        """That of the next step."""
+        settings, t, last = self.settings, self.optimizer.t + 1, self.num_updates
+        return learning_rate(
+            min(t, last or t),
+            settings.learning_rate,
+            schedule=settings.schedule,
+            warmup=settings.warmup,
+            num_updates=last,
+        )
+
+    def _count_updates(self, enough: float = math.inf) -> int:
+        """How many steps all epochs have; counting ends when it is more than enough."""
+        total = 0
+        for count in count_batches(self.settings, len(next(iter(self.shards.values())))):
+            total += count
+            if total > enough:
+                break
+        return total
 
     def _seed(self, index: int) -> None:
         """MXNet cannot tell the state of its generator: where it is used, each batch has a seed."""

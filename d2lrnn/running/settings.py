@@ -17,7 +17,8 @@ PREFIXES = ("分开", "不分开", "战争中部队")
 GROUPS = {  # of flags, as --help shows them
     "text": "corpus max_chars heldout",
     "network": "cell layers hidden_dim dropout scale init_bias",
-    "training": "sampler epochs early_stop batch_size num_steps optimizer lr clip average seed ctx",
+    "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup weight_decay "
+    "clip average seed ctx",
     "output": "prefix pred_period pred_len temperature",
     "several workers (chapter 17)": "workers deterministic",
 }
@@ -26,6 +27,7 @@ CLIP = {"adam": 1.0, "sgd": 0.01}
 EARLY_STOP = 5  # epochs
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
 FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for products
+MOST_EPOCHS = 100_000  # of a cosine, which takes some seconds to find out how many steps these have
 
 
 def setting(
@@ -99,6 +101,17 @@ class Settings(Flags):
     lr: float | None = setting(
         None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", **FACTOR
     )
+    schedule: str = setting(
+        "constant",
+        "the learning rate after the warm-up: a cosine falls to 0 by the last epoch's end",
+        choices=("constant", "cosine"),
+    )
+    warmup: int = setting(
+        0, "steps (batches) over which the learning rate rises to --lr", metavar="STEPS", low=0, below=2**31
+    )
+    weight_decay: float = setting(
+        0.0, "every step shrinks all weights by --lr times this (AdamW, decoupled; biases too)", low=0
+    )
     clip: float | None = setting(
         None,
         f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
@@ -132,6 +145,18 @@ class Settings(Flags):
         super().__post_init__()
         if "" in self.prefix:
             raise ValueError("--prefix is empty: give at least one character to start from")
+        lr, weight_decay = self.learning_rate, self.weight_decay
+        if 0 < weight_decay < FACTOR["low"]:
+            raise ValueError(f"--weight-decay {weight_decay}: give 0, or at least {FACTOR['low']:g}")
+        if lr * weight_decay >= 1:
+            raise ValueError(
+                f"--weight-decay {weight_decay}: times --lr {lr:g} every step takes all of a weight; "
+                f"give less than {1 / lr:g}"
+            )
+        if self.schedule == "cosine" and self.epochs > MOST_EPOCHS:
+            raise ValueError(
+                f"--epochs {self.epochs}: --schedule cosine ends with them; give at most {MOST_EPOCHS}"
+            )
 
     @property
     def is_random_iter(self) -> bool:

@@ -1,4 +1,4 @@
-"""Lesson 7. What sgd, init_adam_states, adam and Optimizer are asked."""
+"""Lesson 7. What sgd, init_adam_states, adam, adamw, learning_rate and Optimizer are asked."""
 
 from __future__ import annotations
 
@@ -40,6 +40,25 @@ def drive_adam(s: Any, values: Any, steps: Any, lr: float, **options: Any) -> An
         s.adam(params, states, lr, t, **options)
         path.append([param.asnumpy() for param in params])
     return path
+
+
+def drive_adamw(s: Any, values: Any, steps: Any, lr: float, **options: Any) -> Any:
+    """The parameters after every step of AdamW; steps: a list of gradients for each."""
+    params = with_gradients(values, steps[0])
+    states = s.init_adam_states(params)
+    path = []
+    for t, gradients in enumerate(steps, start=1):
+        for param, gradient in zip(params, gradients):
+            param.grad[:] = nd.array(gradient)
+        s.adamw(params, states, lr, t, **options)
+        path.append([param.asnumpy() for param in params])
+    return path
+
+
+def drive_learning_rate(s: Any, lr: float, num_updates: int, **options: Any) -> Any:
+    """The learning rate of every step."""
+    how = {"num_updates": num_updates, **options}
+    return [float(s.learning_rate(t, lr, **how)) for t in range(1, num_updates + 1)]
 
 
 def drive_adam_states(s: Any, values: Any, gradients: Any, lr: float) -> Any:
@@ -101,7 +120,8 @@ def _moved(inputs: dict) -> list:
 
 
 def _adam(inputs: dict) -> list:
-    """Algorithm 1 of Kingma & Ba 2015 in float64."""
+    """Algorithm 1 of Kingma & Ba 2015 in float64, on parameters that decay before each step."""
+    kept = 1 - inputs["lr"] * inputs.get("weight_decay", 0)
     beta1, beta2, eps = 0.9, 0.999, inputs.get("eps", 1e-8)
     params = [value.astype(np.float64) for value in inputs["values"]]
     m, v = [0.0 * param for param in params], [0.0 * param for param in params]
@@ -111,9 +131,23 @@ def _adam(inputs: dict) -> list:
             m[i] = beta1 * m[i] + (1 - beta1) * g
             v[i] = beta2 * v[i] + (1 - beta2) * g * g
             m_hat, v_hat = m[i] / (1 - beta1**t), v[i] / (1 - beta2**t)
-            params[i] = params[i] - inputs["lr"] * m_hat / (np.sqrt(v_hat) + eps)
+            params[i] = kept * params[i] - inputs["lr"] * m_hat / (np.sqrt(v_hat) + eps)
         path.append([np.float32(param) for param in params])
     return path
+
+
+def _rates(inputs: dict) -> list[float]:
+    lr, last, warmup = inputs["lr"], inputs["num_updates"], inputs.get("warmup", 0)
+    rising = [lr * t / warmup for t in range(1, min(warmup, last) + 1)]
+    left = last - len(rising)
+    falls = inputs["schedule"] == "cosine"
+    return rising + [lr * np.cos(np.pi / 2 * k / left * falls).item() ** 2 for k in range(left)]
+
+
+def _drawn_schedule(rng: np.random.Generator, schedule: str, most: int) -> dict:
+    warmup = {"warmup": int(rng.integers(2, most))} if most else {}
+    last = int(rng.integers(6, 12))
+    return {"lr": float(rng.uniform(0.01, 2)), "num_updates": last, "schedule": schedule, **warmup}
 
 
 ONE_STEP = {"values": [floats([1])], "steps": [[floats([4])]], "lr": 0.1}
@@ -124,6 +158,8 @@ THREE_STEPS = {
 }
 close = within(atol=1e-5)
 of_adam = partial(Case, function="adam", lesson=7, drive=drive_adam, expect=_adam, check=close)
+of_adamw = partial(Case, function="adamw", lesson=7, drive=drive_adamw, expect=_adam, check=close)
+of_learning_rate = partial(Case, function="learning_rate", lesson=7, drive=drive_learning_rate, expect=_rates)
 of_optimizer = partial(Case, function="Optimizer", lesson=7)
 
 CASES = [
@@ -178,6 +214,43 @@ CASES = [
         drive=drive_adam_states,
         example={"values": [floats([1])], "gradients": [floats([2])], "lr": 0.1},
         draw=_drawn,
+    ),
+    of_adamw(
+        name="a parameter without slope decays by the share lr * weight_decay of itself",
+        example={"values": [floats([8])], "steps": [[floats([0])]], "lr": 0.5, "weight_decay": 0.2},
+        draw=lambda rng: {
+            **(inputs := _steps(rng, 2)),
+            "steps": [[0 * g for g in gradients] for gradients in inputs["steps"]],
+            "weight_decay": float(rng.uniform(0.1, 1)),
+        },
+    ),
+    of_adamw(
+        name="several steps are those of adam, and the decay goes into neither m nor v",
+        example={**THREE_STEPS, "weight_decay": 0.5},
+        draw=lambda rng: {
+            **_steps(rng, int(rng.integers(3, 7))),
+            "weight_decay": float(rng.uniform(0.1, 1)),
+        },
+    ),
+    of_learning_rate(
+        name="constant, it is lr at every step",
+        example={"lr": 0.1, "num_updates": 3, "schedule": "constant"},
+        draw=lambda rng: _drawn_schedule(rng, "constant", 0),
+    ),
+    of_learning_rate(
+        name="it rises in a straight line and is lr at step warmup",
+        example={"lr": 0.1, "num_updates": 6, "schedule": "constant", "warmup": 4},
+        draw=lambda rng: _drawn_schedule(rng, "constant", 15),
+    ),
+    of_learning_rate(
+        name="a cosine falls from lr to almost 0",
+        example={"lr": 0.1, "num_updates": 4, "schedule": "cosine"},
+        draw=lambda rng: _drawn_schedule(rng, "cosine", 0),
+    ),
+    of_learning_rate(
+        name="the cosine begins when the warm-up is over",
+        example={"lr": 0.1, "num_updates": 7, "schedule": "cosine", "warmup": 3},
+        draw=lambda rng: _drawn_schedule(rng, "cosine", 6),
     ),
     of_optimizer(
         name="by the name of sgd it takes the steps of sgd",

@@ -2,5 +2,5 @@
 
 from d2lrnn.grading.mistakes import *
 
-wrong = changed("optim", {"check_size(t=t)": "t = 1", "self.t + 1)": "1)"})
+wrong = changed("optim", {"check_size(t=t)": "t = 1", "self.t + 1, w": "1, w"})
 adam, Optimizer = wrong.adam, wrong.Optimizer

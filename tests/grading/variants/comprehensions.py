@@ -159,6 +159,18 @@ def adam(params, states, lr, t, *, beta1=0.9, beta2=0.999, eps=1e-8):
         p[:] = p - lr * m / (1 - beta1**t) / (nd.sqrt(v / (1 - beta2**t)) + eps)
 
 
+def adamw(params, states, lr, t, *, weight_decay=0.01, **options):
+    [p.__imul__(1 - lr * weight_decay) for p in params]
+    adam(params, states, lr, t, **options)
+
+
+def learning_rate(t, lr, *, schedule="constant", warmup=0, num_updates=0):
+    if schedule == "cosine" and t > num_updates:
+        raise ValueError(t)
+    turn = math.pi * max(t - 1 - warmup, 0) / max(num_updates - warmup, 1)
+    return lr * min(1, t / (warmup or t)) * {"constant": 1, "cosine": 0.5 + 0.5 * math.cos(turn)}[schedule]
+
+
 class Optimizer:
     def __init__(self, name, params, lr):
         if name not in {"sgd", "adam"}:

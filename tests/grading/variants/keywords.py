@@ -177,6 +177,24 @@ def adam(params, states, lr, t, *, eps=1e-8, beta2=0.999, beta1=0.9):
         param[:] = param - (lr / bias1) * mean / ((square / bias2) ** 0.5 + eps)
 
 
+def adamw(params, states, lr, t, *, eps=1e-8, beta2=0.999, beta1=0.9, weight_decay=0.01):
+    before = [nd.array(param) for param in params]
+    adam(params=params, states=states, lr=lr, t=t, eps=eps, beta1=beta1, beta2=beta2)
+    for param, old in zip(params, before):
+        param[:] = param - lr * weight_decay * old
+
+
+def learning_rate(t, lr, *, num_updates=None, warmup=0, schedule="constant"):
+    if t < warmup:
+        return t * lr / warmup
+    if schedule == "constant":
+        return lr
+    if t == warmup:
+        return lr
+    done, left = t - 1 - warmup, num_updates - warmup
+    return lr * math.cos(math.pi / 2 * done / left) ** 2
+
+
 class Optimizer:
     def __init__(self, name, params, lr):
         self.options = {"lr": lr}

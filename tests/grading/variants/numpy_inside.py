@@ -175,6 +175,21 @@ def adam(params, states, lr, t, *, beta1=0.9, beta2=0.999, eps=1e-8):
         p[:] = nd.array(p.asnumpy() - lr * (m_new / (1 - beta1**t)) / (np.sqrt(v_new / (1 - beta2**t)) + eps))
 
 
+def adamw(params, states, lr, t, *, weight_decay=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+    kept = [p.asnumpy() * np.float32(1 - lr * weight_decay) for p in params]
+    for p, values in zip(params, kept):
+        p[:] = nd.array(values)
+    adam(params, states, lr, t, beta1=beta1, beta2=beta2, eps=eps)
+
+
+def learning_rate(t, lr, *, schedule="constant", warmup=0, num_updates=0):
+    rising = np.linspace(0, lr, warmup + 1)[1:]
+    falling = lr * (1 + np.cos(np.linspace(0, np.pi, max(num_updates - warmup, 0) + 1)[:-1])) / 2
+    if t <= warmup:
+        return float(rising[t - 1])
+    return lr if schedule == "constant" else float(falling[t - 1 - warmup])
+
+
 class Optimizer:
     def __init__(self, name, params, lr):
         self.kinds = {"sgd": self._sgd, "adam": self._adam}

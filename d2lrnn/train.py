@@ -20,7 +20,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .cli import BAR, Parser, after_the_first, command_line, complain, hear, printable
@@ -28,6 +28,7 @@ from .compat import CannotLoad
 from .launching.job import read_hosts
 from .launching.watchdog import Watchdog, report
 from .running.distributed import become, check_number, end_at_once, join, part
+from .running.events import load_writer, writing_events
 from .running.settings import GROUPS, LaunchOptions, add_prefix_file, add_setting, given
 from .running.start import ask, choose, launch_run, opened
 
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         try:
             options, index = LaunchOptions(**given(arguments, LaunchOptions)), become()
+            if options.tensorboard:
+                load_writer()
             hosts = read_hosts(options.hosts) if options.hosts and index is None else []
             request = choose(ask(arguments, hosts), arguments.out, arguments.resume)
             if index is None and (request.num_workers > 1 or hosts) and not options.in_turn:
@@ -80,7 +83,7 @@ def _train_and_tell(run: Run, options: LaunchOptions, stop: Stop) -> int:
     keep_memory()
     with stop:
         try:
-            stopped = _train(run, stop, options.autosave)
+            stopped = _train(run, stop, options)
         except (FloatingPointError, OSError, MXNetError) as error:
             if run.is_first or not isinstance(error, FloatingPointError):  # this one meets all workers
                 complain(PROG, _fault(run, error, _resume(run, options)))
@@ -120,8 +123,8 @@ def _where(run: Run) -> str:
 def _resume(run: Run, options: LaunchOptions) -> str:
     """The command that goes on with the run, on the same machines."""
     hosts = [f"--hosts={options.hosts}", f"--ssh={options.ssh}"] if options.hosts else []
-    in_turn = ["--in-turn"] * options.in_turn
-    return command_line("d2lrnn.train", "--resume", run.directory.path, *hosts, *in_turn)
+    more = ["--in-turn"] * options.in_turn + ["--tensorboard"] * options.tensorboard
+    return command_line("d2lrnn.train", "--resume", run.directory.path, *hosts, *more)
 
 
 class Stop:
@@ -166,16 +169,36 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="begin with the settings in a config.json, or of the run in a directory; flags override them",
     )
-    autosave, *others = LaunchOptions.__dataclass_fields__
-    add_setting(groups["output"], autosave, LaunchOptions)
+    autosave, tensorboard, *others = LaunchOptions.__dataclass_fields__
+    for name in (autosave, tensorboard):
+        add_setting(groups["output"], name, LaunchOptions)
     *_, workers = groups.values()
     for name in others:
         add_setting(workers, name, LaunchOptions)
     return parser
 
 
-def _train(run: Run, stop: Stop, autosave: float) -> bool:
+def _train(run: Run, stop: Stop, options: LaunchOptions) -> bool:
     """Train to the end, or until a stop; whether it was stopped."""
+    with contextlib.ExitStack() as stack:
+        log = None
+        if options.tensorboard and run.is_first:
+            log = stack.enter_context(writing_events(run.directory.path, run.metrics))
+        for metrics in _epochs(run, stop, options.autosave):
+            if run.is_first:
+                _report(run, metrics)
+            if log:
+                log(metrics)
+    if not run.is_over:
+        return True
+    if run.is_first:
+        _close(run)
+    run.save()
+    return False
+
+
+def _epochs(run: Run, stop: Stop, autosave: float) -> Iterator[dict[str, Any]]:
+    """Train to the end, or until a stop, which is saved; after each epoch yield its metrics."""
     from tqdm import tqdm
 
     epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
@@ -183,7 +206,7 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
         print(printable(_announce(run), keep=""))
     next_save, next_report = time.monotonic() + autosave, 0.0
     with tqdm(total=epochs * num_chars, **BAR) as bar:
-        while run.progress.epoch < epochs:
+        while not run.is_over:
             progress = run.progress
             bar.n = bar.initial = progress.epoch * num_chars + progress.num_chars
             for count in run.train_epoch():
@@ -199,15 +222,11 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
                 if save or stopped:
                     run.save()
                 if stopped:
-                    return True
+                    return
                 if save:
                     cost = time.monotonic() - now
                     next_save = now + cost + max(autosave, autosave and cost / AUTOSAVE_SHARE)
-            metrics = run.end_epoch()
-            if run.is_first:
-                _report(run, metrics)
-        run.save()
-    return False
+            yield run.end_epoch()
 
 
 def _announce(run: Run) -> str:
@@ -217,7 +236,8 @@ def _announce(run: Run) -> str:
     return (
         f"{settings.corpus}: {len(run.dataset.train_indices):,} characters to train on, "
         f"{len(run.dataset.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
-        f"{settings.cell} on {run.ctx}{together}, into {run.directory.path}/{where}"
+        f"{settings.cell} of {run.num_params:,} parameters on {run.ctx}{together}, "
+        f"into {run.directory.path}/{where}"
     )
 
 
@@ -232,10 +252,19 @@ def _report(run: Run, metrics: dict[str, Any]) -> None:
         + (f"  held out {heldout:8.2f}" if heldout is not None else "")
         + f"  {metrics['chars_per_second']:8,.0f} characters/s  {metrics['seconds']:6.2f} s"
     )
-    if metrics["epoch"] % run.settings.pred_period == 0 or metrics["epoch"] == run.settings.epochs:
+    if metrics["epoch"] % run.settings.pred_period == 0 or run.is_over:
         for text in run.samples():
             tqdm.write(listed(printable(text)))
         run.directory.draw_curve(run.metrics)
+
+
+def _close(run: Run) -> None:
+    from tqdm import tqdm
+
+    from .running.closing import close
+
+    for line in close(run):
+        tqdm.write(line)
 
 
 if __name__ == "__main__":

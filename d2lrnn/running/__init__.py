@@ -9,6 +9,8 @@ measure         how well its network predicts a text
 writing         what a network writes: prefixes, stops, streams, and what tells several texts apart
 conversation    prefixes from a terminal or a pipe
 run             the run itself: it trains, and says what is to be kept
+closing         what it has learnt, in its closing lines
+events          its metrics for TensorBoard
 resume          how it goes on
 start           which run train was asked for, and how it begins
 distributed     which part of a job this process is

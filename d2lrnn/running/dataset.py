@@ -71,6 +71,12 @@ def _default_prefixes(text: str, vocab: Vocab) -> tuple[str, ...]:
     return tuple(p for p in PREFIXES if set(p) <= vocab.char_to_idx.keys()) or (text.lstrip()[:5],)
 
 
+def log_frequencies(dataset: Dataset) -> np.ndarray:
+    """The logarithm of each character's share of the training text, with one count more, as in lesson 14."""
+    counts = np.bincount(dataset.train_indices, minlength=len(dataset.vocab)) + 1
+    return np.log(counts / counts.sum())
+
+
 def cut_shards(train_indices: np.ndarray, num_workers: int, index: int | None) -> dict[int, np.ndarray]:
     """What worker index reads, and in turn with all others where it is None: shards by their number."""
     mine = range(num_workers) if index is None else (index,)

@@ -28,12 +28,17 @@ from .settings import Settings
 CONFIG, METRICS, SAMPLES, CURVE = "config.json", "metrics.jsonl", "samples.txt", "curve.svg"
 LOGS = (METRICS, SAMPLES)
 CHECKPOINTS, BEST = "checkpoints", "best"  # each a folder of numbered checkpoints
+MEAN = "mean_"  # begins the names of the running means of the weights in a checkpoint
 LOCK = ".lock"
 OLDER: dict[str, Any] = {  # what it meant that a config does not have a setting, which came later
     "deterministic": False,
     "weight_decay": 0.0,
     "schedule": "constant",
     "warmup": 0,
+    "init_bias": "zero",
+    "average": 0.0,
+    "early_stop": 0,
+    "temperature": 0.0,
 }
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 
@@ -218,7 +223,8 @@ def load_run(folder: Path, ctx: mx.Context | None = None, *, best: bool | None =
     settings = to_settings(found.facts["config"], found.path)
     vocab = Vocab(found.facts["chars"])
     network = get_network(settings.cell, settings.layers)
-    arrays = check_shapes(network, len(vocab), settings.hidden_dim, found)
+    mean = MEAN if settings.average and not is_best else ""  # the best are means already
+    arrays = check_shapes(network, len(vocab), settings.hidden_dim, found, mean)
     params = namedtuple("Params", arrays)(*arrays.values())
     return Trained(folder, settings, vocab, network, params, _which(found, is_best))
 
@@ -275,6 +281,10 @@ def check_facts(checkpoint: Checkpoint) -> None:
             whole = int if name not in ("nats", "seconds") else (int, float)
             if isinstance(number, bool) or not isinstance(number, whole) or not 0 <= number < 2**53:
                 raise ValueError(f"{path} was not written by d2lrnn: {name} is {number!r}")
+        best = facts["best"]
+        epochs, kind = range(1, progress["epoch"] + 1), type(best.get("heldout_perplexity"))
+        if best and not (best.get("epoch") in epochs and kind is float):
+            raise ValueError(f"{path} was not written by d2lrnn: best is {best!r}")
 
 
 def newest(folder: Path, ctx: mx.Context) -> Checkpoint:
@@ -286,18 +296,19 @@ def newest(folder: Path, ctx: mx.Context) -> Checkpoint:
 
 
 def check_shapes(
-    network: Network, vocab_size: int, hidden_dim: int, checkpoint: Checkpoint
+    network: Network, vocab_size: int, hidden_dim: int, checkpoint: Checkpoint, prefix: str = ""
 ) -> dict[str, mx.nd.NDArray]:
-    """The parameters among its arrays, in the order of the network.
+    """The parameters among its arrays, in the order of the network; there their names begin with prefix.
 
     Raises:
         ValueError: one of them is not there, or has not its shape.
     """
     path, arrays, _ = checkpoint
     params = {}
-    for name, shape in network.shapes(vocab_size, hidden_dim):
+    for param, shape in network.shapes(vocab_size, hidden_dim):
+        name = f"{prefix}{param}"
         if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float32:
             found = arrays[name].shape if name in arrays else "missing"
             raise ValueError(f"{path}: {name} is {found}, and the settings ask for {shape} of float32")
-        params[name] = arrays[name]
+        params[param] = arrays[name]
     return params

@@ -11,11 +11,11 @@ import mxnet as mx
 
 from ..cli import warn
 from .directory import CHECKPOINTS, CONFIG, OLDER, Checkpoint, check_facts, newest, read_config, to_settings
-from .run import Run
+from .run import Run, stalls
 from .settings import Settings, flag_of
 
 # the settings that may be given anew, and those that may be, with a warning
-CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
+CHANGEABLE = ("epochs", "early_stop", "prefix", "pred_period", "pred_len", "temperature")
 WARNED = ("lr", "schedule", "warmup", "weight_decay", "clip")
 
 
@@ -62,7 +62,7 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
 
     Raises:
         ValueError: no checkpoint is whole, a setting would make another run of it, its config.json or its
-            corpus was changed, or it has had all its epochs.
+            corpus was changed, or it has had all its epochs or stopped early.
     """
     try:
         checkpoint = _newest(folder)
@@ -75,16 +75,24 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
     try:
         settings = change(folder, to_settings(facts["config"], path), asked, warns=True)
         _check_config(folder, facts["config"])
-        if facts["progress"]["epoch"] >= settings.epochs:
-            raise ValueError(
-                f"{folder} has had its {facts['progress']['epoch']} epochs: give a larger --epochs to go on, "
-                "or another --out to begin anew"
-            )
+        _check_unfinished(folder, settings, facts)
         run = Run(settings, index)
         run.resume(folder, checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} was not written by d2lrnn ({type(error).__name__}: {error})") from None
     return run
+
+
+def _check_unfinished(folder: Path, settings: Settings, facts: Mapping[str, Any]) -> None:
+    epoch = facts["progress"]["epoch"]
+    if epoch >= settings.epochs:
+        had, larger = f"has had its {epoch} epochs", "--epochs"
+    elif not facts["progress"]["batch"] and stalls(settings, epoch, facts["best"]):
+        had = f"stopped after epoch {epoch}, with no better held-out perplexity for {settings.early_stop}"
+        larger = "--early-stop"
+    else:
+        return
+    raise ValueError(f"{folder} {had}: give a larger {larger} to go on, or another --out to begin anew")
 
 
 def _newest(folder: Path) -> Checkpoint:
@@ -99,7 +107,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     except ValueError as error:
         warn(f"{error}; it is written anew")
         return
-    config = {**OLDER, **config}
+    found, config = {**OLDER, **found}, {**OLDER, **config}
     for name in [field.name for field in dataclasses.fields(Settings)]:
         if found.get(name) == config[name]:
             continue

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,35 @@ from ..checkpoint import save_next
 from ..cli import warn
 from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers
+from ..engine.update import take_into_mean
 from ..fast import Network, get_network, get_rows
+from ..heldout import should_stop
 from ..optim import Optimizer, learning_rate
 from ..sampling import Batch
 from ..training import evaluate, train_batches
-from .dataset import check_fits, count_batches, cut_batches, cut_shards, find_context, load_dataset
-from .directory import BEST, LOGS, METRICS, SAMPLES, Checkpoint, Directory, Progress, check_shapes
-from .settings import Settings
+from .dataset import (
+    Dataset,
+    check_fits,
+    count_batches,
+    cut_batches,
+    cut_shards,
+    find_context,
+    load_dataset,
+    log_frequencies,
+)
+from .directory import (
+    BEST,
+    LOGS,
+    MEAN,
+    METRICS,
+    SAMPLES,
+    Checkpoint,
+    Directory,
+    Progress,
+    check_shapes,
+    newest,
+)
+from .settings import EARLY_STOP, Settings
 from .writing import format_samples
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
@@ -45,11 +67,42 @@ def keep_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def _with_early_stop(settings: Settings, dataset: Dataset) -> Settings:
+    """The settings with --early-stop chosen.
+
+    Raises:
+        ValueError: it was asked for, and there is no held-out text to go by.
+    """
+    is_held_out = len(dataset.heldout_indices) > 0
+    if settings.early_stop and not is_held_out:
+        raise ValueError(
+            f"--early-stop {settings.early_stop} goes by held-out text, and nothing is held out: "
+            "give a --heldout above 0"
+        )
+    if settings.early_stop is None:
+        return dataclasses.replace(settings, early_stop=EARLY_STOP if is_held_out else 0)
+    return settings
+
+
+def stalls(settings: Settings, epoch: int, best: Mapping[str, Any]) -> bool:
+    """Whether early stopping ends a run after so many epochs, of which the best is known: lesson 14's rule.
+
+    Of the other epochs it is enough to know that they were not better: they count as those that end in NaN.
+    """
+    if not settings.early_stop or not epoch:
+        return False
+    perplexities = [math.nan] * epoch
+    if best:
+        perplexities[best["epoch"] - 1] = best["heldout_perplexity"]
+    return should_stop(perplexities, settings.early_stop)
+
+
 class Run:
     """A network on its way through a corpus, and, once begun or resumed, the directory that keeps it.
 
     shards: what this process reads of the corpus, by the number of the worker. state: the hidden state that
     consecutive batches carry, of all these shards. best: epoch and heldout_perplexity of the best so far.
+    measured: the weights that are measured, kept as the best and written with: params, or their running mean.
     note: is told what begins.
     """
 
@@ -64,7 +117,8 @@ class Run:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        self.settings, self.dataset = settings, load_dataset(settings)
+        self.dataset = load_dataset(settings)
+        self.settings = settings = _with_early_stop(settings, self.dataset)
         self.vocab = self.dataset.vocab
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         self.ctx = find_context(settings.ctx)
@@ -78,6 +132,11 @@ class Run:
         self.params = self.network.get_params(
             len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale
         )
+        if settings.init_bias == "frequencies":
+            self.params.b_y[:] = mx.nd.array(log_frequencies(self.dataset), self.ctx)
+        self.measured = self.params
+        if settings.average:
+            self.measured = type(self.params)(*(param.copy() for param in self.params))
         self.optimizer = Optimizer(
             settings.optimizer, self.params, settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -86,6 +145,7 @@ class Run:
         self.state: tuple[mx.nd.NDArray, ...] | None = None
         self.note: Callable[[str], None] = lambda phase: None
         self.metrics: list[dict[str, Any]] = []
+        self.has_stalled, self.written = False, list[str]()
         self.best: dict[str, Any] = {}
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         try:
@@ -125,6 +185,8 @@ class Run:
                     f"the loss is {nats:.0f} nats per character, and guessing costs {guessing:.1f}"
                 )
             self.note("computing")
+            if self.settings.average:
+                take_into_mean(self.params, self.measured, self.settings.average, self.optimizer.t)
             progress.batch += 1
             num_chars *= self.settings.workers // len(self.shards)  # the others have read as many
             progress.nats += nats * num_chars
@@ -151,22 +213,70 @@ class Run:
             self.directory.log(METRICS, json.dumps(metrics) + "\n")
         if heldout is not None and heldout < self.best.get("heldout_perplexity", math.inf):
             self.best = {"epoch": epoch, "heldout_perplexity": heldout}
-            self._best_params = {name: param.copy() for name, param in self.params._asdict().items()}
+            self._best_params = {name: param.copy() for name, param in self.measured._asdict().items()}
         self.progress, self.state = Progress(epoch), None
+        self.has_stalled = self._tell(stalls(self.settings, epoch, self.best))
         return metrics
+
+    def _tell(self, stop: bool) -> bool:
+        """The first worker's word: another machine may have measured another last digit."""
+        if self.settings.early_stop and isinstance(self.workers, Workers):
+            self.note("exchanging")
+            stop = bool(json.loads(self.workers.tell(json.dumps(stop).encode())))
+        return stop
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has had its epochs, or the last few of them brought nothing."""
+        return self.has_stalled or self.progress.epoch >= self.settings.epochs
+
+    @property
+    def num_params(self) -> int:
+        """How many numbers are learnt."""
+        return sum(param.size for param in self.params)
 
     @property
     def is_first(self) -> bool:
         """Whether this process writes the files of the run: others that train with it leave that to it."""
         return 0 in self.shards
 
-    def samples(self) -> list[str]:
-        """A continuation of every prefix, appended to samples.txt."""
-        writer, greedy = self.network.writer(self.params), Choice(temperature=0)
+    def samples(self, params: Sequence[mx.nd.NDArray] | None = None, what: str = "") -> list[str]:
+        """A continuation of every prefix, appended to samples.txt.
+
+        params: what writes them (None: what is measured), and what says so there. What is drawn depends on
+        the run's seed and the epoch alone, not on what was written before.
+        """
+        writer = self.network.writer(self.measured if params is None else params)
+        place = np.random.SeedSequence([self.settings.seed, self.progress.epoch])
+        choice = Choice(self.settings.temperature, seed=int(place.generate_state(1)[0]))
         prefixes, length = self.dataset.prefixes, self.settings.pred_len
-        texts = generate_batch(prefixes, length, writer, self.vocab, greedy)
-        self.directory.log(SAMPLES, format_samples(self.progress.epoch, prefixes, texts, self.vocab))
+        texts = generate_batch(prefixes, length, writer, self.vocab, choice)
+        self.directory.log(SAMPLES, format_samples(self.progress.epoch, prefixes, texts, self.vocab, what))
+        self.written = texts
         return texts
+
+    def best_params(self) -> Sequence[mx.nd.NDArray] | None:
+        """The weights that did best on held-out text; None if nothing was held out.
+
+        Raises:
+            FileNotFoundError, ValueError: they were on the disk, and no longer are, or damaged.
+        """
+        arrays: Mapping[str, mx.nd.NDArray] = self._best_params
+        if self.best and not arrays:
+            found = newest(self.directory.path / BEST, self.ctx)
+            arrays = check_shapes(self.network, len(self.vocab), self.settings.hidden_dim, found)
+        return type(self.params)(**arrays) if arrays else None
+
+    def measure(self, params: Sequence[mx.nd.NDArray], indices: np.ndarray) -> float:
+        """The perplexity of params on a text."""
+
+        def get_noted_rows(data: mx.nd.NDArray, vocab_size: int) -> mx.nd.NDArray:
+            self.note("measuring")
+            return get_rows(data, vocab_size)
+
+        network, settings = self.network, self.settings
+        how = network.init_state, indices, settings.batch_size, settings.num_steps, self.ctx
+        return evaluate(network.rnn, params, *how, get_inputs=get_noted_rows)
 
     def _batches(self) -> Iterator[Batch]:
         batches = cut_batches(self.settings, self.shards, self.progress.epoch, self.ctx)
@@ -206,21 +316,7 @@ class Run:
     def _heldout_perplexity(self) -> float | None:
         if not len(self.dataset.heldout_indices):
             return None
-
-        def get_heldout_rows(data: mx.nd.NDArray, vocab_size: int) -> mx.nd.NDArray:
-            self.note("measuring")
-            return get_rows(data, vocab_size)
-
-        heldout = evaluate(
-            self.network.rnn,
-            self.params,
-            self.network.init_state,
-            self.dataset.heldout_indices,
-            self.settings.batch_size,
-            self.settings.num_steps,
-            self.ctx,
-            get_inputs=get_heldout_rows,
-        )
+        heldout = self.measure(self.measured, self.dataset.heldout_indices)
         return heldout if math.isfinite(heldout) else None  # JSON has no infinity
 
     # --- several workers ---
@@ -282,6 +378,8 @@ class Run:
         arrays = self.params._asdict()
         for name, (m, v) in zip(self.params._fields, self.optimizer.states):
             arrays |= {f"adam_m_{name}": m, f"adam_v_{name}": v}
+        if self.settings.average:
+            arrays |= {f"{MEAN}{name}": mean for name, mean in self.measured._asdict().items()}
         return arrays | {f"state_{i}": S for i, S in enumerate(self.state or ())}
 
     def save(self) -> None:
@@ -314,9 +412,11 @@ class Run:
         last, arrays, facts = checkpoint
         self.directory = Directory(folder, last)
         self._compare(facts["config"]["facts"])
-        found = check_shapes(self.network, len(self.vocab), self.settings.hidden_dim, checkpoint)
-        for name, param in self.params._asdict().items():
-            param[:] = found[name]
+        sizes = len(self.vocab), self.settings.hidden_dim
+        for params, prefix in ((self.params, ""), (self.measured, MEAN))[: 1 + bool(self.settings.average)]:
+            found = check_shapes(self.network, *sizes, checkpoint, prefix)
+            for name, param in params._asdict().items():
+                param[:] = found[name]
         for name, (m, v) in zip(self.params._fields, self.optimizer.states):
             m[:], v[:] = arrays[f"adam_m_{name}"], arrays[f"adam_v_{name}"]
         state = [arrays[f"state_{i}"] for i in range(sum(name.startswith("state_") for name in arrays))]

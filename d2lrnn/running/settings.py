@@ -17,13 +17,15 @@ from ..launching.job import SSH
 PREFIXES = ("分开", "不分开", "战争中部队")
 GROUPS = {  # of flags, as --help shows them
     "text": "corpus max_chars heldout",
-    "network": "cell layers hidden_dim dropout scale",
-    "training": "sampler epochs batch_size num_steps optimizer lr schedule warmup weight_decay clip seed ctx",
-    "output": "prefix pred_period pred_len",
+    "network": "cell layers hidden_dim dropout scale init_bias",
+    "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup weight_decay "
+    "clip average seed ctx",
+    "output": "prefix pred_period pred_len temperature",
     "several workers (chapter 17)": "workers deterministic",
 }
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
+EARLY_STOP = 5  # epochs
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
 FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for products
 MOST_EPOCHS = 100_000  # of a cosine, which takes some seconds to find out how many steps these have
@@ -84,8 +86,20 @@ class Settings(Flags):
     scale: float = setting(
         0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", **FACTOR
     )
+    init_bias: str = setting(
+        "frequencies",
+        "what the output bias begins as: how often each character occurs, or the tutorial's zeros",
+        choices=("frequencies", "zero"),
+    )
     sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
     epochs: int = setting(25, "times through the corpus", **SIZE)
+    early_stop: int | None = setting(
+        None,
+        "stop after so many epochs without a better held-out perplexity; 0: never "
+        f"({EARLY_STOP} where text is held out)",
+        low=0,
+        below=2**31,
+    )
     batch_size: int = setting(32, "windows in a batch", **SIZE)
     num_steps: int = setting(35, "characters in a window", **SIZE)
     optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
@@ -108,6 +122,13 @@ class Settings(Flags):
         f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
         **FACTOR,
     )
+    average: float = setting(
+        0.98,
+        "measure and write with a running mean of the weights, of which so much stays with every batch; "
+        "0: with the weights themselves",
+        low=0,
+        below=1,
+    )
     seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
     ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
     prefix: tuple[str, ...] = setting(
@@ -115,6 +136,12 @@ class Settings(Flags):
     )
     pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
     pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
+    temperature: float = setting(
+        0.8,
+        "how boldly samples are drawn; 0: always the likeliest character, which soon goes in circles",
+        low=0,
+        below=1e31,
+    )
     workers: int = setting(1, "processes that train together, each on its shard of the corpus", **SIZE)
     deterministic: bool = setting(
         False, "add up what more than two workers send in a fixed order, at as many times the traffic"
@@ -159,6 +186,9 @@ class LaunchOptions(Flags):
     """How a run is trained, as often as it is gone on with: nothing of it changes its numbers."""
 
     autosave: float = setting(60, "between two checkpoints", metavar="SECONDS", low=0)
+    tensorboard: bool = setting(
+        False, "write the metrics as events, too, for TensorBoard, where it is installed"
+    )
     in_turn: bool = setting(False, "all in this process: slower, and the same numbers, bit for bit")
     hosts: str | None = setting(
         None, "machines, a line each: IPv4 address and number of workers there", metavar="FILE"

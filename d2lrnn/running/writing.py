@@ -49,9 +49,11 @@ def heading(what: str, prefix: str, vocab: Vocab) -> str:
     return f"{mark * 3} {what}: {escape(prefix)}"
 
 
-def format_samples(epoch: int, prefixes: Sequence[str], texts: Sequence[str], vocab: Vocab) -> str:
-    """What samples.txt gets of an epoch."""
-    headings = [heading(f"epoch {epoch}", prefix, vocab) for prefix in prefixes]
+def format_samples(
+    epoch: int, prefixes: Sequence[str], texts: Sequence[str], vocab: Vocab, what: str = ""
+) -> str:
+    """What samples.txt gets of an epoch. what: follows its number in the headings."""
+    headings = [heading(f"epoch {epoch}{what}", prefix, vocab) for prefix in prefixes]
     return "".join(f"{line}\n{text}\n" for line, text in zip(headings, texts))
 
 

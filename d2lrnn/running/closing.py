@@ -1,0 +1,100 @@
+"""What a run has learnt, in the words of its closing lines: how well, beside counting, and what by heart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..cli import printable, warn
+from ..heldout import CountModel, evaluate_counts
+from .writing import listed
+
+if TYPE_CHECKING:
+    from .run import Run
+
+COUNTED = 2_000_000  # characters that are counted within seconds
+READ_AGAIN = 20_000  # characters of the training text, to measure the best network on
+SHOWN = 40  # characters of a passage
+
+
+def close(run: Run) -> Iterator[str]:
+    """Write the closing samples, of the best network, to samples.txt; say what it has learnt, in lines."""
+    if run.has_stalled:
+        yield (
+            f"stopped after epoch {run.progress.epoch}: no better held-out perplexity for "
+            f"{run.settings.early_stop} epochs"
+        )
+    try:
+        params = run.best_params()
+    except (OSError, ValueError) as error:  # what it did is measured and told all the same
+        warn(f"the best network cannot be read again: {error}")
+        params = None
+    yield from _say_how_well(run)
+    if params is not None:
+        if run.best["epoch"] < run.progress.epoch:  # else it has just written
+            texts = run.samples(params, f", written by the best, of epoch {run.best['epoch']}")
+            yield from (listed(printable(text)) for text in texts)
+        yield _say_what_by_heart(run, params)
+
+
+def _say_how_well(run: Run) -> Iterator[str]:
+    if not run.best:
+        last = run.metrics[-1]["train_perplexity"]
+        yield (
+            f"perplexity {last:.1f} ({math.log2(last):.2f} bits per character) on text it was trained on; "
+            "nothing was held out that would show what it has learnt beyond that text"
+        )
+        return
+    epoch, best = run.best["epoch"], run.best["heldout_perplexity"]
+    yield (
+        f"best held-out {best:.1f} at epoch {epoch} ({math.log2(best):.2f} bits per character); guessing has "
+        f"{len(run.vocab):,}" + _say_counts(run)
+    )
+
+
+def _say_counts(run: Run) -> str:
+    """The perplexities of lesson 14's counts on the same targets; of a long text, nothing."""
+    dataset, batch_size = run.dataset, run.settings.batch_size
+    if len(dataset.train_indices) > COUNTED:
+        return ""
+    run.note("counting")
+    models = [CountModel(dataset.train_indices, len(run.vocab), order) for order in (1, 2)]
+    one, two = (evaluate_counts(model, dataset.heldout_indices, batch_size) for model in models)
+    return f", counting characters {one:.1f}, counting pairs {two:.1f}"
+
+
+def _say_what_by_heart(run: Run, params: Sequence[Any]) -> str:
+    """The gap between text that it has read and text that it has not, and the longest passage it repeats."""
+    dataset, best = run.dataset, run.best["heldout_perplexity"]
+    known = run.measure(params, dataset.train_indices[-max(READ_AGAIN, 2 * run.settings.batch_size) :])
+    run.note("searching")
+    written = [text[len(prefix) :] for prefix, text in zip(dataset.prefixes, run.written)]
+    copied = longest_copy(written, decode(dataset.train_indices, run.vocab.idx_to_char))
+    return (
+        f"learnt by heart: perplexity {known:.1f} on text it was trained on, {best:.1f} on new text; "
+        f"the longest passage above that is copied word for word has {len(copied)} characters: "
+        f"{_shorten(copied)}"
+    )
+
+
+def _shorten(passage: str) -> str:
+    quoted = printable(passage, keep="")
+    return quoted if len(quoted) <= SHOWN else f"{quoted[: SHOWN - 2]} …"
+
+
+def decode(indices: np.ndarray, chars: Sequence[str]) -> str:
+    """The text of many indices, at once: Vocab.decode makes an object of each."""
+    return np.array(chars)[indices].astype("<U1").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def longest_copy(texts: Sequence[str], source: str) -> str:
+    """The longest passage of the texts, the first of several, that stands in source word for word."""
+    longest = ""
+    for text in texts:
+        for begin in range(len(text)):
+            while begin + len(longest) < len(text) and text[begin : begin + len(longest) + 1] in source:
+                longest = text[begin : begin + len(longest) + 1]
+    return longest

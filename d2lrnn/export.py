@@ -32,7 +32,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cli import Parser, command_line, complain, exit_code, interrupting, printable
+from .cli import Parser, command_line, complain, exit_code, interrupting, show
 from .compat import CannotLoad
 from .running.settings import Settings, add_setting
 
@@ -71,7 +71,7 @@ def _export(arguments: argparse.Namespace) -> None:
     found = load_network(arguments.run, ctx, best=arguments.best)
     with interrupting():  # half a file is put away
         write(Path(out), found.settings, found.vocab, found.params)
-    print(printable(f"{out} holds the network of {found.source}"))
+    show(f"{out} holds the network of {found.source}")
 
 
 def _parser() -> argparse.ArgumentParser:

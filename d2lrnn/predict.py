@@ -20,7 +20,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from .cli import Parser, complain, exit_code, printable
+from .cli import Parser, complain, exit_code, show
 from .compat import CannotLoad
 from .running.settings import Settings, add_setting
 
@@ -79,7 +79,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     texts = generate_batch(
         prefixes, arguments.length, writer, vocab, choice, num_samples=arguments.num_samples
     )
-    print(printable("\n".join(texts)))
+    show("\n".join(texts))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -288,15 +288,14 @@ def test_what_is_reported_while_the_bar_is_drawn_is_drawn_next(monkeypatch: pyte
             drawn.append(text)
             has_drawn.set()
 
-        write = staticmethod(lambda *_, **__: may_draw.wait(60))
-
     class Late(dict):
         def __getitem__(self, name: str) -> Any:
             may_draw.set()
             has_drawn.wait(60)
             return super().__getitem__(name)
 
-    monkeypatch.setattr("d2lrnn.launching.console.tqdm", Bar)
+    monkeypatch.setattr("d2lrnn.launching.console.progress_bar", Bar)
+    monkeypatch.setattr("d2lrnn.launching.console.say", lambda text: may_draw.wait(60))
     console = Console()
     console.say("a line that the terminal does not take yet")
     console.show({"n": 1, "total": 2, "text": "first"})

@@ -18,7 +18,7 @@ class Console(threading.Thread):
         self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._news: tuple[int, int, str] | None = None  # not drawn yet; a token for it waits among the lines
         self._lock = threading.Lock()  # holds the two together
-        self._bar = progress_bar(0, disable=True)
+        self._bar = progress_bar(None, disable=True)
         self.start()
 
     def say(self, text: str, how: str = "stderr") -> None:

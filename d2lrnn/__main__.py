@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .cli import complain
+from .cli import complain, guard_streams, show
 
 PROG = "d2lrnn"
 COMMANDS = {  # what it does, and an example that works
@@ -23,12 +23,13 @@ COMMANDS = {  # what it does, and an example that works
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command with what follows its name; 2 for a name that is none."""
+    guard_streams(PROG)
     name, *arguments = [*(sys.argv[1:] if argv is None else argv), ""]
     if name in ("", "-h", "--help", "help"):
-        print(_help())
+        show(_help())
         return 0
     if name in ("-V", "--version"):
-        print(f"{PROG} {__version__}")
+        show(f"{PROG} {__version__}")
         return 0
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import LESSON_OF
-from .cli import Parser, command_line, complain, exit_code, interrupting, printable
+from .cli import Parser, command_line, complain, exit_code, interrupting, is_terminal, put, show
 from .compat import CannotLoad
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
@@ -90,8 +90,8 @@ def _new(folder: Path, wanted: Sequence[str] | None) -> int:
     for name, text in texts.items():
         with (folder / name).open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
-    print(printable(f"{folder}/ holds submission.py and exercises.ipynb: write in one of them, then"))
-    print(printable(command_line("d2lrnn.assignment", "check", folder)))
+    show(f"{folder}/ holds submission.py and exercises.ipynb: write in one of them, then")
+    show(command_line("d2lrnn.assignment", "check", folder))
     return 0
 
 
@@ -128,7 +128,7 @@ def passes(
     marks = _marks(_given(submission), function=function, seed=seed)
     right = marks.status == "graded" and function_state(marks.outcomes) == "right"
     if not right:
-        print(check_report(marks))
+        put(check_report(marks))
     return right
 
 
@@ -203,8 +203,8 @@ def _show(marks: Marks) -> bool:
     from .grading.marking import by_function
     from .grading.report import check_report, function_state
 
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    print(check_report(marks, colour=colour))
+    colour = is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
+    put(check_report(marks, colour=colour))
     groups = by_function(marks.outcomes).values()
     return marks.status == "graded" and all(function_state(outcomes) != "wrong" for outcomes in groups)
 

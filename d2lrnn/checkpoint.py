@@ -47,7 +47,7 @@ def save_checkpoint(path: Path, arrays: Mapping[str, nd.NDArray], facts: Mapping
         FileExistsError: path is taken: a checkpoint is never written over another.
         ValueError: there are too many facts.
     """
-    if len(text := json.dumps(facts, ensure_ascii=False).encode()) > MAX_SMALL:
+    if len(text := json.dumps(facts, ensure_ascii=False).encode(errors="backslashreplace")) > MAX_SMALL:
         raise ValueError(f"the facts have {len(text)} bytes: give at most {MAX_SMALL}")
     if path.exists():
         raise FileExistsError(f"{path} is there already: give the checkpoint a new name")

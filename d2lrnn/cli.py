@@ -1,16 +1,19 @@
-"""What every command shares: its parser, what it says on a terminal, and how a signal ends it."""
+"""What every command shares: its parser, how it prints, and how a signal ends it."""
 
 from __future__ import annotations
 
 import argparse
 import atexit
 import contextlib
+import errno
+import functools
 import os
 import re
 import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,9 +24,10 @@ STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 MAX_LINE = 1000
 ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}  # the only ones in arguments
 MAX_BYTES = 4 * 10**7  # of a file that a flag names: no text that is written is longer
-# of tqdm, for a bar of characters trained on; on what is no terminal there is none
+# of tqdm; disable=None: only on a terminal
 BAR: Any = {"unit": " chars", "unit_scale": True, "disable": None, "leave": False, "dynamic_ncols": True}
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ECHO = 10.0  # seconds in which SIGHUP or SIGTERM may come twice and mean one thing
 
 
 # --- arguments ---
@@ -95,7 +99,7 @@ def one_line(text: object, length: int = MAX_LINE) -> str:
 
 def complain(who: str, message: object) -> None:
     """One line on stderr."""
-    print(f"{who}: {one_line(message)}", file=sys.stderr)
+    say(f"{who}: {one_line(message)}")
 
 
 def warn(message: object) -> None:
@@ -115,21 +119,188 @@ def command_line(module: str, *arguments: object) -> str:
     return shlex.join([str(python), "-m", module, *words])
 
 
-# --- Ctrl-C and SIGTERM ---
+# --- printing ---
 #
-# Both are heard even while Python waits inside MXNet, and told by the exit code, 130 or 143. Python calls a
-# handler between two of its own instructions. Inside a call of MXNet there are none, and such a call can last
-# for ever: a worker waits in it for another one that has died. But the number of a signal goes to a pipe at
-# once (signal.set_wakeup_fd), and ctypes releases the interpreter: so another thread can read it.
+# No print may end a run. Where an encoding lacks a character an escape takes its place. And stdout may be
+# lost: its reader has gone (| head), the disk is full, the terminal was closed. What follows from that is
+# decided in one place, a Stream, for all that a command prints.
+
+
+def show(text: str, file: Any = None, *, end: str = "\n") -> None:
+    """Print text to stdout, or to file: on a terminal without what would steer it, elsewhere as it is.
+
+    What the encoding cannot show is escaped. A bar that is being drawn makes way.
+    """
+    file = sys.stdout if file is None else file
+    put(printable(text) if is_terminal(file) else text, file, end=end)
+
+
+def put(text: str, file: Any = None, *, end: str = "\n") -> None:
+    """As show(), for text that may steer a terminal: that has colours, and holds nothing of others."""
+    file = sys.stdout if file is None else file
+    if file is None:  # closed, and nobody has called begin()
+        return
+    with _tqdm().external_write_mode(file) if "tqdm" in sys.modules else contextlib.nullcontext():
+        file.write(encodable(text + end, file))
+        file.flush()
+
+
+def say(text: str) -> None:
+    """Print to stderr, if that can be."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            show(text, sys.stderr)
+
+
+def say_last(text: str) -> None:
+    """Print to stdout, or to stderr if stdout is lost: how a run that was stopped goes on."""
+    show(text)
+    if isinstance(sys.stdout, Stream) and sys.stdout.is_lost:
+        say(text)
+
+
+def encodable(text: str, file: Any) -> str:
+    r"""text with escapes (\u5206, \xe9) for the characters that the encoding of a text stream lacks."""
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def is_terminal(file: Any) -> bool:
+    """Whether what is printed to it is seen by a person, and obeyed by a terminal."""
+    try:
+        return file.isatty()
+    except (AttributeError, ValueError):  # no stream, or a closed one
+        return False
+
+
+def progress_bar(total: int | None, **options: Any) -> Any:
+    """A bar of tqdm, by default of characters; where stderr is no terminal it stays invisible."""
+    return _tqdm()(total=total, **{**BAR, **options})
+
+
+@functools.cache
+def _tqdm() -> Any:
+    """tqdm with a lock for threads only: about one for processes Python 3.14 warns where they end at once."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
+    return tqdm
+
+
+class Stream:
+    """stdout or stderr, and what to do when it is lost. To print on it escapes what its encoding lacks.
+
+    lost: called once, with the error, when something cannot be written; after that nothing is. What it raises
+    reaches the one who prints.
+    """
+
+    is_lost = False
+
+    def __init__(self, stream: Any, lost: Callable[[Exception], object]) -> None:
+        self.stream, self.lost = stream, lost
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write and flush: who reads a log sees it at once, and an error belongs to what has caused it."""
+        self._try(lambda: self.stream.write(encodable(text, self.stream)))
+        self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is left to write."""
+        self._try(self.stream.flush)
+
+    def _try(self, call: Callable[[], object]) -> None:
+        if self.is_lost:
+            return
+        try:
+            call()
+        except (OSError, ValueError, AttributeError) as error:  # full, closed, None
+            self.is_lost = True
+            lost = error
+        else:
+            return
+        self.lost(lost)
+
+
+def guard_streams(who: str) -> None:
+    """From now on what a command prints fails silently: its reader has gone, and nothing else was wanted.
+
+    Its exit code tells: that of a process which SIGPIPE has ended, or 2, with a line, if it is no reader that
+    is missing, but room, say. A stdout that was closed from the beginning is meant to be.
+    """
+    _open_what_is_closed()
+    for fd in (1, 2):
+        os.set_blocking(fd, True)  # others that have the same terminal may have set it otherwise
+
+    def end(error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno == errno.EBADF:
+            return
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(128 + signal.SIGPIPE)
+        complain(who, f"stdout: {_reason(error)}")
+        raise SystemExit(2)
+
+    sys.stdout, sys.stderr = _guarded(sys.stdout, end), _guarded(sys.stderr, lambda error: None)
+
+
+@contextlib.contextmanager
+def outlive_stdout(who: str) -> Iterator[None]:
+    """While entered, to lose stdout changes nothing; it is said once, on stderr."""
+
+    def tell(error: Exception) -> None:
+        complain(who, f"stdout: {_reason(error)}: no more output is shown there; the run is unaffected")
+
+    before = getattr(sys.stdout, "lost", None)
+    out, err = _guarded(sys.stdout, tell), _guarded(sys.stderr, lambda error: None)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            yield
+        finally:
+            out.lost = before
+
+
+def _guarded(stream: Any, lost: Callable[[Exception], object]) -> Any:
+    if not isinstance(stream, Stream):
+        return Stream(stream, lost)
+    stream.lost = lost
+    return stream
+
+
+def _open_what_is_closed() -> None:
+    """Open a file for stdin, stdout and stderr each: else a checkpoint might become what we print into."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:  # stdout is opened for reading, so that writing fails as it does where it is closed
+            os.set_inheritable(os.open(os.devnull, os.O_RDONLY if fd == 1 else os.O_RDWR), True)
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(fd, "w" if fd else "r", encoding="utf-8", closefd=False))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+# --- Ctrl-C, SIGTERM, and SIGHUP where the terminal is closed ---
+#
+# All are heard even while Python waits inside MXNet, and told by the exit code, 130, 143 or 129. Python calls
+# a handler between two of its own instructions. Inside a call of MXNet there are none, and such a call can
+# last for ever: a worker waits in it for another one that has died. But the number of a signal goes to a pipe
+# at once (signal.set_wakeup_fd), and ctypes releases the interpreter: so another thread can read it.
 
 
 def begin(who: str) -> None:
-    """From now on Ctrl-C or SIGTERM ends the process at once, with one line, except inside hear().
+    """Begin a command: no print can harm it, and a signal ends it at once, with one line, outside of hear().
 
     For a module that is run as a command, before it imports anything that takes time. A signal that the
     shell has told us to ignore, as it does for jobs in the background of a script, stays ignored. who: says
     the line.
     """
+    guard_streams(who)
     stderr = os.dup(2)  # where it leads now: predict redirects it for a moment
     numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     hearing = hear(beside=lambda number: leave(number, f"{who}: stopped", stderr), numbers=numbers)
@@ -153,8 +324,8 @@ def hear(
 ) -> Iterator[None]:
     """While entered, a signal calls handler(number) in the main thread, and beside(number) in one of its own.
 
-    The handler is called when Python gets there, beside at once. Where the caller is not in the main thread
-    nothing is changed: only that one can have handlers.
+    The handler is called when Python gets there, beside at once. SIGHUP stays ignored where nohup has begun
+    us. Where the caller is not in the main thread nothing is changed: only that one can have handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -165,6 +336,8 @@ def hear(
             stack.callback(os.close, fd)
         stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(fd))
         for number in numbers:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             stack.callback(signal.signal, number, signal.signal(number, lambda number, _: handler(number)))
         yield
 
@@ -184,17 +357,44 @@ def _open_pipe(beside: Callable[[int], object]) -> int:
     return write_end
 
 
-def after_the_first(first: Callable[[int], object], line: str) -> Callable[[int], None]:
-    """For hear(beside=): first gets the number of the first signal; the second ends all, with line."""
-    heard: list[int] = []
+@contextlib.contextmanager
+def hear_two(handler: Callable[[int], object], first: Callable[[int], object], line: str) -> Iterator[None]:
+    """hear(), where the first signal calls first(number) beside, and the second ends all with line."""
+    with first_and_second(first, lambda number: leave(number, line)) as beside, hear(handler, beside):
+        yield
 
-    def beside(number: int) -> None:
-        heard.append(number)
-        if len(heard) > 1:
-            leave(number, line)
-        first(number)
 
-    return beside
+@contextlib.contextmanager
+def first_and_second(
+    first: Callable[[int], object], second: Callable[[int], object]
+) -> Iterator[Callable[[int], object]]:
+    """For hear(): what calls first(number) for the first signal, second(number) for those that follow.
+
+    A terminal that is closed sends SIGHUP, and so may the shell in it; timeout sends SIGTERM to us and to our
+    group; the end of a session sends both. They mean one thing: the second of them counts after ECHO seconds,
+    in which all can be saved. Ctrl-C counts at once.
+    """
+    heard: list[tuple[int, float]] = []
+    timers: list[threading.Timer] = []
+    ctrl_c = signal.SIGINT
+
+    def note(number: int) -> None:
+        heard.append((number, time.monotonic()))
+        (begun, at), now = heard[0], heard[-1][1]
+        if len(heard) == 1:
+            first(number)
+        elif now < at + ECHO and number != ctrl_c and (number == signal.SIGHUP or begun != ctrl_c):
+            timers.append(threading.Timer(at + ECHO - now, second, [number]))
+            timers[-1].daemon = True
+            timers[-1].start()
+        else:
+            second(number)
+
+    try:
+        yield note
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
 @contextlib.contextmanager

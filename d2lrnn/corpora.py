@@ -36,6 +36,8 @@ from urllib.request import (
 
 import numpy as np
 
+from .cli import progress_bar, say
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -348,7 +350,7 @@ def _keep(data: bytes, path: Path) -> None:
 
 
 def _download(remote: Remote) -> bytes:
-    print(f"fetching {remote.url}\n({remote.note})", file=sys.stderr)
+    say(f"fetching {remote.url}\n({remote.note})")
     deadline = time.monotonic() + FETCH_SECONDS
     opener = _opener()
     try:
@@ -362,10 +364,8 @@ def _download(remote: Remote) -> bytes:
 
 
 def _body(response: HTTPResponse, deadline: float) -> bytes:
-    from tqdm import tqdm
-
     data, total = bytearray(), response.length  # None where the server does not say
-    with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+    with progress_bar(total, unit="B") as bar:
         while len(data) != total and (block := response.read1(2**16)):
             bar.update(len(block))
             data += block

@@ -35,7 +35,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cli import Parser, command_line, complain, exit_code, interrupting, printable
+from .cli import Parser, command_line, complain, exit_code, interrupting, show
 from .compat import CannotLoad
 from .running.settings import Settings, add_best_or_last, add_setting
 
@@ -74,7 +74,7 @@ def _export(arguments: argparse.Namespace) -> None:
     found = load_network(arguments.run, ctx, best=arguments.best)
     with interrupting():  # half a file is put away
         write(Path(out), found.settings, found.vocab, found.params, found.what)
-    print(printable(": ".join(filter(None, [f"{out} holds the network of {found.source}", found.what]))))
+    show(": ".join(filter(None, [f"{out} holds the network of {found.source}", found.what])))
 
 
 def _parser() -> argparse.ArgumentParser:

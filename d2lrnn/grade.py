@@ -24,7 +24,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from . import _cores
-from .cli import Parser, complain, exit_code, interrupting
+from .cli import Parser, complain, exit_code, interrupting, show
 from .compat import CannotLoad
 from .grading.jail import JailError
 from .grading.loading import load_mxnet
@@ -34,7 +34,7 @@ PROG = "python -m d2lrnn.grade"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Grade. 0: done, 2: a mistake of the user, 130 or 143: stopped, 1: a fault of ours."""
+    """Grade. 0: done, 2: a mistake of the user, 130, 143 or 129: stopped, 1: a fault of ours."""
     arguments = _parser().parse_args(argv)
     if not (arguments.submissions or arguments.write_points or arguments.gradescope):
         complain(PROG, "nothing to grade: give files, folders or archives; see --help")
@@ -104,13 +104,13 @@ def _grade(arguments: argparse.Namespace, lessons: Sequence[int]) -> int:
         points = write_points(read_points(Path(arguments.points or POINTS_FILE), CASES), cases)
     if arguments.write_points:
         _new(arguments.write_points).write_text(points, "utf-8")
-        print(f"{arguments.write_points} has {len(cases)} cases: edit their points, give it as --points")
+        show(f"{arguments.write_points} has {len(cases)} cases: edit their points, give it as --points")
     if arguments.gradescope:
         from .grading.gradescope import write_autograder
 
         seed = new_seed() if arguments.seed is None else read_seed(arguments.seed)
         write_autograder(_new(arguments.gradescope), seed, points, arguments.lesson, arguments.isolation)
-        print(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
+        show(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
     if not arguments.submissions:
         return 0
     submissions = read_submissions(arguments.submissions, single=arguments.single)

@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .cli import Parser, complain, escape, exit_code, hear, interrupting, printable, unescape
+from .cli import Parser, complain, escape, exit_code, hear, interrupting, show, unescape
 from .compat import CannotLoad
 from .running.settings import Settings, add_best_or_last, add_prefix_file, add_setting, flag_of
 
@@ -221,17 +221,12 @@ def _print(
         waiting.append(piece)
         now = time.monotonic()
         if now - shown > FLUSH:
-            _show("".join(waiting))
+            show("".join(waiting), end="")
             waiting.clear()
             shown = now
         if stop():
             break
-    _show("".join([*waiting, "\n"]))
-
-
-def _show(piece: str) -> None:
-    """Have a piece of a text seen at once, on a terminal or at the other end of a pipe."""
-    print(printable(piece), end="", flush=True)
+    show("".join(waiting))
 
 
 def _parser() -> argparse.ArgumentParser:

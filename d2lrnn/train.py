@@ -4,8 +4,9 @@
     python -m d2lrnn.train --corpus my.txt --cell lstm       your own text
     python -m d2lrnn.train --resume                          go on with the run that was stopped
 
-Ctrl-C stops after the batch and saves; a second one stops at once. A run that was killed goes on from its
-last checkpoint (one a minute), with the numbers that it would have had.
+Ctrl-C stops after the batch and saves; a second one stops at once. SIGTERM does the same, and so does a
+terminal that is closed, unless nohup is used. A run that was killed goes on from its last checkpoint (one a
+minute), with the numbers that it would have had.
 """
 
 from __future__ import annotations
@@ -23,7 +24,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .cli import BAR, Parser, after_the_first, command_line, complain, hear, printable
+from .cli import (
+    Parser,
+    command_line,
+    complain,
+    hear_two,
+    outlive_stdout,
+    printable,
+    progress_bar,
+    say_last,
+    show,
+)
 from .compat import CannotLoad
 from .launching.job import read_hosts
 from .launching.watchdog import Watchdog, report
@@ -43,9 +54,10 @@ AT_ONCE = f"{PROG}: stopped at once: what came after the last checkpoint is lost
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train. 0: done, 2: a mistake of the user, 130 or 143: stopped and saved, 1: a fault on the way."""
+    """Train. 0: done, 2: a mistake of the user, 130, 143 or 129: stopped and saved, 1: a fault on the way."""
     arguments = _parser().parse_args(argv)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(outlive_stdout(PROG))
         try:
             options, index = LaunchOptions(**given(arguments, LaunchOptions)), become()
             if options.tensorboard:
@@ -93,10 +105,10 @@ def _train_and_tell(run: Run, options: LaunchOptions, stop: Stop) -> int:
     if stopped:
         epoch, batch = run.progress.epoch, run.progress.batch
         where = f"epoch {epoch + 1}, batch {batch}" if batch else f"epoch {epoch}"
-        print(printable(f"stopped after {where}, saved; go on with {_resume(run, options)}"))
+        say_last(f"stopped after {where}, saved; go on with {_resume(run, options)}")
         return 128 + (stop.signal or signal.SIGINT)
-    print(printable(f"{run.directory.path}/ holds the weights, curve.svg and samples.txt"))
-    print(printable(f"let it write: {command_line('d2lrnn.predict', run.directory.path)}"))
+    show(f"{run.directory.path}/ holds the weights, curve.svg and samples.txt")
+    show(f"let it write: {command_line('d2lrnn.predict', run.directory.path)}")
     return 0
 
 
@@ -128,7 +140,7 @@ def _resume(run: Run, options: LaunchOptions) -> str:
 
 
 class Stop:
-    """While entered, Ctrl-C and SIGTERM are only noted, in .signal; the second of them ends the process.
+    """While entered, the first signal is only noted, in .signal; the second ends the process.
 
     heard: called with the number of the first in another thread, also while this one waits inside MXNet.
     """
@@ -136,7 +148,7 @@ class Stop:
     signal = 0
 
     def __init__(self, heard: Callable[[int], object] = lambda number: None) -> None:
-        self._hearing = hear(self._note, beside=after_the_first(heard, AT_ONCE))
+        self._hearing = hear_two(self._note, heard, AT_ONCE)
 
     def __enter__(self) -> Stop:
         self._hearing.__enter__()
@@ -146,7 +158,7 @@ class Stop:
         self._hearing.__exit__(None, None, None)
 
     def _note(self, number: int) -> None:
-        self.signal = number
+        self.signal = self.signal or number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,13 +211,11 @@ def _train(run: Run, stop: Stop, options: LaunchOptions) -> bool:
 
 def _epochs(run: Run, stop: Stop, autosave: float) -> Iterator[dict[str, Any]]:
     """Train to the end, or until a stop, which is saved; after each epoch yield its metrics."""
-    from tqdm import tqdm
-
     epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
     if run.is_first:
-        print(printable(_announce(run), keep=""))
+        show(printable(_announce(run), keep=""))
     next_save, next_report = time.monotonic() + autosave, 0.0
-    with tqdm(total=epochs * num_chars, **BAR) as bar:
+    with progress_bar(epochs * num_chars) as bar:
         while not run.is_over:
             progress = run.progress
             bar.n = bar.initial = progress.epoch * num_chars + progress.num_chars
@@ -242,29 +252,25 @@ def _announce(run: Run) -> str:
 
 
 def _report(run: Run, metrics: dict[str, Any]) -> None:
-    from tqdm import tqdm
-
     from .running.writing import listed
 
     heldout = metrics["heldout_perplexity"]
-    tqdm.write(
+    show(
         f"epoch {metrics['epoch']:3}  perplexity {metrics['train_perplexity']:8.2f}"
         + (f"  held out {heldout:8.2f}" if heldout is not None else "")
         + f"  {metrics['chars_per_second']:8,.0f} characters/s  {metrics['seconds']:6.2f} s"
     )
     if metrics["epoch"] % run.settings.pred_period == 0 or run.is_over:
         for text in run.samples():
-            tqdm.write(listed(printable(text)))
+            show(listed(text))
         run.directory.draw_curve(run.metrics)
 
 
 def _close(run: Run) -> None:
-    from tqdm import tqdm
-
     from .running.closing import close
 
     for line in close(run):
-        tqdm.write(line)
+        show(line)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the exit code tells, in one line, wherever Python is when they come."""
+"""Ctrl-C, SIGTERM and SIGHUP: the exit code tells, in one line, wherever Python is when they come."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import Mock
 
 from d2lrnn import export, grade
-from d2lrnn.cli import exit_code, hear, interrupting
+from d2lrnn.cli import SIGNALS, exit_code, hear, interrupting
 from d2lrnn.train import PROG, Stop
 
 import pytest
@@ -36,13 +36,20 @@ with Stop(lambda number: print("heard", number, flush=True)):
 """
 
 
-each_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+each_signal = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"]
+)
+
+
+def heed() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    # a job in the background of a script ignores Ctrl-C, and so would all that it starts
-    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    # a job in the background of a script ignores Ctrl-C, under nohup SIGHUP, and so would all that it starts
+    options.setdefault("preexec_fn", heed)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     return subprocess.Popen([sys.executable, *arguments], env=environment, text=True, **pipes, **options)
 
@@ -121,11 +128,16 @@ def test_what_the_shell_has_told_a_command_to_ignore_it_ignores() -> None:
 import signal
 from d2lrnn.cli import begin
 begin("x")
-print(*(callable(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)), flush=True)
+print(*(callable(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)))
 """
-    process = start("-c", code, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
 
-    assert says(process, "False True")
+    def ignore() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+    process = start("-c", code, preexec_fn=ignore)
+
+    assert says(process, "False True False")
     assert end(process) == (0, [])
 
 
@@ -143,13 +155,58 @@ def test_the_first_signal_is_noted_and_the_second_ends_the_process_also_inside_a
         assert end(process) == (128 + second, [PROG])
 
 
+def test_a_second_signal_of_the_same_meaning_leaves_time_to_save() -> None:
+    for first, second in ((signal.SIGHUP, signal.SIGHUP), (signal.SIGTERM, signal.SIGTERM),
+                          (signal.SIGTERM, signal.SIGHUP), (signal.SIGINT, signal.SIGHUP)):  # fmt: skip
+        process = start("-c", STOPS + "    " + STUCK.strip().replace("\n", "\n    "))
+        assert gets_stuck(process)
+        process.send_signal(first)
+        assert says(process, f"heard {first}")
+        process.send_signal(second)
+        process.send_signal(signal.SIGINT)  # the second would have ended it, and this one does
+
+        assert end(process) == (130, [PROG])
+
+
+def test_a_second_signal_of_the_same_meaning_counts_in_the_end() -> None:
+    code = STOPS.replace("with", "import d2lrnn.cli; d2lrnn.cli.ECHO = 0.2\nwith", 1)
+    process = start("-c", code + "    " + STUCK.strip().replace("\n", "\n    "))
+    assert gets_stuck(process)
+    process.send_signal(signal.SIGHUP)
+    assert says(process, "heard 1")
+    process.send_signal(signal.SIGHUP)
+
+    assert end(process) == (129, [PROG])
+
+
+def test_under_nohup_also_a_run_ignores_sighup() -> None:
+    code = STOPS + "    print(signal.getsignal(signal.SIGHUP).name, flush=True); input()"
+    process = start(
+        "-c", "import signal" + code, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
+    assert says(process, "SIG_IGN")
+    process.send_signal(signal.SIGHUP)
+    assert process.stdin
+    print(file=process.stdin, flush=True)
+
+    assert end(process) == (0, [])
+
+
+def test_the_first_signal_decides_the_exit_code() -> None:
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    assert stop.signal == signal.SIGINT
+
+
 def test_after_a_run_signals_are_handled_as_before() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with Stop() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
 
         assert stop.signal == signal.SIGTERM
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
     assert signal.set_wakeup_fd(-1) == -1
 
 
@@ -247,7 +304,7 @@ sys.exit(3)
 """
     process = start("-c", code)
     assert says(process, "ending")
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         process.send_signal(number)
 
     assert end(process) == (3, [])

@@ -170,9 +170,10 @@ class Exam:
 
 
 def _begin_making(exam: Exam) -> None:
-    """In a process that makes answers: Ctrl-C is the affair of the one that asked for them."""
+    """In a process that makes answers: a terminal's signals are the affair of the one that asked for them."""
     global _exam
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     sandbox.end_with_parent()
     sandbox.keep_private()
     _exam = exam

@@ -21,11 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from tqdm import tqdm
-
 from .. import CHAPTERS
 from ..checkpoint import write_atomically
-from ..cli import warn
+from ..cli import progress_bar, show, warn
 from ..corpora import PACKAGE
 from . import report, sandbox
 from .cases import CASES
@@ -82,8 +80,8 @@ class Results:
         """Mark what was not marked before, and keep what came of it."""
         todo = [submission for submission in submissions if not self._is_kept(submission, exam, isolation)]
         if len(todo) < len(submissions):
-            print(f"{len(submissions) - len(todo)} of {len(submissions)} were graded before")
-        with tqdm(total=len(todo), unit=" submissions", disable=None, leave=False, dynamic_ncols=True) as bar:
+            show(f"{len(submissions) - len(todo)} of {len(submissions)} were graded before")
+        with progress_bar(len(todo), unit=" submissions", unit_scale=False) as bar:
             for submission, marks in _mark_all(todo, exam, isolation, jobs):
                 self._keep(submission, marks, exam, isolation)
                 bar.set_postfix_str(marks.submission, refresh=False)
@@ -109,12 +107,12 @@ class Results:
             )
         self._write("grades.csv", report.grades_csv(all_marks, self.points))
         self._write("suspicions.jsonl", report.suspicions_jsonl(all_marks))
-        print(report.class_table(all_marks, self.points))
-        print(f"isolation: {', '.join(sorted({report.isolation(marks) for marks in all_marks}))}")
+        show(report.class_table(all_marks, self.points))
+        show(f"isolation: {', '.join(sorted({report.isolation(marks) for marks in all_marks}))}")
         if outdated:
             earlier = f"{len(outdated)} graded with other cases, or by another version,"
             warn(f"{earlier} are not in grades.csv: give them again: {', '.join(outdated)}")
-        print(f"{self.path}/ holds grades.csv, suspicions.jsonl and feedback/")
+        show(f"{self.path}/ holds grades.csv, suspicions.jsonl and feedback/")
 
     def _keep_seed(self, given: int | None) -> int:
         file = self.path / "seed"
@@ -207,9 +205,10 @@ def _mark_all(
 
 
 def _begin_worker(exam: Exam, isolation: str) -> None:
-    """In a process of the pool: Ctrl-C is the parent's affair, and it says so by SIGTERM."""
+    """In a process of the pool: a terminal's signals are the parent's affair, and it says so by SIGTERM."""
     global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     _work = exam, isolation
     multiprocessing.util.Finalize(None, _end.close, exitpriority=1)

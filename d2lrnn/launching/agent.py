@@ -32,7 +32,7 @@ from .watchdog import LAUNCHER
 
 FIRST_WORD = 60  # seconds until we must know what to start
 LAST_WORDS = 1  # second that a line of the process may take to reach us after its end
-MAX_LINE = 2**16  # bytes; a longer line is told in pieces
+MAX_LINE = 2**22  # bytes; a longer line is told in pieces
 # Not taken from the shell here: what of it the job is meant to have, the launcher sends.
 NOT_OURS = ("DMLC_", "PS_", "D2LRNN_", "MXNET_", "OMP_")
 THREADS = "MXNET_CPU_WORKER_NTHREADS"

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import sys
 import threading
 from typing import Any
 
-from tqdm import tqdm
-
-from ..cli import BAR, printable
-
-tqdm.set_lock(threading.RLock())  # its own is for processes too: Python 3.14 warns where they end at once
+from ..cli import printable, progress_bar, say, say_last, show
 
 
 class Console(threading.Thread):
@@ -23,12 +18,12 @@ class Console(threading.Thread):
         self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._news: tuple[int, int, str] | None = None  # not drawn yet; a token for it waits among the lines
         self._lock = threading.Lock()  # holds the two together
-        self._bar = tqdm(disable=True)
+        self._bar = progress_bar(None, disable=True)
         self.start()
 
-    def say(self, text: str, stream: str = "stderr") -> None:
-        """Print one line."""
-        self._lines.put((stream, text))
+    def say(self, text: str, how: str = "stderr") -> None:
+        """Print one line. how: stdout, stderr, or last: stderr if stdout is lost."""
+        self._lines.put((how, text))
 
     def show(self, facts: dict[str, Any]) -> None:
         """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
@@ -45,16 +40,10 @@ class Console(threading.Thread):
 
     def run(self) -> None:
         """Print what comes, until it is closed."""
-        for stream, text in iter(self._lines.get, None):
+        says = {"stdout": show, "stderr": say, "last": say_last}
+        for how, text in iter(self._lines.get, None):
             with contextlib.suppress(OSError, ValueError):
-                if stream == "bar":
-                    self._draw()
-                else:
-                    file = getattr(sys, stream)
-                    encoding = file.encoding or "utf-8"
-                    text = text.encode(encoding, "backslashreplace").decode(encoding)
-                    tqdm.write(text, file=file)
-                    file.flush()
+                self._draw() if how == "bar" else says[how](text)
         self._bar.close()
 
     def _draw(self) -> None:
@@ -64,6 +53,6 @@ class Console(threading.Thread):
         n, total, text = news
         if total != self._bar.total or n < self._bar.n:  # the first, or after a new start
             self._bar.close()
-            self._bar = tqdm(total=total, initial=n, **BAR)
+            self._bar = progress_bar(total, initial=n)
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(n - self._bar.n)

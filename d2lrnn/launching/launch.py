@@ -8,7 +8,7 @@ thread decides (supervisor.py); a thread of its own prints (console.py).
 
 from __future__ import annotations
 
-from ..cli import hear, one_line, warn
+from ..cli import first_and_second, hear, one_line, warn
 from .console import Console
 from .job import Host, Job, is_loopback, read_hosts
 from .supervisor import End, Supervisor
@@ -17,11 +17,11 @@ __all__ = ["Host", "Job", "launch", "read_hosts"]
 
 
 def launch(job: Job) -> int:
-    """Run a job to its end. 0: done; 1 or 2: a worker's own fault; 130, 143: stopped; 1: no restart is left.
+    """Run a job to its end. 0: done; 1 or 2: a worker's own fault; 129, 130, 143: stopped; 1: no restarts.
 
     Workers find DMLC_*, D2LRNN_WORKER_INDEX and their share of the cores in the environment, and report by
-    watchdog.report. Ctrl-C and SIGTERM are passed on to them; the second of them kills all. 2 is also a host
-    on which nothing can be started.
+    watchdog.report. The first signal is passed on to them; the second kills all. 2 is also a host on which
+    nothing can be started.
 
     Raises:
         OSError: this machine has no ssh, or no more processes.
@@ -35,7 +35,7 @@ def launch(job: Job) -> int:
     signals: list[int] = []
     console = Console()
     try:
-        with hear(signals.append):
+        with first_and_second(signals.append, signals.append) as note, hear(note):
             return _run(job, console, signals)
     finally:
         console.close()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cli import printable
+from ..cli import SIGNALS, printable
 from .console import Console
 from .job import Job, free_port
 from .process import Process
@@ -26,7 +26,7 @@ STARTING = 30  # seconds until an agent must say that it is there
 WORDS = 2  # seconds that the others have to say what they miss, once one has given up
 GRACE = 5  # seconds by which our patience is longer than that of the workers; for servers to leave last
 OWN_FAULTS = (1, 2)  # exit codes of a worker that has explained itself: it would do the same again
-STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # what may come of our asking a worker to stop
+STOPPED = tuple(code for number in SIGNALS for code in (128 + number, -number))  # of a worker asked to stop
 BEGINNING = (None, "starting", "joining")  # phases after which there is nothing to save
 
 
@@ -137,7 +137,7 @@ class Supervisor:
         if kind == "begun":
             process.agent = int(value)
         elif kind == "out" and process is self.workers[0]:
-            self.console.say(printable(value), "stdout")
+            self.console.say(value, "last" if self.signals else "stdout")
         elif kind == "err":
             process.has_explained = True
             if self.said.setdefault(value, process) is process:
@@ -211,7 +211,7 @@ class Supervisor:
         if process.role == "worker":
             if code in OWN_FAULTS:
                 return End(code, "" if process.has_explained else line)
-            if code in (130, 143) and not self.signals:  # somebody has stopped the workers, not us
+            if code in STOPPED and code > 0 and not self.signals:  # somebody has stopped the workers, not us
                 self.signals.append(code - 128)
             if code == 0 or (self.signals and code in STOPPED):
                 return None

@@ -36,7 +36,7 @@ def close(run: Run) -> Iterator[str]:
     if params is not None:
         if run.best["epoch"] < run.progress.epoch:  # else it has just written
             texts = run.samples(params, f", written by the best, of epoch {run.best['epoch']}")
-            yield from (listed(printable(text)) for text in texts)
+            yield from (listed(text) for text in texts)
         yield _say_what_by_heart(run, params)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from threading import RLock
 from typing import NamedTuple
 
 import mxnet as mx
 import numpy as np
-from tqdm import tqdm
 
 from ..checks import check_memory
+from ..cli import progress_bar
 from ..corpora import BLOCK, find_corpus, read_corpus
 from ..dist import shard
 from ..fast import CELLS
@@ -19,8 +18,6 @@ from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_off
 from ..text import Vocab, encode_prefix, one_line
 from .settings import PREFIXES, Settings
 from .writing import prepare_prefix
-
-tqdm.set_lock(RLock())  # its own is for processes too: Python 3.14 warns where they end at once
 
 
 class Dataset(NamedTuple):
@@ -42,7 +39,7 @@ def load_dataset(settings: Settings) -> Dataset:
     """
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     # total: to read, to count and to look up, which take about as long as each other
-    with tqdm(desc="reading", total=3, bar_format=form, delay=1, disable=None, leave=False) as bar:
+    with progress_bar(3, desc="reading", bar_format=form, delay=1) as bar:
         keep = settings.max_chars and 2 * settings.max_chars  # each may be a line end of two characters
         text = read_corpus(find_corpus(settings.corpus), keep=keep, progress=bar.update)
         text = one_line(text)[: settings.max_chars]

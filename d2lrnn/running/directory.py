@@ -88,7 +88,9 @@ class Directory:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """config.json."""
         text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
-        write_atomically(self.path / CONFIG, text.encode())
+        write_atomically(
+            self.path / CONFIG, text.encode(errors="backslashreplace")
+        )  # a name that is no UTF-8
 
     def log(self, name: str, text: str) -> None:
         """Append to metrics.jsonl or samples.txt."""

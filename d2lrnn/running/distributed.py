@@ -11,7 +11,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..cli import after_the_first, hear, leave
+from ..cli import hear_two, leave
 
 if TYPE_CHECKING:
     from ..dist import Workers
@@ -60,7 +60,7 @@ def _serve(role: str) -> NoReturn:
         timer.daemon = True
         timer.start()
 
-    with hear(beside=after_the_first(linger, f"{role}: stopped at once")):
+    with hear_two(lambda number: None, linger, f"{role}: stopped at once"):
         import mxnet  # noqa: F401  # it serves while it is imported, and ends the process
     raise ValueError(
         f"DMLC_ROLE is {role}, and this build of MXNet cannot be one: only that for Linux on x86-64 can"

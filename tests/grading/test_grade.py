@@ -5,6 +5,7 @@ import csv
 import ctypes
 import dataclasses
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -310,6 +311,33 @@ def test_two_processes_grade_as_one_does_even_when_stopped_between(
     assert " of 6 were graded before" in runs[1].stdout
     assert runs[0].stdout.replace("/1/", "/2/") == runs[1].stdout.partition("\n")[2]
     assert all("Traceback" not in run.stderr for run in runs)
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_ends_the_grader_and_all_its_processes(tmp_path: Path) -> None:
+    for name, text in (("ada", "x = 1\n"), ("zoe", "while True:\n    pass\n")):
+        (tmp_path / f"{name}.py").write_text(text)
+    submissions = [str(tmp_path / f"{name}.py") for name in ("ada", "zoe")]
+    command = [
+        sys.executable,
+        "-m",
+        "d2lrnn.grade",
+        *submissions,
+        "--out",
+        str(tmp_path / "out"),
+        "-j",
+        "2",
+        *SOME,
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as grader:
+        while grader.poll() is None and not list(tmp_path.glob("out/outcomes/*.json")):
+            time.sleep(0.05)
+        os.killpg(grader.pid, signal.SIGHUP)
+        assert grader.stderr
+        said = grader.stderr.read()
+
+    assert (grader.returncode, said.count("\n")) == (129, 1), said
+    assert "same command" in said
 
 
 def test_a_patch_to_what_decides_no_outcome_leaves_the_earlier_ones_valid() -> None:

@@ -20,15 +20,14 @@ if __name__ == "__main__":  # before what takes long to load
 import argparse
 import json
 import math
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cli import BAR, Parser, complain, exit_code, printable
+from .cli import Parser, complain, exit_code, printable, progress_bar, show
 from .compat import CannotLoad
-from .running.settings import Settings, add_setting
+from .running.settings import Settings, add_best_or_last, add_setting
 
 if TYPE_CHECKING:
     from .running.directory import Trained
@@ -53,41 +52,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from .checks import check_size
-    from .running.dataset import find_context
     from .running.measure import measure
     from .running.run import keep_memory
 
     check_size(**{"--rows": arguments.rows})
-    found, what = _load(arguments, find_context(arguments.ctx))
+    found = _load(arguments)
     texts, failures = _read(arguments.files, found)
     if texts:
         keep_memory()
-        with tqdm(total=sum(len(text.indices) - 1 for text in texts), **BAR) as bar:
+        with progress_bar(sum(len(text.indices) - 1 for text in texts)) as bar:
             scores = measure(found.network, found.params, texts, arguments.rows, bar.update)
-        print(_json(found, what, scores) if arguments.json else _table(found, what, scores))
+        show(_json(found, scores) if arguments.json else _table(found, scores))
     return 2 if failures else 0
 
 
-def _load(arguments: argparse.Namespace, ctx: Any) -> tuple[Trained, str]:
-    """The network, and in a few words which one of its run."""
+def _load(arguments: argparse.Namespace) -> Trained:
     from .formats.safetensors_file import load_network
-    from .running.directory import BEST
+    from .running.dataset import find_context
 
-    run, best = arguments.run, arguments.best
+    run = arguments.run
     try:
-        found = load_network(run, ctx, best=bool(best))
+        return load_network(run, find_context(arguments.ctx), best=arguments.best)
     except ValueError as error:
         if not arguments.files and run is not None and Path(run).is_file():
             raise ValueError(f"{error}; the run comes first, then the texts") from None
         raise
-    if not found.source.is_dir():
-        return found, ""
-    if best is None and (found.source / BEST).exists():
-        found, best = load_network(found.source, ctx, best=True), True
-    return found, "the best on held-out text" if best else "the end"
 
 
 def _read(sources: Sequence[str], found: Trained) -> tuple[list[Text], int]:
@@ -121,14 +111,14 @@ def _too_short(text: Text) -> str:
 # --- what is shown ---
 
 
-def _table(found: Trained, what: str, scores: Sequence[Score]) -> str:
+def _table(found: Trained, scores: Sequence[Score]) -> str:
     """The scores, a line each, with the names at the end as wc has them."""
     from .running.measure import add_up
 
     total = [add_up(scores, "total")] * (len(scores) > 1)
     rows = [(*COLUMNS, "text"), *map(_cells, [*scores, *total])]
     widths = [max(map(len, column)) for column in zip(*rows)][:-1]
-    lines = [f"{found.source}{what and f' ({what})'}"]
+    lines = [": ".join(filter(None, [str(found.source), found.what]))]
     for *cells, name in rows:
         lines.append("  ".join([*(cell.rjust(width) for cell, width in zip(cells, widths)), name]))
     unknown = add_up(scores, "").unknown
@@ -154,11 +144,11 @@ def _most(unknown: Mapping[str, int]) -> str:
     return shown + f" and {len(ordered) - MOST_UNKNOWN} others" * (len(ordered) > MOST_UNKNOWN)
 
 
-def _json(found: Trained, what: str, scores: Sequence[Score]) -> str:
+def _json(found: Trained, scores: Sequence[Score]) -> str:
     """The same for programs. A perplexity that is infinite is null: JSON has no infinity."""
     from .running.measure import add_up
 
-    read = {"network": str(found.source), "which": what, "texts": [*map(_entry, scores)]}
+    read = {"network": str(found.source), "which": found.what, "texts": [*map(_entry, scores)]}
     return json.dumps({**read, "total": _entry(add_up(scores, "total"))}, indent=2)
 
 
@@ -186,13 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what train takes as --corpus, or - for the standard input (what was held out of the training)",
     )
-    either = parser.add_mutually_exclusive_group()
-    either.add_argument(
-        "--best", action="store_const", const=True, help="take the run where it did best on held-out text"
-    )
-    either.add_argument(
-        "--last", dest="best", action="store_const", const=False, help="take the end of the run"
-    )
+    add_best_or_last(parser)
     parser.add_argument(
         "--rows",
         type=int,
@@ -206,5 +190,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough, head perhaps, is no fault
     sys.exit(main())

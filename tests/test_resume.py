@@ -16,6 +16,7 @@ from d2lrnn.checkpoint import load_newest
 from d2lrnn.cli import command_line
 from d2lrnn.running import run as run_module
 from d2lrnn.running.directory import load_run
+from d2lrnn.running.folder import newest_run
 
 import numpy as np
 import pytest
@@ -214,6 +215,20 @@ def test_a_corpus_that_goes_away_does_not_disturb_the_run(monkeypatch: pytest.Mo
     monkeypatch.setattr(run_module.Run, "begin", begin_without)
 
     assert train.main([*SMALL, "--corpus", "my.txt", "--epochs", "2", "--out", "a"]) == 0
+
+
+# --- which is the newest ---
+
+
+def test_the_run_that_was_trained_last_is_the_newest_also_after_its_files_got_other_dates() -> None:
+    run_small("--epochs", 1, "--out", "runs/a")
+    run_small("--epochs", 1, "--out", "runs/b")
+    for path in Path("runs/a").rglob("*"):
+        os.utime(path, (2**32, 2**32))  # as a copy would have them, later than those of b
+
+    assert newest_run() == Path("runs/b")
+    train.main(["--resume", "runs/a", "--epochs", "2"])
+    assert newest_run() == Path("runs/a")
 
 
 # --- saving on the way ---
@@ -431,7 +446,7 @@ def test_resume_warns_of_what_changes_the_last_digits(
 
 # --- two at once ---
 
-HOLD = "import sys, time; from pathlib import Path; from d2lrnn.running.directory import lock;"
+HOLD = "import sys, time; from pathlib import Path; from d2lrnn.running.folder import lock;"
 HOLD += "held = lock(Path('a')); print('held', flush=True); time.sleep(60)"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.launching.job import free_port
-from d2lrnn.running.directory import lock
+from d2lrnn.running.folder import lock
 
 import pytest
 from small_run import SMALL, perplexities, run_small, weights

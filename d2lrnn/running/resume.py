@@ -10,7 +10,8 @@ from typing import Any
 import mxnet as mx
 
 from ..cli import warn
-from .directory import CHECKPOINTS, CONFIG, Checkpoint, check_facts, newest, read_config, to_settings
+from .directory import Checkpoint, check_facts, newest, to_settings
+from .folder import CHECKPOINTS, CONFIG, read_config
 from .run import Run
 from .settings import Settings, flag_of
 

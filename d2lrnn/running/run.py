@@ -26,7 +26,8 @@ from ..optim import Optimizer
 from ..sampling import Batch
 from ..training import evaluate, train_batches
 from .dataset import check_fits, cut_batches, cut_shards, find_context, load_dataset
-from .directory import BEST, LOGS, METRICS, SAMPLES, Checkpoint, Directory, Progress, check_shapes
+from .directory import Checkpoint, Directory, Progress, check_shapes
+from .folder import BEST, LOGS, METRICS, SAMPLES
 from .settings import Settings
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near

@@ -71,7 +71,7 @@ def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> Req
         ValueError: a setting cannot be, or there is no run to go on with.
     """
     settings = Settings(**asked)  # a wrong flag is refused before mxnet is loaded
-    from .directory import holds_run, newest_run
+    from .folder import holds_run, newest_run
 
     if resume and out and resume != out:
         raise ValueError(f"--resume {resume} and --out {out} are two directories: give one")
@@ -97,7 +97,8 @@ def opened(request: Request, index: int | None, *, locked: bool) -> Iterator[Run
     Raises:
         ValueError, OSError: corpus, settings and directory do not go together.
     """
-    from .directory import holds_run, new_folder
+    from .directory import new_folder
+    from .folder import holds_run
     from .resume import resume_run
     from .run import Run
 
@@ -124,7 +125,8 @@ def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) 
         ValueError: the run was begun otherwise, the hosts have other workers, or another process trains it.
     """
     from ..launching.launch import launch
-    from .directory import holds_run, new_folder
+    from .directory import new_folder
+    from .folder import holds_run
 
     folder, settings = request.folder, request.settings()
     hosts = hosts or [Host(num_workers=settings.workers)]
@@ -146,7 +148,7 @@ def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) 
 
 
 def _lock(folder: Path, locked: bool = False) -> contextlib.AbstractContextManager[Any]:
-    from .directory import lock
+    from .folder import lock
 
     folder.mkdir(parents=True, exist_ok=True)
     return contextlib.nullcontext() if locked else lock(folder)

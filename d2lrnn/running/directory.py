@@ -23,7 +23,7 @@ from ..loss import perplexity
 from ..sampling import try_gpu
 from ..text import Vocab
 from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, LOGS, SAVED, read_config, read_metrics
-from .settings import Settings
+from .settings import OLDER, Settings
 
 
 @dataclass
@@ -119,7 +119,7 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         ValueError: one is missing, or cannot be.
     """
     try:
-        config = {"deterministic": False, **config}  # older runs do not have it
+        config = {**OLDER, **config}
         fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
         return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
     except (KeyError, TypeError, ValueError) as error:

@@ -55,16 +55,17 @@ class Run:
 
     directory: Directory
 
-    def __init__(self, settings: Settings, index: int | None = None) -> None:
+    def __init__(self, settings: Settings, index: int | None = None, **check: Any) -> None:
         """Read the corpus and draw the first parameters; nothing is written yet.
 
-        index: which of the settings' workers this is (None: all of them, in turn).
+        index: which of the settings' workers this is (None: all of them, in turn). check: as load_dataset has
+        it.
 
         Raises:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        self.settings, self.dataset = settings, load_dataset(settings)
+        self.settings, self.dataset = settings, load_dataset(settings, **check)
         self.vocab = self.dataset.vocab
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         self.ctx = find_context(settings.ctx)
@@ -279,10 +280,10 @@ class Run:
         self.directory.save(arrays, {**facts, **progress})
 
     def resume(self, folder: Path, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint in folder; forget what was logged after it.
+        """Go on from a checkpoint in folder, of the same corpus; forget what was logged after it.
 
         Raises:
-            ValueError: the checkpoint is of another corpus or network.
+            ValueError: the checkpoint is of another network.
         """
         last, arrays, facts = checkpoint
         self.directory = Directory(folder, last)
@@ -306,16 +307,8 @@ class Run:
         self.directory.write_config(self.config())
 
     def _compare(self, found: dict[str, Any]) -> None:
-        """The facts of a checkpoint with ours.
-
-        Raises:
-            ValueError: it is of another corpus.
-        """
+        """The facts of a checkpoint with ours: what decides the last digits."""
         folder, ours = self.directory.path, self.config()["facts"]
-        if found["corpus_sha256"] != self.dataset.sha256:
-            raise ValueError(
-                f"{folder}: the corpus {self.settings.corpus} is not the one that this run began with"
-            )
         for name in ("d2lrnn", "mxnet", "numpy", "threads", "context"):
             if found[name] != ours[name]:
                 warn(

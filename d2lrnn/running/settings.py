@@ -21,6 +21,7 @@ GROUPS = {  # of flags, as --help shows them
     "output": "prefix pred_period pred_len",
     "several workers (chapter 17)": "workers deterministic",
 }
+OLDER = {"deterministic": False}  # what a setting meant of which the config of an older run does not speak
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count

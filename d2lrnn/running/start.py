@@ -99,12 +99,15 @@ def opened(request: Request, index: int | None, *, locked: bool) -> Iterator[Run
     """
     from .directory import new_folder
     from .folder import holds_run
-    from .resume import resume_run
+    from .resume import prepare, resume_run
     from .run import Run
 
     folder, settings, asked = request
     if index:
-        yield Run(request.settings(), index)
+        if folder and holds_run(folder):
+            yield prepare(folder, settings, request.settings(), index)
+        else:
+            yield Run(settings, index)
     elif folder and holds_run(folder):
         with _lock(folder, locked):
             yield resume_run(folder, asked, index)

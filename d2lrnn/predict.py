@@ -73,7 +73,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     from .running.dataset import find_context
 
     ctx = find_context(arguments.ctx)
-    _, settings, vocab, network, params = load_network(arguments.run, ctx, best=arguments.best)
+    _, settings, vocab, network, params, _ = load_network(arguments.run, ctx, best=arguments.best)
     prefixes, writer = arguments.prefix or settings.prefix, network.writer(params)
     choice = Choice(temperature, arguments.top_k, arguments.top_p, arguments.seed)
     texts = generate_batch(

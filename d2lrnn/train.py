@@ -21,6 +21,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cli import BAR, Parser, after_the_first, command_line, complain, hear, printable
@@ -32,7 +33,9 @@ from .running.settings import GROUPS, LaunchOptions, add_setting, given
 from .running.start import ask, choose, launch_run, opened
 
 if TYPE_CHECKING:
+    from .running.directory import Trained
     from .running.run import Run
+    from .running.settings import Settings
 
 PROG = "python -m d2lrnn.train"
 AUTOSAVE = LaunchOptions.autosave  # seconds
@@ -48,12 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             options, index = LaunchOptions(**given(arguments, LaunchOptions)), become()
             hosts = read_hosts(options.hosts) if options.hosts and index is None else []
-            request = choose(ask(arguments, hosts), arguments.out, arguments.resume)
+            load = None if options.locked else _load
+            request = choose(ask(arguments, hosts), arguments.out, arguments.resume, load)
             if index is None and (request.num_workers > 1 or hosts) and not options.in_turn:
                 return launch_run(request, hosts, options)
             if index is not None:
                 check_number(request.num_workers)
-            run = stack.enter_context(opened(request, index, locked=options.locked))
+            run = stack.enter_context(opened(request, index, _load, locked=options.locked))
             stop = Stop()
             if index is not None:
                 stack.push(end_at_once)
@@ -70,6 +74,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if index is not None and code not in (1, 2):
             part(run)
         return code
+
+
+def _load(settings: Settings) -> Trained:
+    """The network that --init names, on the host: the best of a run, where held-out text was measured."""
+    from mxnet import cpu
+
+    from .formats.safetensors_file import load_network
+    from .running.folder import BEST
+
+    assert settings.init
+    best = not settings.init_last and (Path(settings.init) / BEST).is_dir()
+    return load_network(settings.init, cpu(), best=best)
 
 
 def _train_and_tell(run: Run, options: LaunchOptions, stop: Stop) -> int:
@@ -175,6 +191,8 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
     epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
     if run.is_first:
         print(printable(_announce(run), keep=""))
+        if run.origin and not run.optimizer.t:
+            print(printable(_begins_with(run), keep=""))
     next_save, next_report = time.monotonic() + autosave, 0.0
     with tqdm(total=epochs * num_chars, **BAR) as bar:
         while run.progress.epoch < epochs:
@@ -212,6 +230,15 @@ def _announce(run: Run) -> str:
         f"{settings.corpus}: {len(run.dataset.train_indices):,} characters to train on, "
         f"{len(run.dataset.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
         f"{settings.cell} on {run.ctx}{together}, into {run.directory.path}/{where}"
+    )
+
+
+def _begins_with(run: Run) -> str:
+    source, num_chars = run.origin["run"], run.origin["num_chars"]
+    what = f" ({run.origin['what']})" if run.origin["what"] else ""
+    new = len(run.vocab) - num_chars
+    return (
+        f"begins with the weights of {source}{what}: its {num_chars:,} characters, and {new:,} that are new"
     )
 
 

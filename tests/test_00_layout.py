@@ -30,7 +30,7 @@ BELOW = {
     "formats": {"running", "lessons", "ground"},
     "launching": {"ground"},
     "grading": {"lessons", "ground"},
-    "train": {"running", "launching", "lessons", "ground"},
+    "train": {"running", "formats", "launching", "lessons", "ground"},
     "predict": {"running", "formats", "lessons", "ground"},
     "export": {"running", "formats", "lessons", "ground"},
     "assignment": {"grading", "lessons", "ground"},

@@ -6,6 +6,7 @@ folder          its folder, read without MXNet: names, lock, what it says of its
 directory       what a run leaves in it, and how that is read again
 plot            its curve
 run             the run itself: it trains, and says what is to be kept
+origin          how it begins with the weights of another
 resume          how it goes on
 start           which run train was asked for, and how it begins
 distributed     which part of a job this process is

@@ -54,6 +54,8 @@ def load_dataset(
             sha256.update(text[start : start + BLOCK].encode())
         check(sha256.hexdigest(), len(text))
         vocab = Vocab(text)
+        if settings.chars:
+            vocab = Vocab("".join(vocab.idx_to_char) + settings.chars)
         bar.update()
         prefixes = settings.prefix or _default_prefixes(text, vocab)
         for prefix in prefixes:

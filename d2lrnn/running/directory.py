@@ -51,13 +51,14 @@ class Checkpoint(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A network to write with, and where it was found."""
+    """A network to write with, and where it was found. what: which state of its run it is, in a few words."""
 
     source: Path
     settings: Settings
     vocab: Vocab
     network: Network
     params: Any  # a NamedTuple of NDArrays, whose names depend on the network
+    what: str = ""
 
 
 @dataclass

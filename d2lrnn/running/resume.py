@@ -12,6 +12,7 @@ import mxnet as mx
 from ..cli import command_line, warn
 from .directory import Checkpoint, check_facts, newest, to_settings
 from .folder import CHECKPOINTS, CONFIG, read_config
+from .origin import Load, begin_with
 from .run import Run
 from .settings import OLDER, Settings, flag_of
 
@@ -54,10 +55,13 @@ def change(
     return dataclasses.replace(begun, **asked)
 
 
-def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None) -> Run:
+def resume_run(
+    folder: Path, asked: Mapping[str, Any], index: int | None = None, load: Load | None = None
+) -> Run:
     """The run in folder as its last whole checkpoint has it; asked: the settings that are given anew.
 
-    index: of this worker, where there are several.
+    index: of this worker, where there are several. load: reads the network that --init names, where the run
+    ended before its first checkpoint.
 
     Raises:
         ValueError: no checkpoint is whole, a setting would make another run of it, its config.json or its
@@ -66,7 +70,7 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
     try:
         checkpoint = _newest(folder)
     except FileNotFoundError:  # it ended before its first checkpoint
-        return _begin_again(folder, asked, index)
+        return _begin_again(folder, asked, index, load)
     check_facts(checkpoint)
     path, _, facts = checkpoint
     try:
@@ -85,13 +89,15 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
     return run
 
 
-def _begin_again(folder: Path, asked: Mapping[str, Any], index: int | None) -> Run:
+def _begin_again(folder: Path, asked: Mapping[str, Any], index: int | None, load: Load | None) -> Run:
     begun = begun_settings(folder)
     settings, facts = change(folder, begun, asked, warns=True), read_config(folder).get("facts")
     try:
         run = prepare(folder, begun, settings, index, facts)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder / CONFIG} is damaged ({type(error).__name__}: {error})") from None
+    if settings.init and load:
+        begin_with(run, load(settings))
     run.begin(folder)
     return run
 

@@ -50,7 +50,7 @@ class Run:
 
     shards: what this process reads of the corpus, by the number of the worker. state: the hidden state that
     consecutive batches carry, of all these shards. best: epoch and heldout_perplexity of the best so far.
-    note: is told what begins.
+    note: is told what begins. origin: which weights it began with, if not with random ones.
     """
 
     directory: Directory
@@ -85,6 +85,7 @@ class Run:
         self.note: Callable[[str], None] = lambda phase: None
         self.metrics: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
+        self.origin: dict[str, Any] = {}
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         try:
             next(self._batches())  # a corpus too short for one batch is refused here
@@ -248,6 +249,7 @@ class Run:
                 "vocab_size": len(self.vocab),
                 "train_chars": len(self.dataset.train_indices),
                 "heldout_chars": len(self.dataset.heldout_indices),
+                **({"init": self.origin} if self.origin else {}),
             },
         }
 
@@ -296,6 +298,7 @@ class Run:
         state = [arrays[f"state_{i}"] for i in range(sum(name.startswith("state_") for name in arrays))]
         self.state = tuple(S.as_in_context(self.ctx) for S in state) or None
         self.optimizer.t, self.best = facts["t"], facts["best"]
+        self.origin = facts["config"]["facts"].get("init", {})
         self.progress = Progress(**facts["progress"])
         self.directory.cut_logs(facts["bytes"])
         self.metrics, num_epochs = self.directory.read_metrics(), self.progress.epoch

@@ -16,12 +16,15 @@ from ..launching.job import SSH
 PREFIXES = ("分开", "不分开", "战争中部队")
 GROUPS = {  # of flags, as --help shows them
     "text": "corpus max_chars heldout",
-    "network": "cell layers hidden_dim dropout scale",
+    "network": "cell layers hidden_dim dropout scale init init_last chars",
     "training": "sampler epochs batch_size num_steps optimizer lr clip seed ctx",
     "output": "prefix pred_period pred_len",
     "several workers (chapter 17)": "workers deterministic",
 }
-OLDER = {"deterministic": False}  # what a setting meant of which the config of an older run does not speak
+OLDER = {  # what a setting meant of which the config of an older run does not speak
+    "deterministic": False,
+    "init": None, "init_last": False, "chars": None,
+}  # fmt: skip
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
@@ -78,6 +81,14 @@ class Settings(Flags):
     )
     scale: float = setting(
         0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", **FACTOR
+    )
+    init: str | None = setting(
+        None, "begin with the weights of a run or an exported file, on its characters and those of the text",
+        metavar="RUN",
+    )  # fmt: skip
+    init_last: bool = setting(False, "with --init: take the end of that run, not its best on held-out text")
+    chars: str | None = setting(
+        None, "characters that the vocabulary has beside those of the text (with --init: those of that run)"
     )
     sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
     epochs: int = setting(25, "times through the corpus", **SIZE)

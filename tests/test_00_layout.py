@@ -33,6 +33,7 @@ BELOW = {
     "train": {"running", "formats", "launching", "lessons", "ground"},
     "predict": {"running", "formats", "lessons", "ground"},
     "export": {"running", "formats", "lessons", "ground"},
+    "runs": {"running", "ground"},
     "assignment": {"grading", "lessons", "ground"},
     "grade": {"grading", "lessons", "ground"},
     "__main__": {"ground"},

@@ -3,6 +3,7 @@
 settings        the settings of a run and how it is launched, and the flags made from them
 dataset         what a run learns from: a text, its vocabulary, its shards and batches, a device for them
 folder          its folder, read without MXNet: names, lock, what it says of itself, which is the newest
+listing         what `runs` tells of it
 directory       what a run leaves in it, and how that is read again
 plot            its curve
 run             the run itself: it trains, and says what is to be kept

@@ -126,7 +126,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """
     metrics = []
     for line in (folder / METRICS).read_bytes().splitlines():
-        with contextlib.suppress(KeyError, TypeError, ValueError, RecursionError):
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError, RecursionError):
             read = json.loads(line)
             perplexities = {key: None if read[key] is None else float(read[key]) for key in PERPLEXITIES}
             metrics.append({"epoch": int(read["epoch"]), **perplexities})

@@ -177,7 +177,7 @@ def _entry(run: Listed) -> dict[str, Any]:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    runs = [look_at(Path(run)) for run in dict.fromkeys(arguments.runs)]
+    runs = [look_at(path) for path in dict.fromkeys(map(Path, arguments.runs))]  # once each
     for run in runs:
         if run.fault:
             raise ValueError(run.fault)

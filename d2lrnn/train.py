@@ -84,8 +84,14 @@ def _load(settings: Settings) -> Trained:
     from .running.folder import BEST
 
     assert settings.init
-    best = not settings.init_last and (Path(settings.init) / BEST).is_dir()
-    return load_network(settings.init, cpu(), best=best)
+    source = _from_here(settings.init)
+    return load_network(source, cpu(), best=not settings.init_last and (source / BEST).is_dir())
+
+
+def _from_here(path: str) -> Path:
+    """path, named from the current folder if it lies below it."""
+    whole, here = Path(path), Path.cwd()
+    return whole.relative_to(here) if here in whole.parents else whole
 
 
 def _train_and_tell(run: Run, options: LaunchOptions, stop: Stop) -> int:
@@ -234,7 +240,7 @@ def _announce(run: Run) -> str:
 
 
 def _begins_with(run: Run) -> str:
-    source, num_chars = run.origin["run"], run.origin["num_chars"]
+    source, num_chars = _from_here(run.origin["run"]), run.origin["num_chars"]
     what = f" ({run.origin['what']})" if run.origin["what"] else ""
     new = len(run.vocab) - num_chars
     return (

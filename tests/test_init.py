@@ -157,7 +157,7 @@ def test_a_small_text_of_few_characters_keeps_all_that_the_network_knew(
 
     out = capsys.readouterr().out
     num_chars = len(set(OLD))
-    assert f"begins with the weights of {Path(small).absolute()}" in out
+    assert f"begins with the weights of {small}" in out
     assert f": its {num_chars} characters, and 0 that are new\n" in out
     assert predict.main(["b", "--prefix", "jumps over it."]) == 0  # the text has no j, u, m, p, …
 

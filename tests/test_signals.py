@@ -74,7 +74,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 @pytest.mark.parametrize(
     ("loads", "command"),
     [
-        *itertools.product(["dataclasses"], ["train", "predict", "export", "grade", "assignment"]),
+        *itertools.product(["dataclasses"], ["train", "predict", "export", "runs", "grade", "assignment"]),
         *itertools.product(["mxnet"], ["train", "predict --temperature 1", "export", "grade x --out y"]),
     ],
 )

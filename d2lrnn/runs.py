@@ -80,7 +80,7 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     rows = [dict(zip(COLUMNS, COLUMNS)), *map(_cells, runs)]
     for line in _lines(rows, shutil.get_terminal_size((WIDTH, 24)).columns):
-        print(line)
+        print(printable(line, keep=""))
     return 0
 
 
@@ -197,7 +197,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         )
         return 0
     for line in _table(runs, differ):
-        print(line)
+        print(printable(line, keep=""))
     print(
         printable(f"{out} shows their curves" if drawn else "no epoch is over: there are no curves", keep="")
     )

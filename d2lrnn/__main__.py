@@ -16,6 +16,7 @@ COMMANDS = {  # what it does, and an example that works
     "predict": ("let a trained network write", "--prefix 分开 --length 200 --temperature 0.8"),
     "evaluate": ("measure how well a network predicts texts", "runs/lyrics-rnn my.txt"),
     "export": ("write a network to a file for other programs", "--best --out network.safetensors"),
+    "runs": ("list what was trained, and compare runs", "compare runs/lyrics-rnn runs/lyrics-gru"),
     "assignment": ("make an assignment, and check one's solution", "new mine --lesson sampling"),
     "grade": ("grade the submissions of a class", "class.zip --out results"),
 }

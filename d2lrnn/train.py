@@ -22,6 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cli import (
@@ -44,7 +45,9 @@ from .running.settings import GROUPS, LaunchOptions, add_prefix_file, add_settin
 from .running.start import ask, choose, launch_run, opened
 
 if TYPE_CHECKING:
+    from .running.directory import Trained
     from .running.run import Run
+    from .running.settings import Settings
 
 PROG = "python -m d2lrnn.train"
 AUTOSAVE = LaunchOptions.autosave  # seconds
@@ -63,12 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             if options.tensorboard:
                 load_writer()
             hosts = read_hosts(options.hosts) if options.hosts and index is None else []
-            request = choose(ask(arguments, hosts), arguments.out, arguments.resume)
+            load = None if options.locked else _load
+            request = choose(ask(arguments, hosts), arguments.out, arguments.resume, load)
             if index is None and (request.num_workers > 1 or hosts) and not options.in_turn:
                 return launch_run(request, hosts, options)
             if index is not None:
                 check_number(request.num_workers)
-            run = stack.enter_context(opened(request, index, locked=options.locked))
+            run = stack.enter_context(opened(request, index, _load, locked=options.locked))
             stop = Stop()
             if index is not None:
                 stack.push(end_at_once)
@@ -85,6 +89,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         if index is not None and code not in (1, 2):
             part(run)
         return code
+
+
+def _load(settings: Settings) -> Trained:
+    """The network that --init names, on the host: the best of a run, where held-out text was measured."""
+    from mxnet import cpu
+
+    from .formats.safetensors_file import load_network
+    from .running.folder import BEST
+
+    assert settings.init
+    source = _from_here(settings.init)
+    return load_network(source, cpu(), best=not settings.init_last and (source / BEST).is_dir())
+
+
+def _from_here(path: str) -> Path:
+    """path, named from the current folder if it lies below it."""
+    whole, here = Path(path), Path.cwd()
+    return whole.relative_to(here) if here in whole.parents else whole
 
 
 def _train_and_tell(run: Run, options: LaunchOptions, stop: Stop) -> int:
@@ -214,6 +236,8 @@ def _epochs(run: Run, stop: Stop, autosave: float) -> Iterator[dict[str, Any]]:
     epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
     if run.is_first:
         show(printable(_announce(run), keep=""))
+        if run.origin and not run.optimizer.t:
+            show(printable(_begins_with(run), keep=""))
     next_save, next_report = time.monotonic() + autosave, 0.0
     with progress_bar(epochs * num_chars) as bar:
         while not run.is_over:
@@ -248,6 +272,15 @@ def _announce(run: Run) -> str:
         f"{len(run.dataset.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
         f"{settings.cell} of {run.num_params:,} parameters on {run.ctx}{together}, "
         f"into {run.directory.path}/{where}"
+    )
+
+
+def _begins_with(run: Run) -> str:
+    source, num_chars = _from_here(run.origin["run"]), run.origin["num_chars"]
+    what = f" ({run.origin['what']})" if run.origin["what"] else ""
+    new = len(run.vocab) - num_chars
+    return (
+        f"begins with the weights of {source}{what}: its {num_chars:,} characters, and {new:,} that are new"
     )
 
 

@@ -97,6 +97,8 @@ def test_every_command_of_the_wheel_runs_from_any_folder(
     assert run(d2lrnn, "predict", "two", "--prefix", "我", "--length", "5").startswith("我")
     assert "held out" in run(d2lrnn, "evaluate", "two")
     run(d2lrnn, "export", "--out", "network.safetensors")
+    assert "runs/lyrics-rnn" in run(d2lrnn, "runs")
+    assert "workers" in run(d2lrnn, "runs", "compare", "runs/lyrics-rnn", "two")
     assert len(run(d2lrnn, "predict", "network.safetensors", "--prefix", "我", "--length", "5")) == 7
     run(d2lrnn, "assignment", "new", "mine", "--lesson", "sampling")
     assert run(d2lrnn, "assignment", "check", "mine").endswith("nothing is written yet\n")

@@ -7,15 +7,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from d2lrnn import load_checkpoint, predict, save_checkpoint, train
-from d2lrnn.checkpoint import load_newest
+from d2lrnn.checkpoint import load_newest, save_next
 from d2lrnn.cli import command_line
 from d2lrnn.running import run as run_module
 from d2lrnn.running.directory import load_run
+from d2lrnn.running.folder import newest_run
+from d2lrnn.running.settings import OLDER
 
 import numpy as np
 import pytest
@@ -263,6 +267,20 @@ def test_a_corpus_that_goes_away_does_not_disturb_the_run(monkeypatch: pytest.Mo
     assert train.main([*SMALL, "--corpus", "my.txt", "--epochs", "2", "--out", "a"]) == 0
 
 
+# --- which is the newest ---
+
+
+def test_the_run_that_was_trained_last_is_the_newest_also_after_its_files_got_other_dates() -> None:
+    run_small("--epochs", 1, "--out", "runs/a")
+    run_small("--epochs", 1, "--out", "runs/b")
+    for path in Path("runs/a").rglob("*"):
+        os.utime(path, (2**32, 2**32))  # as a copy would have them, later than those of b
+
+    assert newest_run() == Path("runs/b")
+    train.main(["--resume", "runs/a", "--epochs", "2"])
+    assert newest_run() == Path("runs/a")
+
+
 # --- saving on the way ---
 
 
@@ -476,9 +494,197 @@ def test_resume_warns_of_what_changes_the_last_digits(
     assert re.search("^warning: a: " + message, err)
 
 
+# --- what has moved ---
+
+
+TEXT = "the quick brown fox jumps over it. " * 40
+
+
+def begin_and_move(text: str = TEXT) -> dict[str, bytes]:
+    """A run "a" of one epoch on old.txt, which then goes away; the weights that a second epoch would give."""
+    Path("old.txt").write_bytes(text.encode())
+    for folder, epochs in (("whole", "2"), ("a", "1")):
+        assert train.main([*SMALL, "--corpus", "old.txt", "--epochs", epochs, "--out", folder]) == 0
+    Path("old.txt").unlink()
+    return weights("whole")
+
+
+def corpus_of(folder: str) -> list[str]:
+    """What config.json and the newest checkpoint say: the names of its files."""
+    said = [json.loads(Path(folder, "config.json").read_text("utf-8"))]
+    said.append(load_newest(Path(folder, "checkpoints"))[2]["config"])
+    return [
+        Path(one if isinstance(one, str) else one[0]).name for one in (config["corpus"] for config in said)
+    ]
+
+
+def put_text(name: str) -> None:
+    """The text of old.txt under another name, in one of several forms."""
+    Path(name).parent.mkdir(exist_ok=True)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("my.txt", TEXT)
+    else:
+        Path(name).write_bytes(b"\xef\xbb\xbf" * ("bom" in name) + TEXT.encode())
+
+
+@pytest.mark.parametrize("way", ["--resume", "--out"])
+@pytest.mark.parametrize("new", ["new.txt", "里 外/new.txt", "bom.txt", "new.zip", "./lyrics"])
+def test_a_run_goes_on_with_its_text_from_another_place(
+    way: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = begin_and_move()
+    put_text(new)
+    capsys.readouterr()
+
+    assert train.main([way, "a", "--corpus", new, "--epochs", "2"]) == 0
+
+    assert capsys.readouterr().err == ""
+    assert weights("a") == whole
+    assert corpus_of("a") == [Path(new).name] * 2
+    assert train.main(["--resume", "a", "--epochs", "3"]) == 0  # it is known from now on
+
+
+def test_a_whole_run_moves_with_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("here").mkdir()
+    monkeypatch.chdir("here")
+    whole = begin_and_move()
+    put_text("old.txt")
+    os.rename(tmp_path / "here", tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "there")
+
+    assert train.main(["--resume", "a", "--corpus", "old.txt", "--epochs", "2"]) == 0
+    assert weights("a") == whole
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--resume", "a"], ["--out", "a"], ["--resume", "a", "--workers", "1"]]
+)
+def test_a_run_whose_text_has_gone_says_how_to_name_its_new_place(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin_and_move()
+    capsys.readouterr()
+
+    assert train.main([*arguments, "--epochs", "2"]) == 2
+
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "old.txt' does not exist" in err
+    assert err.endswith(f"{command_line('d2lrnn.train', '--resume', 'a', '--corpus', 'NEW')}\n")
+
+
+def test_a_place_where_nothing_is_is_refused_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    begin_and_move()
+    capsys.readouterr()
+
+    assert train.main(["--resume", "a", "--corpus", "nowhere.txt", "--epochs", "2"]) == 2
+    assert "'nowhere.txt' does not exist" in (err := capsys.readouterr().err)
+    assert "NEW" not in err
+
+
+OTHERS = [TEXT.replace("fox", "dog"), TEXT + "!", TEXT[:-1], TEXT.upper(), TEXT[::-1], "the quick brown fox"]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=["word", "longer", "shorter", "upper", "reversed", "tiny"])
+@pytest.mark.parametrize("place", ["old.txt", "new.txt"])
+def test_another_text_is_refused_with_what_is_known_of_both(
+    other: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin_and_move(TEXT[:500])  # shorter than the 600 characters of --max-chars
+    Path(place).write_text(other[:500] if other.startswith("the quick brown dog") else other)
+    before = Path("a/config.json").read_bytes(), weights("a"), perplexities("a")
+    capsys.readouterr()
+
+    given = ["--corpus", place] if place != "old.txt" else []
+    assert train.main(["--resume", "a", *given, "--epochs", "2"]) == 2
+
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"{place} is not the one that this run began with" in err
+    sums = [
+        sha256(text.encode()).hexdigest()[:12]
+        for text in (other[:500] if "dog" in other else other[:600], TEXT[:500])
+    ]
+    assert all(one in err for one in sums), sums
+    assert (Path("a/config.json").read_bytes(), weights("a"), perplexities("a")) == before
+
+
+def test_a_new_place_is_not_forgotten_where_the_process_died_before_its_next_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = begin_and_move()
+    put_text("new.txt")
+
+    def die(*_: Any) -> None:
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_train", die)
+        with pytest.raises(SystemExit):
+            train.main(["--resume", "a", "--corpus", "new.txt", "--epochs", "2"])
+
+    assert train.main(["--resume", "a", "--epochs", "2"]) == 0
+    assert weights("a") == whole
+
+
+def test_a_place_that_was_written_into_config_json_counts() -> None:
+    whole = begin_and_move()
+    put_text("new.txt")
+    _damage(Path("a/config.json").read_text("utf-8").replace("/old.txt", "/new.txt"))
+
+    assert train.main(["--resume", "a", "--epochs", "2"]) == 0
+    assert weights("a") == whole
+
+
+def test_a_run_that_moves_before_its_first_checkpoint_begins_on_the_same_text_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = begin_and_move()
+    shutil.rmtree("a/checkpoints")
+    put_text("new.txt")
+    Path("other.txt").write_text(TEXT.upper())
+
+    assert train.main(["--resume", "a", "--corpus", "other.txt", "--epochs", "2"]) == 2
+    assert "is not the one that this run began with" in capsys.readouterr().err
+    assert train.main(["--resume", "a", "--corpus", "new.txt", "--epochs", "2"]) == 0
+    assert weights("a") == whole
+
+
+def test_a_run_that_was_put_elsewhere_is_only_read_by_predict(capsys: pytest.CaptureFixture[str]) -> None:
+    def written(folder: str) -> str:
+        capsys.readouterr()
+        assert predict.main([folder, "--seed", "1"]) == 0
+        return capsys.readouterr().out
+
+    run_small("--epochs", 1, "--out", "a")
+    before = written("a")
+    shutil.move("a", "medium")
+    paths = [Path("medium"), *sorted(Path("medium").rglob("*"))]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)  # of no account to root
+    dates = [path.stat().st_mtime_ns for path in paths]
+
+    assert written("medium") == before
+    assert [Path("medium"), *sorted(Path("medium").rglob("*"))] == paths
+    assert [path.stat().st_mtime_ns for path in paths] == dates
+
+
+def test_a_run_of_which_the_config_is_older_than_some_settings_goes_on_as_it_was() -> None:
+    run_small("--epochs", 2, "--out", "whole")
+    run_small("--epochs", 1, "--out", "a")
+    path, arrays, facts, _ = load_newest(Path("a/checkpoints"))
+    for name in OLDER:
+        del facts["config"][name]
+    save_next(Path("a/checkpoints"), arrays, facts, path)
+
+    assert train.main(["--resume", "a", "--epochs", "2"]) == 0
+    assert weights("a") == weights("whole")
+
+
 # --- two at once ---
 
-HOLD = "import sys, time; from pathlib import Path; from d2lrnn.running.directory import lock;"
+HOLD = "import sys, time; from pathlib import Path; from d2lrnn.running.folder import lock;"
 HOLD += "held = lock(Path('a')); print('held', flush=True); time.sleep(60)"
 
 

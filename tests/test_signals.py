@@ -82,7 +82,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
     ("loads", "command"),
     [
         *itertools.product(
-            ["dataclasses"], ["train", "predict", "evaluate", "export", "grade", "assignment"]
+            ["dataclasses"], ["train", "predict", "evaluate", "export", "runs", "grade", "assignment"]
         ),
         *itertools.product(
             ["mxnet"], ["train", "predict --temperature 1", "evaluate", "export", "grade x --out y"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.launching.job import free_port
-from d2lrnn.running.directory import lock
+from d2lrnn.running.folder import lock
 
 import pytest
 from small_run import SMALL, perplexities, run_small, weights
@@ -80,6 +81,25 @@ def test_ctrl_c_stops_all_and_what_two_began_two_or_one_in_turn_end_and_not_thre
     assert three.stderr.count("\n") == 1
     assert (ended.returncode, in_turn.returncode) == (0, 0), ended.stderr
     assert weights(tmp_path / "run") == weights(tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_workers_go_on_with_a_text_that_has_moved(tmp_path: Path) -> None:
+    old, new, run = tmp_path / "old.txt", tmp_path / "new.txt", tmp_path / "run"
+    old.write_text("the quick brown fox jumps over it. " * 40)
+    begun = train(*TOGETHER, "--corpus", old, "--out", run)
+    old.rename(new)
+    shutil.copytree(run, tmp_path / "copy")
+    gone = train("--resume", run, "--epochs", 4)
+    together = train("--resume", run, "--epochs", 4, "--corpus", new)
+    in_turn = train("--resume", tmp_path / "copy", "--epochs", 4, "--corpus", new, "--in-turn")
+
+    assert (begun.returncode, gone.returncode) == (0, 2), begun.stderr
+    assert "--corpus NEW" in gone.stderr
+    assert gone.stderr.count("\n") == 1
+    assert (together.returncode, in_turn.returncode) == (0, 0), together.stderr
+    assert weights(run) == weights(tmp_path / "copy")
+    assert json.loads((run / "config.json").read_text())["corpus"] in (str(new), [str(new)])
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn.checkpoint import FACTS, LATEST, MANIFEST
-from d2lrnn.running.directory import CHECKPOINTS, CONFIG
+from d2lrnn.running.folder import CHECKPOINTS, CONFIG
 
 Way = Callable[[random.Random, Path, Path], str]  # (chance, the run, another run) -> what was done, in words
 

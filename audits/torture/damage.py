@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn.checkpoint import ARRAYS, load_checkpoint, load_newest
-from d2lrnn.running.directory import BEST, CHECKPOINTS
+from d2lrnn.running.folder import BEST, CHECKPOINTS
 
 import numpy as np
 from tqdm import tqdm

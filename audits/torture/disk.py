@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from d2lrnn.running.directory import CHECKPOINTS
+from d2lrnn.running.folder import CHECKPOINTS
 
 from tqdm import tqdm
 

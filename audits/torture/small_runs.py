@@ -11,13 +11,14 @@ from typing import Any
 
 from d2lrnn import load_corpus
 from d2lrnn.checkpoint import LATEST, load_checkpoint, load_newest
-from d2lrnn.running.directory import BEST, CHECKPOINTS, METRICS, SAMPLES
+from d2lrnn.running.folder import BEST, CHECKPOINTS, METRICS, SAMPLES
 
 COMBINATIONS = list(
     itertools.product(("rnn", "gru", "lstm"), ("adam", "sgd"), ("random", "consecutive"), (0, 0.3))
 )
 SMALL = "--hidden-dim 8 --batch-size 4 --num-steps 4 --pred-len 2 --pred-period 2 --epochs 2"
-TIMES = ("seconds", "chars_per_second", "bytes")  # what differs from run to run; bytes: of logs with times
+# what differs from run to run; bytes: of logs with times
+TIMES = ("seconds", "chars_per_second", "saved", "bytes")
 
 
 def small_corpus(folder: Path) -> Path:

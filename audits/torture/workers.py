@@ -19,7 +19,7 @@ from typing import Any
 
 from d2lrnn.checkpoint import LATEST
 from d2lrnn.launching.job import free_port
-from d2lrnn.running.directory import CHECKPOINTS
+from d2lrnn.running.folder import CHECKPOINTS
 
 from tqdm import tqdm
 

@@ -23,7 +23,8 @@ from .. import __version__
 from ..checkpoint import write_atomically
 from ..checks import check_memory
 from ..fast import CELLS, get_network
-from ..running.directory import Trained, load_run, newest_run
+from ..running.directory import Trained, load_run
+from ..running.folder import newest_run
 from ..running.settings import Settings
 from ..sampling import try_gpu
 from ..text import Vocab

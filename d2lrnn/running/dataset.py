@@ -30,8 +30,12 @@ class Dataset(NamedTuple):
     prefixes: tuple[str, ...]
 
 
-def load_dataset(settings: Settings) -> Dataset:
+def load_dataset(
+    settings: Settings, check: Callable[[str, int], object] = lambda sha256, num_chars: None
+) -> Dataset:
     """Read the corpus that the settings name; its text is not kept. On a terminal a long one has a bar.
+
+    check: is told the sum of the text and its length, and raises ValueError where it is not the right one.
 
     Raises:
         ValueError, FileNotFoundError: there is no such corpus, it is no text, it cannot spell a prefix, or
@@ -46,7 +50,10 @@ def load_dataset(settings: Settings) -> Dataset:
         sha256 = hashlib.sha256()
         for start in range(0, len(text), BLOCK):
             sha256.update(text[start : start + BLOCK].encode())
+        check(sha256.hexdigest(), len(text))
         vocab = Vocab(text)
+        if settings.chars:
+            vocab = Vocab("".join(vocab.idx_to_char) + settings.chars)
         bar.update()
         given = tuple(prepare_prefix(prefix, settings, vocab) for prefix in settings.prefix)
         prefixes = given or _default_prefixes(text, vocab)

@@ -1,46 +1,31 @@
-"""The directory of a run: what is written where, its lock, and how it is found and read again."""
+"""The directory of a run: what is written where, and how it is read again."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import json
-import os
+import time
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import mxnet as mx
 import numpy as np
 
-from ..checkpoint import LATEST, load_newest, read_small, save_next, write_atomically
-from ..cli import command_line, warn
+from ..checkpoint import load_newest, save_next, write_atomically
+from ..cli import warn
 from ..fast import Network, get_network
 from ..loss import perplexity
 from ..sampling import try_gpu
 from ..text import Vocab
-from .settings import Settings
+from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, LOGS, SAVED, read_config, read_metrics
+from .settings import OLDER, Settings
 
-CONFIG, METRICS, SAMPLES, CURVE = "config.json", "metrics.jsonl", "samples.txt", "curve.svg"
-LOGS = (METRICS, SAMPLES)
-CHECKPOINTS, BEST = "checkpoints", "best"  # each a folder of numbered checkpoints
 MEAN = "mean_"  # begins the names of the running means of the weights in a checkpoint
-LOCK = ".lock"
-OLDER: dict[str, Any] = {  # what it meant that a config does not have a setting, which came later
-    "deterministic": False,
-    "weight_decay": 0.0,
-    "schedule": "constant",
-    "warmup": 0,
-    "init_bias": "zero",
-    "average": 0.0,
-    "early_stop": 0,
-    "temperature": 0.0,
-}
-PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 
 
 @dataclass
@@ -105,13 +90,7 @@ class Directory:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl that are whole."""
-        metrics = []
-        for line in (self.path / METRICS).read_bytes().splitlines():
-            with contextlib.suppress(KeyError, TypeError, ValueError, RecursionError):
-                read = json.loads(line)
-                perplexities = {key: None if read[key] is None else float(read[key]) for key in PERPLEXITIES}
-                metrics.append({"epoch": int(read["epoch"]), **perplexities})
-        return metrics
+        return read_metrics(self.path)
 
     def draw_curve(self, metrics: Sequence[dict[str, Any]]) -> None:
         """curve.svg from the lines of metrics.jsonl."""
@@ -122,7 +101,8 @@ class Directory:
     def save(self, arrays: Mapping[str, mx.nd.NDArray], facts: Mapping[str, Any]) -> None:
         """The next checkpoint, with what is logged so far; this one and the one before it stay."""
         sizes = {name: (self.path / name).stat().st_size for name in LOGS}
-        self.last = save_next(self.path / CHECKPOINTS, arrays, {**facts, "bytes": sizes}, self.last)
+        facts = {**facts, "bytes": sizes, SAVED: round(time.time(), 3)}
+        self.last = save_next(self.path / CHECKPOINTS, arrays, facts, self.last)
 
 
 def new_folder(settings: Settings, runs: Path = Path("runs")) -> Path:
@@ -135,66 +115,6 @@ def new_folder(settings: Settings, runs: Path = Path("runs")) -> Path:
             folder.mkdir()
             return folder
     raise AssertionError("there are more numbers than folders")
-
-
-def newest_run(runs: Path = Path("runs")) -> Path:
-    """The directory in runs/ whose last checkpoint is the newest.
-
-    Raises:
-        ValueError: there is none.
-    """
-    latest = list(runs.glob(f"*/{CHECKPOINTS}/{LATEST}"))
-    if not latest:
-        train = command_line("d2lrnn.train")
-        raise ValueError(f"no run in {runs}/: name the directory of one, or train one with {train}")
-    return max(latest, key=lambda path: path.stat().st_mtime).parent.parent
-
-
-def holds_run(folder: Path) -> bool:
-    """Whether a run was begun in folder."""
-    return (folder / CONFIG).exists() or (folder / CHECKPOINTS).exists()
-
-
-def lock(folder: Path) -> IO[str]:
-    """Keep every other process from training into folder, as long as the returned file is open.
-
-    The lock is the system's: it goes when the process goes, however that ends.
-
-    Raises:
-        ValueError: another process has it.
-    """
-    file = open(folder / LOCK, "a+")  # noqa: SIM115
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read(20).strip() or "?"
-        file.close()
-        raise ValueError(
-            f"{folder} is in use: process {owner} trains there; wait for it, or give another --out"
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """What config.json says.
-
-    Raises:
-        ValueError: there is none, or it is not a JSON object.
-    """
-    path = folder / CONFIG
-    if not path.is_file():
-        raise ValueError(f"{folder} is no run directory: it has no {CONFIG}")
-    try:
-        config = json.loads(read_small(path))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} is damaged (no JSON object)")
-    return config
 
 
 def to_settings(config: Mapping[str, Any], path: Path) -> Settings:

@@ -107,7 +107,7 @@ def _fingerprint(run: Run) -> dict[str, Any]:
     """What all workers must have in common before they send arrays to each other."""
     config = run.config()
     facts = config.pop("facts")
-    for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx"):
+    for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx", "init"):
         del config[own]
     versions = {name: facts[name] for name in ("d2lrnn", "mxnet")}
     chars = hashlib.sha256("".join(run.vocab.idx_to_char).encode()).hexdigest()

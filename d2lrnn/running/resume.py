@@ -9,14 +9,18 @@ from typing import Any
 
 import mxnet as mx
 
-from ..cli import warn
-from .directory import CHECKPOINTS, CONFIG, OLDER, Checkpoint, check_facts, newest, read_config, to_settings
+from ..cli import command_line, warn
+from .directory import Checkpoint, check_facts, newest, to_settings
+from .folder import CHECKPOINTS, CONFIG, read_config
+from .origin import Load, begin_with
 from .run import Run, stalls
-from .settings import Settings, flag_of
+from .settings import OLDER, Settings, flag_of
 
-# the settings that may be given anew, and those that may be, with a warning
+# the settings that may be given anew, those that may be with a warning, and those that say where the text is
+# found, of which the sum tells whether it is the same
 CHANGEABLE = ("epochs", "early_stop", "prefix", "pred_period", "pred_len", "temperature")
 WARNED = ("lr", "schedule", "warmup", "weight_decay", "clip")
+PLACES = ("corpus", "valid", "encoding", "field")
 
 
 def begun_settings(folder: Path) -> Settings:
@@ -46,7 +50,7 @@ def change(
             continue
         if name == "epochs" and warns and asked.get("schedule", begun.schedule) == "cosine":
             warn(f"{folder}: --epochs was {before} and is {value}: the learning rate jumps to the new cosine")
-        if name in CHANGEABLE:
+        if name in CHANGEABLE + PLACES:
             continue
         if name not in WARNED:
             raise ValueError(f"{flag} {value}: {folder} was begun with {before}; omit {flag}")
@@ -55,10 +59,13 @@ def change(
     return dataclasses.replace(begun, **asked)
 
 
-def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None) -> Run:
+def resume_run(
+    folder: Path, asked: Mapping[str, Any], index: int | None = None, load: Load | None = None
+) -> Run:
     """The run in folder as its last whole checkpoint has it; asked: the settings that are given anew.
 
-    index: of this worker, where there are several.
+    index: of this worker, where there are several. load: reads the network that --init names, where the run
+    ended before its first checkpoint.
 
     Raises:
         ValueError: no checkpoint is whole, a setting would make another run of it, its config.json or its
@@ -67,16 +74,15 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
     try:
         checkpoint = _newest(folder)
     except FileNotFoundError:  # it ended before its first checkpoint
-        run = Run(change(folder, begun_settings(folder), asked, warns=True), index)
-        run.begin(folder)
-        return run
+        return _begin_again(folder, asked, index, load)
     check_facts(checkpoint)
     path, _, facts = checkpoint
     try:
-        settings = change(folder, to_settings(facts["config"], path), asked, warns=True)
-        _check_config(folder, facts["config"])
+        to_settings(facts["config"], path)
+        begun = _settle_places(folder, facts["config"])
+        settings = change(folder, begun, asked, warns=True)
         _check_unfinished(folder, settings, facts)
-        run = Run(settings, index)
+        run = prepare(folder, begun, settings, index, facts["config"]["facts"])
         run.resume(folder, checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} was not written by d2lrnn ({type(error).__name__}: {error})") from None
@@ -95,25 +101,67 @@ def _check_unfinished(folder: Path, settings: Settings, facts: Mapping[str, Any]
     raise ValueError(f"{folder} {had}: give a larger {larger} to go on, or another --out to begin anew")
 
 
+def _begin_again(folder: Path, asked: Mapping[str, Any], index: int | None, load: Load | None) -> Run:
+    begun = begun_settings(folder)
+    settings, facts = change(folder, begun, asked, warns=True), read_config(folder).get("facts")
+    try:
+        run = prepare(folder, begun, settings, index, facts)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder / CONFIG} is damaged ({type(error).__name__}: {error})") from None
+    if settings.init and load:
+        begin_with(run, load(settings))
+    run.begin(folder)
+    return run
+
+
+def prepare(folder: Path, begun: Settings, settings: Settings, index: int | None, facts: Any = None) -> Run:
+    """The run in folder, its corpus read again. facts: what is known of that; None: it is not looked at.
+
+    Raises:
+        ValueError: the corpus is another one, or is not where it was.
+        FileNotFoundError: it is not where it is said to be now.
+    """
+
+    def check(sha256: str, num_chars: int) -> None:
+        if facts and sha256 != facts["corpus_sha256"]:
+            before = f"{facts['train_chars'] + facts['heldout_chars']:,}"
+            raise ValueError(
+                f"{folder}: the corpus {settings.corpus} is not the one that this run began with: it has "
+                f"{num_chars:,} characters of sha256 {sha256[:12]}…, and that had {before} of "
+                f"{facts['corpus_sha256'][:12]}…"
+            )
+
+    try:
+        return Run(settings, index, check=check)
+    except FileNotFoundError as error:
+        if settings.corpus != begun.corpus:
+            raise
+        remedy = command_line("d2lrnn.train", "--resume", folder, "--corpus", "NEW")
+        raise ValueError(f"{error}; if the corpus of {folder} has moved: {remedy}") from None
+
+
 def _newest(folder: Path) -> Checkpoint:
     """The last whole checkpoint, its arrays on the host: which device they go to, its facts say."""
     return newest(folder / CHECKPOINTS, mx.cpu())
 
 
-def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """config.json is for reading: if it says something else than the checkpoint, somebody meant something."""
+def _settle_places(folder: Path, config: Mapping[str, Any]) -> Settings:
+    """The settings in the config of a checkpoint, with the places of the text that config.json has.
+
+    Otherwise config.json is for reading: if it says something else, somebody meant something.
+    """
+    path = folder / CONFIG
     try:
         found = {**OLDER, **read_config(folder)}
     except ValueError as error:
         warn(f"{error}; it is written anew")
-        return
-    found, config = {**OLDER, **found}, {**OLDER, **config}
+        return to_settings(config, path)
+    config = {**OLDER, **config}
     for name in [field.name for field in dataclasses.fields(Settings)]:
-        if found.get(name) == config[name]:
+        if found.get(name) == config[name] or name in PLACES:
             continue
-        line = (
-            f"{folder / CONFIG}: {name} is {found.get(name)!r} there, and {config[name]!r} in the checkpoint"
-        )
+        line = f"{path}: {name} is {found.get(name)!r} there, and {config[name]!r} in the checkpoint"
         if name not in CHANGEABLE + WARNED:
             raise ValueError(f"{line}: put it back, and change settings by flags")
         warn(f"{line}, which counts")
+    return to_settings({**config, **{name: found[name] for name in PLACES if name in found}}, path)

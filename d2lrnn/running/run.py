@@ -37,18 +37,8 @@ from .dataset import (
     load_dataset,
     log_frequencies,
 )
-from .directory import (
-    BEST,
-    LOGS,
-    MEAN,
-    METRICS,
-    SAMPLES,
-    Checkpoint,
-    Directory,
-    Progress,
-    check_shapes,
-    newest,
-)
+from .directory import MEAN, Checkpoint, Directory, Progress, check_shapes, newest
+from .folder import BEST, LOGS, METRICS, SAMPLES
 from .settings import EARLY_STOP, Settings
 from .writing import format_samples
 
@@ -103,21 +93,22 @@ class Run:
     shards: what this process reads of the corpus, by the number of the worker. state: the hidden state that
     consecutive batches carry, of all these shards. best: epoch and heldout_perplexity of the best so far.
     measured: the weights that are measured, kept as the best and written with: params, or their running mean.
-    note: is told what begins.
+    note: is told what begins. origin: which weights it began with, if not with random ones.
     """
 
     directory: Directory
 
-    def __init__(self, settings: Settings, index: int | None = None) -> None:
+    def __init__(self, settings: Settings, index: int | None = None, **check: Any) -> None:
         """Read the corpus and draw the first parameters; nothing is written yet.
 
-        index: which of the settings' workers this is (None: all of them, in turn).
+        index: which of the settings' workers this is (None: all of them, in turn). check: as load_dataset has
+        it.
 
         Raises:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        self.dataset = load_dataset(settings)
+        self.dataset = load_dataset(settings, **check)
         self.settings = settings = _with_early_stop(settings, self.dataset)
         self.vocab = self.dataset.vocab
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
@@ -147,6 +138,7 @@ class Run:
         self.metrics: list[dict[str, Any]] = []
         self.has_stalled, self.written = False, list[str]()
         self.best: dict[str, Any] = {}
+        self.origin: dict[str, Any] = {}
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         try:
             next(self._batches())  # a corpus too short for one batch is refused here
@@ -370,6 +362,7 @@ class Run:
                 "vocab_size": len(self.vocab),
                 "train_chars": len(self.dataset.train_indices),
                 "heldout_chars": len(self.dataset.heldout_indices),
+                **({"init": self.origin} if self.origin else {}),
             },
         }
 
@@ -404,10 +397,10 @@ class Run:
         self.directory.save(arrays, {**facts, **progress})
 
     def resume(self, folder: Path, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint in folder; forget what was logged after it.
+        """Go on from a checkpoint in folder, of the same corpus; forget what was logged after it.
 
         Raises:
-            ValueError: the checkpoint is of another corpus or network.
+            ValueError: the checkpoint is of another network.
         """
         last, arrays, facts = checkpoint
         self.directory = Directory(folder, last)
@@ -422,6 +415,7 @@ class Run:
         state = [arrays[f"state_{i}"] for i in range(sum(name.startswith("state_") for name in arrays))]
         self.state = tuple(S.as_in_context(self.ctx) for S in state) or None
         self.optimizer.t, self.best = facts["t"], facts["best"]
+        self.origin = facts["config"]["facts"].get("init", {})
         self.progress = Progress(**facts["progress"])
         self.directory.cut_logs(facts["bytes"])
         self.metrics, num_epochs = self.directory.read_metrics(), self.progress.epoch
@@ -433,16 +427,8 @@ class Run:
         self.directory.write_config(self.config())
 
     def _compare(self, found: dict[str, Any]) -> None:
-        """The facts of a checkpoint with ours.
-
-        Raises:
-            ValueError: it is of another corpus.
-        """
+        """The facts of a checkpoint with ours: what decides the last digits."""
         folder, ours = self.directory.path, self.config()["facts"]
-        if found["corpus_sha256"] != self.dataset.sha256:
-            raise ValueError(
-                f"{folder}: the corpus {self.settings.corpus} is not the one that this run began with"
-            )
         for name in ("d2lrnn", "mxnet", "numpy", "threads", "context"):
             if found[name] != ours[name]:
                 warn(

@@ -17,12 +17,18 @@ from ..launching.job import SSH
 PREFIXES = ("分开", "不分开", "战争中部队")
 GROUPS = {  # of flags, as --help shows them
     "text": "corpus max_chars heldout",
-    "network": "cell layers hidden_dim dropout scale init_bias",
+    "network": "cell layers hidden_dim dropout scale init_bias init init_last chars",
     "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup weight_decay "
     "clip average seed ctx",
     "output": "prefix pred_period pred_len temperature",
     "several workers (chapter 17)": "workers deterministic",
 }
+OLDER: dict[str, Any] = {  # what a setting meant of which the config of an older run does not speak
+    "deterministic": False,
+    "weight_decay": 0.0, "schedule": "constant", "warmup": 0,
+    "init_bias": "zero", "average": 0.0, "early_stop": 0, "temperature": 0.0,
+    "init": None, "init_last": False, "chars": None,
+}  # fmt: skip
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 EARLY_STOP = 5  # epochs
@@ -90,6 +96,14 @@ class Settings(Flags):
         "frequencies",
         "what the output bias begins as: how often each character occurs, or the tutorial's zeros",
         choices=("frequencies", "zero"),
+    )
+    init: str | None = setting(
+        None, "begin with the weights of a run or an exported file, on its characters and those of the text",
+        metavar="RUN",
+    )  # fmt: skip
+    init_last: bool = setting(False, "with --init: take the end of that run, not its best on held-out text")
+    chars: str | None = setting(
+        None, "characters that the vocabulary has beside those of the text (with --init: those of that run)"
     )
     sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
     epochs: int = setting(25, "times through the corpus", **SIZE)

@@ -18,13 +18,14 @@ from ..launching.job import Host, Job
 from .settings import LaunchOptions, Settings, flags, given
 
 if TYPE_CHECKING:
+    from .origin import Load
     from .run import Run
 
 
 def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
     """The settings that were given: flags count before the workers of hosts, and these before --config.
 
-    A file as corpus is named by its whole path.
+    Files are named by their whole paths.
 
     Raises:
         ValueError: there are no settings in the file of --config, or it is to change a run that goes on.
@@ -48,6 +49,8 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
             asked["corpus"] = os.path.abspath(corpus)
         elif "locked" not in arguments:  # else the launcher has said it
             warn(f"--corpus {corpus} is the corpus of this name: for the file here give ./{corpus}")
+    if "init" in asked:
+        asked["init"] = os.path.abspath(os.path.expanduser(asked["init"]))
     return asked
 
 
@@ -78,14 +81,18 @@ class Request(NamedTuple):
         return change(*self)
 
 
-def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> Request:
+def choose(
+    asked: Mapping[str, Any], out: str | None, resume: str | None, load: Load | None = None
+) -> Request:
     """The run that --out or --resume names, or a new one. resume: "" is the newest run, or that of out.
+
+    load: reads the network that --init names; None: a launcher has done so, and said what follows from it.
 
     Raises:
         ValueError: a setting cannot be, or there is no run to go on with.
     """
     settings = Settings(**asked)  # a wrong flag is refused before mxnet is loaded
-    from .directory import holds_run, newest_run
+    from .folder import holds_run, newest_run
 
     if resume and out and resume != out:
         raise ValueError(f"--resume {resume} and --out {out} are two directories: give one")
@@ -98,31 +105,43 @@ def choose(asked: Mapping[str, Any], out: str | None, resume: str | None) -> Req
     if resume is not None:
         begin = command_line("d2lrnn.train", "--out", folder)
         raise ValueError(f"{folder} holds no run to go on with: begin one there with {begin}")
-    return Request(folder, settings, asked)
+    if settings.init and load:
+        from .origin import inherit
+
+        asked = inherit(asked, load(settings))
+    return Request(folder, Settings(**asked), asked)
 
 
 @contextlib.contextmanager
-def opened(request: Request, index: int | None, *, locked: bool) -> Iterator[Run]:
+def opened(request: Request, index: int | None, load: Load, *, locked: bool) -> Iterator[Run]:
     """The run, ready to train: begun, or as it was left in its directory.
 
-    index: of this worker, where there are several; only the first needs the directory. While entered that is
-    locked against others (locked: the launcher has done it).
+    index: of this worker, where there are several; only the first needs the directory, and load, which reads
+    the network that --init names. While entered the directory is locked against others (locked: the launcher
+    has done it).
 
     Raises:
         ValueError, OSError: corpus, settings and directory do not go together.
     """
-    from .directory import holds_run, new_folder
-    from .resume import resume_run
+    from .directory import new_folder
+    from .folder import holds_run
+    from .origin import begin_with
+    from .resume import prepare, resume_run
     from .run import Run
 
     folder, settings, asked = request
     if index:
-        yield Run(request.settings(), index)
+        if folder and holds_run(folder):
+            yield prepare(folder, settings, request.settings(), index)
+        else:
+            yield Run(settings, index)
     elif folder and holds_run(folder):
         with _lock(folder, locked):
-            yield resume_run(folder, asked, index)
+            yield resume_run(folder, asked, index, load)
     else:
         run = Run(settings, index)
+        if settings.init:
+            begin_with(run, load(settings))
         folder = folder or new_folder(settings)
         with _lock(folder, locked):
             run.begin(folder)
@@ -138,7 +157,8 @@ def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) 
         ValueError: the run was begun otherwise, the hosts have other workers, or another process trains it.
     """
     from ..launching.launch import launch
-    from .directory import holds_run, new_folder
+    from .directory import new_folder
+    from .folder import holds_run
 
     folder, settings = request.folder, request.settings()
     hosts = hosts or [Host(num_workers=settings.workers)]
@@ -160,7 +180,7 @@ def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) 
 
 
 def _lock(folder: Path, locked: bool = False) -> contextlib.AbstractContextManager[Any]:
-    from .directory import lock
+    from .folder import lock
 
     folder.mkdir(parents=True, exist_ok=True)
     return contextlib.nullcontext() if locked else lock(folder)

@@ -359,7 +359,7 @@ def test_figures_are_right_for_what_was_learnt_by_heart_and_for_a_hopeless_netwo
 def test_flags_and_texts_may_come_in_any_order(capsys: pytest.CaptureFixture[str]) -> None:
     path, names = network(), files(text(40), text(30))
 
-    mixed = scores(capsys, "--rows", 2, path, "--ctx", "cpu", names[0], "--last", names[1])
+    mixed = scores(capsys, "--rows", 2, path, "--ctx", "cpu", names[0], names[1])
 
     assert mixed == scores(capsys, path, *names, "--rows", "2")
 

@@ -205,12 +205,18 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
 
 
 def _announce(run: Run) -> str:
-    settings = run.settings
+    from .corpora import NAMES, listed
+
+    settings, dataset = run.settings, run.dataset
+    heldout = f" ({dataset.heldout})" if dataset.heldout else ""
+    lines = "line ends kept" if dataset.manner.lines == "keep" else "line ends as spaces"
+    form = "" if dataset.manner.normalize == "none" else f", {dataset.manner.normalize}"
+    manner = "" if set(settings.corpus) <= set(NAMES) else f" ({lines}{form})"
     together = f", {settings.workers} workers" if settings.workers > 1 else ""
     where = f", from {_where(run)} on" if run.optimizer.t else ""
     return (
-        f"{settings.corpus}: {len(run.dataset.train_indices):,} characters to train on, "
-        f"{len(run.dataset.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
+        f"{listed(settings.corpus)}{manner}: {len(dataset.train_indices):,} characters to train on, "
+        f"{len(dataset.heldout_indices):,} held out{heldout}, {len(run.vocab):,} distinct; "
         f"{settings.cell} on {run.ctx}{together}, into {run.directory.path}/{where}"
     )
 

@@ -7,7 +7,6 @@ import io
 import os
 import re
 import resource
-import runpy
 import shutil
 import socket
 import ssl
@@ -38,10 +37,21 @@ from hypothesis import strategies as st
 from benchmarks import corpus as benchmark
 
 corpora = importlib.import_module("d2lrnn.corpora")
+names, fetching, files, archives, documents, counting, encodings = PARTS = [
+    importlib.import_module(f"d2lrnn.corpora.{part}")
+    for part in "names fetching files archives documents counting encodings".split()
+]
 
 SONG = "风吹过山岗\n我在等天亮\n"
 ONE_LINE = "风吹过山岗 我在等天亮 "
 TRAVERSALS = ["../x.txt", "a/../../x.txt", "/abs.txt", "C:\\x.txt", "C:x.txt", "..\\x.txt", "\\x.txt"]
+
+
+def patch_everywhere(monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
+    """Set a constant in each part that has it."""
+    for part in PARTS:
+        if hasattr(part, name):
+            monkeypatch.setattr(part, name, value)
 
 
 def zipped(*names: str, text: "str | bytes" = SONG, method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -102,11 +112,11 @@ def files_under(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("name", "data", "why"),
     [
-        ("gbk.txt", SONG.encode("gbk"), "perhaps GBK: convert it"),
+        ("gbk.txt", SONG.encode("gbk"), "perhaps gbk, and would then begin '风吹过山岗': name its encoding"),
         ("gb18030.txt", ("𠮷ḿ" + SONG).encode("gb18030"), "no UTF-8 text"),
         ("utf16.txt", SONG.encode("utf-16"), "utf-16.*iconv -f utf-16 -t utf-8"),
         ("utf16-be.txt", b"\xfe\xff" + SONG.encode("utf-16-be"), "utf-16.*iconv -f utf-16 -t utf-8"),
-        ("utf16 without mark.txt", SONG.encode("utf-16-le"), "NUL byte at 11.*UTF-16.*convert it to UTF-8"),
+        ("utf16 without mark.txt", SONG.encode("utf-16-le"), "NUL byte at 11.*perhaps utf-16-le, .* '风吹过山岗'"),
         ("utf32.txt", SONG.encode("utf-32"), "utf-32.*iconv -f utf-32 -t utf-8"),
         ("utf32 without mark.txt", SONG.encode("utf-32-be"), "NUL byte at 0"),
         ("bad.txt", "好".encode() + b"a\xff", r"no UTF-8 text \(byte 0xff at 4\)"),
@@ -123,18 +133,17 @@ def files_under(folder: Path) -> list[Path]:
         ("empty.zip", b"", "zip archive"),
         ("truncated.zip", zipped("a.txt")[:-30], "zip archive"),
         ("only its start.txt", b"PK\3\4", "zip archive"),
-        ("none.zip", zipped("a.md"), "0 .txt files: give an archive with one"),
+        ("none.docx", zipped("a.md"), "0 .txt files: give an archive with at least one"),
         ("nothing.zip", zipped(), "0 .txt files"),
         ("folder.zip", zipped("a.txt/"), "0 .txt files"),
         ("in a zip.zip", zipped("a.txt", text=zipped("a.txt")), "NUL byte"),
-        ("twice.zip", zipped("a.txt", "b.txt").replace(b"b.txt", b"a.txt"), "2 .txt files"),
+        ("twice.zip", zipped("a.txt", "b.txt").replace(b"b.txt", b"a.txt"), "two files 'a.txt'"),
         ("link.zip", forged(zipped("a.txt"), attributes=0o120777 << 16), "a link"),
         ("bzip2.zip", zipped("a.txt", method=zipfile.ZIP_BZIP2), "give a zip that is stored or deflated"),
         ("lzma.zip", zipped("a.txt", method=zipfile.ZIP_LZMA), "give a zip that is stored or deflated"),
         ("4 GiB.zip", forged(zipped("a.txt"), size=2**32 - 1), "give at most"),
         ("elsewhere.zip", forged(zipped("a.txt"), start=2**31), "zip archive"),
         ("a name of control characters.zip", zipped("../\n\x1b[31m\u202e.txt"), "points outside"),
-        ("two.zip", zipped("a.txt", "b.TXT"), "2 .txt files: give an archive with one"),
         ("nul.zip", zipped("a.txt", text="\0"), "NUL byte"),
         ("encrypted.zip", forged(zipped("a.txt"), flags=1), "encrypted: give a zip without a password"),
         ("unknown method.zip", forged(zipped("a.txt"), method=99), "compression method"),
@@ -189,11 +198,12 @@ class Changing(io.FileIO):
 
     def __init__(self, path: Path, change: Callable[[Path], object]) -> None:
         super().__init__(path)
-        self.path, self.change = path, change
+        self.path, self.change, self.is_changed = path, change, False
 
     def read(self, size: int = -1) -> bytes:
         data = super().read(size)
-        if size == 4:
+        if not self.is_changed:
+            self.is_changed = True
             self.change(self.path)
         return data or b""
 
@@ -212,7 +222,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 ) -> None:
     path = tmp_path / "log.txt"
     path.write_bytes(b"a" * 10**5)
-    monkeypatch.setattr(corpora, "open", lambda path, *_, **__: Changing(path, change), raising=False)
+    monkeypatch.setattr(files, "open", lambda path, *_, **__: Changing(path, change), raising=False)
 
     check_refused(path, "changed while it was read")
 
@@ -222,7 +232,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_read(
 ) -> None:
     path = tmp_path / "a.txt"
     path.write_text(SONG)
-    monkeypatch.setattr(corpora, "open", lambda path, *_, **__: Changing(path, os.unlink), raising=False)
+    monkeypatch.setattr(files, "open", lambda path, *_, **__: Changing(path, os.unlink), raising=False)
 
     assert load_corpus(path) == ONE_LINE
     assert not path.exists()
@@ -241,7 +251,7 @@ def test_an_error_of_the_disk_names_the_file(tmp_path: Path, monkeypatch: pytest
     def fails(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(corpora, "open", lambda path, *_, **__: Changing(path, fails), raising=False)
+    monkeypatch.setattr(files, "open", lambda path, *_, **__: Changing(path, fails), raising=False)
 
     check_refused(path, "", OSError)
 
@@ -373,10 +383,10 @@ def test_a_text_of_more_than_max_bytes_is_refused(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(zipped("a.txt", text="a" * 1001) if name.endswith("zip") else b"a" * 1001)
-    monkeypatch.setattr(corpora, "MAX_BYTES", 1001)
+    patch_everywhere(monkeypatch, "MAX_BYTES", 1001)
     assert load_corpus(path) == "a" * 1001
 
-    monkeypatch.setattr(corpora, "MAX_BYTES", 1000)
+    patch_everywhere(monkeypatch, "MAX_BYTES", 1000)
 
     check_refused(path, "holds 1,001 bytes: give at most 1,000")
 
@@ -422,7 +432,7 @@ def test_one_character_is_a_corpus_and_escapes_in_it_are_characters(tmp_path: Pa
 
 
 def run_on(path: Path, **options: Any) -> Run:
-    return Run(Settings(corpus=str(path), batch_size=1, num_steps=1, hidden_dim=2, pred_len=1, **options))
+    return Run(Settings(corpus=(str(path),), batch_size=1, num_steps=1, hidden_dim=2, pred_len=1, **options))
 
 
 def result_or_error(call: Callable, argument: Any) -> Any:
@@ -434,7 +444,7 @@ def result_or_error(call: Callable, argument: Any) -> Any:
 
 @pytest.fixture(params=[4, 7])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(corpora, "BLOCK", request.param)
+    patch_everywhere(monkeypatch, "BLOCK", request.param)
     return request.param
 
 
@@ -454,7 +464,7 @@ def test_blocks_leave_no_trace_in_a_text(
 
     assert answer_to(path) == expected
     if expected != "refused":
-        for max_chars in range(1, len(expected) + 2):
+        for max_chars in range(len(expected) - len(expected.lstrip()) + 1, len(expected) + 2):
             read = corpora.read_corpus(path, keep=2 * max_chars)
             assert one_line(read)[:max_chars] == expected[:max_chars]
             assert len(read) <= 2 * max_chars
@@ -467,8 +477,8 @@ def test_blocks_leave_no_trace_in_a_text(
         ("\ufeff好雨知".encode()[:-1], r"\(byte 0xe7 at 9\)"),
         (b"a" * 26 + "好".encode()[:2], r"\(byte 0xe5 at 26\)"),
         ("好雨".encode() + b"\0", "NUL byte at 6"),
-        (b"a" * 21 + "好雨".encode("gbk"), r"\(byte 0xba at 21\), perhaps GBK"),
-        ("好雨知时节".encode("gbk"), r"at 0\), perhaps GBK"),
+        (b"a" * 21 + "好雨".encode("gbk"), r"\(byte 0xba at 21\), perhaps .*gbk, .*好雨"),
+        ("好雨知时节".encode("gbk"), r"at 0\), perhaps gbk"),
     ],
     ids=["bad byte", "cut", "cut where a block ends", "NUL", "GBK after ASCII", "GBK"],
 )
@@ -479,8 +489,6 @@ def test_what_is_wrong_is_found_where_it_is_in_the_file(
     path.write_bytes(data)
 
     check_refused(path, why)
-    with pytest.raises(ValueError, match=why):  # beyond what is kept, too
-        corpora.read_corpus(path, keep=1)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -523,7 +531,7 @@ def test_a_run_trains_on_what_load_corpus_and_encode_give(
 ) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(SONG.replace("\n", "\r\n").encode())
-    text = load_corpus(path, max_chars=max_chars)
+    text = load_corpus(path, max_chars=max_chars, lines="keep")
 
     run = run_on(path, heldout=0.4, max_chars=max_chars)
 
@@ -543,15 +551,15 @@ def test_a_bar_is_shown_on_a_terminal_when_reading_takes_more_than_a_second(
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
     monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)  # no thread
-    monkeypatch.setattr(corpora, "BLOCK", 12)  # four blocks
-    decode = corpora.codecs.getincrementaldecoder("utf-8")
+    patch_everywhere(monkeypatch, "BLOCK", 8)  # four blocks
+    decode = encodings.codecs.getincrementaldecoder("utf-8")
 
     class SlowDecoder(decode):  # type: ignore[misc, valid-type]
         def decode(self, data: bytes, final: bool = False) -> str:
             clock[0] += seconds_a_block
             return super().decode(data, final)
 
-    monkeypatch.setattr(corpora.codecs, "getincrementaldecoder", lambda _: SlowDecoder)
+    monkeypatch.setattr(encodings.codecs, "getincrementaldecoder", lambda _: SlowDecoder)
 
     run_on(tmp_path / "a.txt", heldout=0)
 
@@ -659,8 +667,8 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
     (tmp_path / "here").mkdir()
     (tmp_path / "project").mkdir()
     publish_at(monkeypatch, f"{server.url}/first.txt", f"{server.url}/second.txt")
-    monkeypatch.setattr(corpora, "OURS", tmp_path / "project" / "data" / "lyrics.txt")
-    monkeypatch.setattr(corpora, "CONNECT_SECONDS", 60)  # on a busy machine, too
+    patch_everywhere(monkeypatch, "OURS", tmp_path / "project" / "data" / "lyrics.txt")
+    monkeypatch.setattr(fetching, "CONNECT_SECONDS", 60)  # on a busy machine, too
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path / "here")
     server.answers = {"/first.txt": answer(SONG.encode()), "/second.txt": answer(status=404)}
@@ -675,8 +683,8 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
 
 def publish_at(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
     sha256 = hashlib.sha256(SONG.encode()).hexdigest()
-    monkeypatch.setattr(
-        corpora, "REMOTES", {"jaychou": [corpora.Remote(url, sha256, "a note") for url in urls]}
+    patch_everywhere(
+        monkeypatch, "REMOTES", {"jaychou": [fetching.Remote(url, sha256, "a note") for url in urls]}
     )
 
 
@@ -751,7 +759,7 @@ def test_what_cannot_be_fetched_whole_is_reported_and_not_kept(
 def test_a_silent_server_is_given_up_after_connect_seconds(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Callable[[Answering], None]
 ) -> None:
-    monkeypatch.setattr(corpora, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(fetching, "CONNECT_SECONDS", 0.5)
     publisher.answers["/first.txt"] = reply
 
     check_not_fetched("no answer in time", tmp_path)
@@ -760,7 +768,7 @@ def test_a_silent_server_is_given_up_after_connect_seconds(
 def test_a_body_that_drips_is_given_up_after_fetch_seconds(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpora, "FETCH_SECONDS", 0.2)
+    monkeypatch.setattr(fetching, "FETCH_SECONDS", 0.2)
     publisher.answers["/first.txt"] = answer(SONG.encode(), seconds_a_byte=0.1)  # whole after 4 seconds
 
     check_not_fetched("no answer in time", tmp_path)
@@ -769,7 +777,7 @@ def test_a_body_that_drips_is_given_up_after_fetch_seconds(
 def test_a_body_of_more_than_max_fetch_bytes_is_given_up(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpora, "MAX_FETCH_BYTES", 20)
+    monkeypatch.setattr(fetching, "MAX_FETCH_BYTES", 20)
 
     check_not_fetched("more than 20 bytes", tmp_path)
 
@@ -795,7 +803,7 @@ def test_a_compressed_body_swells_to_no_more_than_max_fetch_bytes(
     tracemalloc.start()
     try:
         check_not_fetched("sha256", tmp_path)
-        assert tracemalloc.get_traced_memory()[1] < 4 * corpora.MAX_FETCH_BYTES
+        assert tracemalloc.get_traced_memory()[1] < 4 * fetching.MAX_FETCH_BYTES
     finally:
         tracemalloc.stop()
 
@@ -867,12 +875,12 @@ def test_a_socks_proxy_is_refused_where_it_is_in_the_way(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    remotes = corpora.REMOTES
+    remotes = fetching.REMOTES
     publish_at(monkeypatch, f"{scheme}://publisher.invalid/first.txt")
 
     check_not_fetched(f"SOCKS: set {scheme}_proxy to an HTTP proxy", tmp_path)
 
-    monkeypatch.setattr(corpora, "REMOTES", remotes)
+    patch_everywhere(monkeypatch, "REMOTES", remotes)
     assert load_corpus("jaychou") == ONE_LINE
 
 
@@ -904,12 +912,12 @@ def test_a_server_is_trusted_by_the_certificate_that_a_variable_names(
     publisher: Publisher, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, str(certificate))
-    here = corpora.REMOTES
+    here = fetching.REMOTES
     publish_at(monkeypatch, f"{publisher.url.replace('127.0.0.1', 'localhost')}/first.txt")
 
     check_not_fetched("certificate is not trusted, Hostname mismatch", tmp_path)
 
-    monkeypatch.setattr(corpora, "REMOTES", here)
+    patch_everywhere(monkeypatch, "REMOTES", here)
     assert load_corpus("jaychou") == ONE_LINE
 
 
@@ -987,7 +995,7 @@ def test_a_file_is_found_in_the_cache_of_the_system(
     variables: dict[str, str],
     folder: str,
 ) -> None:
-    monkeypatch.setattr(corpora.sys, "platform", system)
+    monkeypatch.setattr(fetching.sys, "platform", system)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME")
     for name, value in variables.items():
@@ -1052,9 +1060,10 @@ def test_our_own_lyrics_are_found_beside_a_folder_of_others(tmp_path: Path, plac
     package = tmp_path / "site-packages" / "d2lrnn"
     (package / "data").mkdir(parents=True)
     (tmp_path / "site-packages" / "data").mkdir()
-    shutil.copy(corpora.__file__, package)
+    shutil.copytree(Path(corpora.__file__).parent, package / "corpora")
     (tmp_path / place / "lyrics.txt").write_text(SONG)
 
-    found = runpy.run_path(str(package / "corpora.py"))["find_corpus"]("lyrics")
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from corpora.names import OURS; print(OURS)"
+    found = subprocess.check_output([sys.executable, "-c", program, package], text=True).strip()
 
-    assert found == tmp_path / place / "lyrics.txt"
+    assert found == str(tmp_path / place / "lyrics.txt")

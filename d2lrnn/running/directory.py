@@ -19,6 +19,7 @@ import numpy as np
 
 from ..checkpoint import LATEST, load_newest, read_small, save_next, write_atomically
 from ..cli import command_line, warn
+from ..corpora import called
 from ..fast import Network, get_network
 from ..loss import perplexity
 from ..sampling import try_gpu
@@ -29,6 +30,14 @@ CONFIG, METRICS, SAMPLES, CURVE = "config.json", "metrics.jsonl", "samples.txt",
 LOGS = (METRICS, SAMPLES)
 CHECKPOINTS, BEST = "checkpoints", "best"  # each a folder of numbered checkpoints
 LOCK = ".lock"
+OLDER: dict[str, Any] = {  # what it meant that a config does not have a setting, which came later
+    "deterministic": False,
+    "lines": "space",
+    "encoding": None,
+    "normalize": "none",
+    "field": None,
+    "valid": [],
+}
 PERPLEXITIES = ("train_perplexity", "heldout_perplexity")
 
 
@@ -78,6 +87,16 @@ class Directory:
         text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
         write_atomically(self.path / CONFIG, text.encode())
 
+    def write_list(self, name: str, lines: Sequence[str]) -> None:
+        """A list that is too long for config.json, in a file of its own."""
+        write_atomically(self.path / f"{name}.txt", "".join(f"{line}\n" for line in lines).encode())
+
+    def read_list(self, name: str) -> list[str]:
+        """That list again; empty if it is gone."""
+        with contextlib.suppress(OSError, ValueError):
+            return (self.path / f"{name}.txt").read_text("utf-8").splitlines()
+        return []
+
     def log(self, name: str, text: str) -> None:
         """Append to metrics.jsonl or samples.txt."""
         with open(self.path / name, "a", encoding="utf-8") as log:
@@ -113,7 +132,7 @@ class Directory:
 
 def new_folder(settings: Settings, runs: Path = Path("runs")) -> Path:
     """A new directory in runs/, named after corpus and cell."""
-    name = f"{Path(settings.corpus).name.split('.')[0] or 'corpus'}-{settings.cell}"
+    name = f"{called(settings.corpus[0]).split('.')[0] or 'corpus'}-{settings.cell}"
     runs.mkdir(exist_ok=True)
     for k in itertools.count(1):
         folder = runs / (f"{name}-{k}" if k > 1 else name)
@@ -190,9 +209,12 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         ValueError: one is missing, or cannot be.
     """
     try:
-        config = {"deterministic": False, **config}  # older runs do not have it
-        fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
-        return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
+        config = {**OLDER, **config}
+        fields: dict[str, Any] = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
+        fields["corpus"] = [fields["corpus"]] if isinstance(fields["corpus"], str) else fields["corpus"]
+        for name in ("corpus", "valid", "prefix"):
+            fields[name] = tuple(fields[name])
+        return Settings(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
 

@@ -10,9 +10,9 @@ from typing import Any
 import mxnet as mx
 
 from ..cli import warn
-from .directory import CHECKPOINTS, CONFIG, Checkpoint, check_facts, newest, read_config, to_settings
+from .directory import CHECKPOINTS, CONFIG, OLDER, Checkpoint, check_facts, newest, read_config, to_settings
 from .run import Run
-from .settings import Settings, flag_of
+from .settings import Settings, flag_of, spelled
 
 # the settings that may be given anew, and those that may be, with a warning
 CHANGEABLE = ("epochs", "prefix", "pred_period", "pred_len")
@@ -45,7 +45,9 @@ def change(
         if value == before or name in CHANGEABLE:
             continue
         if name not in WARNED:
-            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; omit {flag}")
+            raise ValueError(
+                f"{flag} {spelled(value)}: {folder} was begun with {spelled(before)}; omit {flag}"
+            )
         if warns:
             warn(f"{folder}: {flag} was {before} and is {value} from now on")
     return dataclasses.replace(begun, **asked)
@@ -63,7 +65,7 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
     try:
         checkpoint = _newest(folder)
     except FileNotFoundError:  # it ended before its first checkpoint
-        run = Run(change(folder, begun_settings(folder), asked, warns=True), index)
+        run = Run(change(folder, begun_settings(folder), asked, warns=True), index, folder)
         run.begin(folder)
         return run
     check_facts(checkpoint)
@@ -76,7 +78,7 @@ def resume_run(folder: Path, asked: Mapping[str, Any], index: int | None = None)
                 f"{folder} has had its {facts['progress']['epoch']} epochs: give a larger --epochs to go on, "
                 "or another --out to begin anew"
             )
-        run = Run(settings, index)
+        run = Run(settings, index, folder)
         run.resume(folder, checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} was not written by d2lrnn ({type(error).__name__}: {error})") from None
@@ -95,6 +97,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     except ValueError as error:
         warn(f"{error}; it is written anew")
         return
+    found, config = {**OLDER, **found}, {**OLDER, **config}
     for name in [field.name for field in dataclasses.fields(Settings)]:
         if found.get(name) == config[name]:
             continue

@@ -19,13 +19,22 @@ import numpy as np
 from .. import __version__
 from ..checkpoint import save_next
 from ..cli import warn
+from ..corpora import listed
 from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers
 from ..fast import Network, get_network, get_rows
 from ..optim import Optimizer
 from ..sampling import Batch
 from ..training import evaluate, train_batches
-from .dataset import check_fits, cut_batches, cut_shards, find_context, load_dataset
+from .dataset import (
+    LISTED_DOCUMENTS,
+    check_fits,
+    cut_batches,
+    cut_shards,
+    difference,
+    find_context,
+    load_dataset,
+)
 from .directory import BEST, LOGS, METRICS, SAMPLES, Checkpoint, Directory, Progress, check_shapes
 from .settings import Settings
 
@@ -54,18 +63,21 @@ class Run:
 
     directory: Directory
 
-    def __init__(self, settings: Settings, index: int | None = None) -> None:
+    def __init__(self, settings: Settings, index: int | None = None, folder: Path | None = None) -> None:
         """Read the corpus and draw the first parameters; nothing is written yet.
 
-        index: which of the settings' workers this is (None: all of them, in turn).
+        index: which of the settings' workers this is (None: all of them, in turn). folder: where it will be,
+        if its text was read from the standard input, which is kept there.
 
         Raises:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        self.settings, self.dataset = settings, load_dataset(settings)
+        self.settings, self.dataset = settings, load_dataset(settings, folder)
         self.vocab = self.dataset.vocab
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
+        for note in self.dataset.notes if self.is_first else ():
+            warn(note)
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
@@ -223,6 +235,9 @@ class Run:
         """
         self.directory = Directory(folder)
         try:
+            for key, lines in self.dataset.lists().items():
+                if len(lines) > LISTED_DOCUMENTS:
+                    self.directory.write_list(key, lines)
             self.directory.write_config(self.config())
             self.directory.cut_logs(dict.fromkeys(LOGS, 0))
             self.save()
@@ -235,6 +250,8 @@ class Run:
             **dataclasses.asdict(self.settings),
             "lr": self.settings.learning_rate,
             "clip": self.settings.theta,
+            "lines": self.dataset.manner.lines,
+            "normalize": self.dataset.manner.normalize,
             "prefix": list(self.dataset.prefixes),
             "facts": {
                 "d2lrnn": __version__,
@@ -242,10 +259,7 @@ class Run:
                 "numpy": np.__version__,
                 "threads": f"{self.network.parts} x {os.environ['OMP_NUM_THREADS']}",
                 "context": str(self.ctx),
-                "corpus_sha256": self.dataset.sha256,
-                "vocab_size": len(self.vocab),
-                "train_chars": len(self.dataset.train_indices),
-                "heldout_chars": len(self.dataset.heldout_indices),
+                **self.dataset.facts(),
             },
         }
 
@@ -311,13 +325,22 @@ class Run:
             ValueError: it is of another corpus.
         """
         folder, ours = self.directory.path, self.config()["facts"]
-        if found["corpus_sha256"] != self.dataset.sha256:
-            raise ValueError(
-                f"{folder}: the corpus {self.settings.corpus} is not the one that this run began with"
-            )
+        for key, names in (("corpus", self.settings.corpus), ("valid", self.settings.valid)):
+            if found.get(f"{key}_sha256") != ours.get(f"{key}_sha256"):
+                what = "corpus" if key == "corpus" else "text of --valid"
+                raise ValueError(
+                    f"{folder}: the {what} {listed(names)} is not the one that this run began with"
+                    f"{self._difference('documents' if key == 'corpus' else 'valid_documents', found)}"
+                )
         for name in ("d2lrnn", "mxnet", "numpy", "threads", "context"):
             if found[name] != ours[name]:
                 warn(
                     f"{folder}: {name} was {found[name]} and is {ours[name]}: "
                     "the last digits of the numbers may differ"
                 )
+
+    def _difference(self, key: str, found: dict[str, Any]) -> str:
+        """In words, which documents are not those of the facts that were found."""
+        was = found.get(key, [])
+        was = self.directory.read_list(key) if isinstance(was, int) else was
+        return difference(was, self.dataset.lists().get(key, []))

@@ -116,7 +116,11 @@ def files_under(folder: Path) -> list[Path]:
         ("gb18030.txt", ("𠮷ḿ" + SONG).encode("gb18030"), "no UTF-8 text"),
         ("utf16.txt", SONG.encode("utf-16"), "utf-16.*iconv -f utf-16 -t utf-8"),
         ("utf16-be.txt", b"\xfe\xff" + SONG.encode("utf-16-be"), "utf-16.*iconv -f utf-16 -t utf-8"),
-        ("utf16 without mark.txt", SONG.encode("utf-16-le"), "NUL byte at 11.*perhaps utf-16-le, .* '风吹过山岗'"),
+        (
+            "utf16 without mark.txt",
+            SONG.encode("utf-16-le"),
+            "NUL byte at 11.*perhaps utf-16-le, .* '风吹过山岗'",
+        ),
         ("utf32.txt", SONG.encode("utf-32"), "utf-32.*iconv -f utf-32 -t utf-8"),
         ("utf32 without mark.txt", SONG.encode("utf-32-be"), "NUL byte at 0"),
         ("bad.txt", "好".encode() + b"a\xff", r"no UTF-8 text \(byte 0xff at 4\)"),

@@ -202,6 +202,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config of whatever age, with all settings that there are today, as they are written today."""
+    config = {**OLDER, **config}
+    corpus = config.get("corpus")
+    return {**config, "corpus": [corpus]} if isinstance(corpus, str) else config
+
+
 def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
     """The settings in a config; path says where it was found.
 
@@ -209,9 +216,8 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         ValueError: one is missing, or cannot be.
     """
     try:
-        config = {**OLDER, **config}
-        fields: dict[str, Any] = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
-        fields["corpus"] = [fields["corpus"]] if isinstance(fields["corpus"], str) else fields["corpus"]
+        config = complete(config)
+        fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
         for name in ("corpus", "valid", "prefix"):
             fields[name] = tuple(fields[name])
         return Settings(**fields)

@@ -10,7 +10,16 @@ from typing import Any
 import mxnet as mx
 
 from ..cli import warn
-from .directory import CHECKPOINTS, CONFIG, OLDER, Checkpoint, check_facts, newest, read_config, to_settings
+from .directory import (
+    CHECKPOINTS,
+    CONFIG,
+    Checkpoint,
+    check_facts,
+    complete,
+    newest,
+    read_config,
+    to_settings,
+)
 from .run import Run
 from .settings import Settings, flag_of, spelled
 
@@ -97,7 +106,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     except ValueError as error:
         warn(f"{error}; it is written anew")
         return
-    found, config = {**OLDER, **found}, {**OLDER, **config}
+    found, config = complete(found), complete(config)
     for name in [field.name for field in dataclasses.fields(Settings)]:
         if found.get(name) == config[name]:
             continue

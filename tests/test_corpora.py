@@ -1,9 +1,12 @@
 """Whatever a user points load_corpus at is read, or refused in one line that says which file and why."""
 
+import bz2
 import gzip
 import hashlib
 import importlib
 import io
+import json
+import lzma
 import os
 import re
 import resource
@@ -15,6 +18,8 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import unicodedata
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -39,7 +44,7 @@ from benchmarks import corpus as benchmark
 corpora = importlib.import_module("d2lrnn.corpora")
 names, fetching, files, archives, documents, counting, encodings = PARTS = [
     importlib.import_module(f"d2lrnn.corpora.{part}")
-    for part in "names fetching files archives documents counting encodings".split()
+    for part in ("names", "fetching", "files", "archives", "documents", "counting", "encodings")
 ]
 
 SONG = "风吹过山岗\n我在等天亮\n"
@@ -591,6 +596,431 @@ def test_the_ways_that_are_compared_come_to_the_same() -> None:
 
     assert {"ours", "limit", "numpy.unique", "Counter and dict"} < seconds.keys()
     assert {len(runs) for runs in seconds.values()} == {1}
+
+
+# From here on: many files, and texts of all kinds.
+
+
+KEEP = documents.Manner("keep", "NFC")
+
+
+def write(folder: Path, **texts: "str | bytes") -> list[Path]:
+    """Files of these names, "_" for ".", in their order."""
+    paths = [folder / name.replace("_", ".") for name in texts]
+    for path, text in zip(paths, texts.values()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return paths
+
+
+def read(*sources: "str | Path", manner: Any = KEEP, **options: Any) -> Any:
+    return corpora.read_texts(sources, manner, **options)
+
+
+@given(
+    texts=st.lists(
+        st.text(st.sampled_from("ae\n\r \u0301好"), min_size=1, max_size=6), min_size=1, max_size=4
+    ),
+    max_chars=st.none() | st.integers(1, 20),
+)
+@settings(max_examples=60)
+def test_documents_are_parted_by_one_blank_line_and_cut_as_one_text(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], max_chars: "int | None"
+) -> None:
+    folder = tmp_path_factory.mktemp("many")
+    texts = ["x" + text for text in texts]  # none of them is blank
+    paths = write(folder, **{f"{i}_txt": text for i, text in enumerate(texts)})
+    prepared = [corpora.prepare(text, lines="keep", normalize="NFC") for text in texts]
+    whole = prepared[0]
+    for text in prepared[1:]:
+        whole += "\n" * (2 - min(len(whole) - len(whole.rstrip("\n")), 2)) + text
+    whole = whole[:max_chars]
+
+    found = read(*paths, max_chars=max_chars)
+
+    assert found.text == whole
+    assert found.sha256 == hashlib.sha256(whole.encode()).hexdigest()
+    spaces = read(*paths, manner=KEEP._replace(lines="space"), max_chars=max_chars)
+    assert spaces.text == whole.replace("\n", " ")
+    assert len(load_corpus(paths[0])) == len(one_line(texts[0]))
+    for read_one, text in zip(found.documents, prepared):
+        used = found.text[read_one.start : read_one.end]
+        assert text.startswith(used) and (used == text or read_one == found.documents[-1])
+        assert read_one.sha256 == hashlib.sha256(used.encode()).hexdigest()
+    if max_chars is None:
+        assert [document.name for document in found.documents] == [path.name for path in paths]
+
+
+@given(text=st.text(), cuts=st.lists(st.integers(0, 40)), form=st.sampled_from(corpora.FORMS))
+def test_a_text_is_prepared_alike_in_one_piece_and_in_many(text: str, cuts: list[int], form: str) -> None:
+    for lines in corpora.LINES:
+        whole = corpora.prepare(text, lines=lines, normalize=form)
+        marks = (lines, form) == ("space", "none")
+        preparer = importlib.import_module("d2lrnn.corpora.preparing").Preparer(form, marks=marks)
+        places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+        pieces = [preparer.feed(text[a:b]) for a, b in zip(places, places[1:])] + [
+            preparer.feed("", last=True)
+        ]
+
+        assert "".join(pieces).replace("\n", "\n" if lines == "keep" else " ") == whole
+        assert corpora.prepare(whole, lines=lines, normalize=form) == whole  # once is enough
+        assert unicodedata.is_normalized(form, whole) if form != "none" else True
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "prepared"),
+    [
+        ("a\r\nb\rc\n\rd", {"lines": "keep"}, "a\nb\nc\n\nd"),
+        ("a\r\nb\rc\n\rd", {"lines": "space"}, "a b c  d"),
+        ("a\u2028b\x0bc\x0cd\x85e", {"lines": "keep"}, "a\u2028b\x0bc\x0cd\x85e"),  # these are characters
+        ("e\u0301\u1100\u1161\u11a8", {"lines": "keep", "normalize": "NFC"}, "é각"),
+        ("e\u0301", {"lines": "keep"}, "e\u0301"),
+        ("ﬁ①", {"lines": "keep", "normalize": "NFKC"}, "fi1"),
+        ("\ufeffa\n\ufeffb", {"lines": "keep"}, "a\nb"),
+        ("e\ufeff\u0301", {"normalize": "NFC"}, "é"),
+        ("a\ufeffb", {}, "a\ufeffb"),  # the tutorial's way changes nothing but line ends
+    ],
+    ids=ascii,
+)
+def test_line_ends_normal_forms_and_marks(text: str, options: dict[str, str], prepared: str) -> None:
+    assert corpora.prepare(text, **options) == prepared
+
+
+def test_a_folder_is_read_in_order_and_what_is_left_out_is_named(tmp_path: Path) -> None:
+    nul, packed = b"\x89PNG\r\n\x1a\n\0", gzip.compress(b"packed\n")
+    write(tmp_path, b_txt="b\n", a_py="a\n", B_txt="B\n", _hidden="no", c_gz=packed, d_png=nul, e_txt="")
+    write(tmp_path / "b", z_md="z\n")
+    write(tmp_path / ".git", x="no")
+    write(tmp_path / "run", config_json="{}", samples_txt="no")
+    (tmp_path / "run" / "checkpoints").mkdir()
+    (tmp_path / "again").symlink_to(tmp_path / "b")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "fifo")
+
+    found = read(tmp_path)
+
+    assert found.text == "B\n\na\n\nz\n\nb\n\npacked\n"
+    top = tmp_path.name
+    assert [document.name for document in found.documents] == [
+        f"{top}/{name}" for name in ("B.txt", "a.py", "b/z.md", "b.txt", "c.gz")
+    ]
+    (note,) = found.notes
+    for left_out in (
+        "git (hidden)",
+        "hidden (hidden)",
+        "again (a link to a folder)",
+        "d.png (no text)",
+        "and 3 others",
+    ):
+        assert left_out in note
+    assert load_corpus_with_notes(tmp_path) == (found.text.replace("\n", " "), [note])
+
+
+def load_corpus_with_notes(*sources: "str | Path") -> tuple[str, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        text = load_corpus(list(sources) if len(sources) > 1 else sources[0])
+    return text, [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("name", ["[1]", "a*b", "plain"])
+def test_a_pattern_that_no_shell_has_expanded_is_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / name
+    write(folder, b_txt="b", a_txt="a", c_md="c")
+    write(folder / "deep", d_txt="d")
+    monkeypatch.chdir(folder)
+
+    assert read(corpora.whole_path("*.txt")).text == "a\n\nb"
+    assert read(corpora.whole_path("**/*.txt")).text == "a\n\nb\n\nd"
+    assert read(corpora.whole_path("[ab].txt")).text == "a\n\nb"
+    assert read("*.txt", Path("c.md")).text == "a\n\nb\n\nc"
+    with pytest.raises(FileNotFoundError, match=r"'\*\.rst' matches no file"):
+        read("*.rst")
+    write(folder, **{"*_txt": "a star"})  # a file that is called so is meant
+    assert read("*.txt").text == "a star"
+
+
+def test_what_is_twice_empty_or_named_again_is_told(tmp_path: Path) -> None:
+    one, two, blank, other = write(tmp_path, a_txt="a", b_txt="a", c_txt=" \r\n", d_txt="d")
+    (tmp_path / "link.txt").symlink_to(other)
+
+    found = read(one, two, blank, other, one, tmp_path / "link.txt")
+
+    assert found.text == "a\n\na\n\nd"
+    again, empty, same = found.notes
+    assert again == "a.txt, link.txt: the same file is named again, and is read once"
+    assert empty == "without text, and left out: c.txt"
+    assert same.startswith("the same text twice, and used twice: b.txt (as a.txt)")
+    with pytest.raises(ValueError, match=r"c\.txt' holds no text"):
+        read(blank)
+    with pytest.raises(FileNotFoundError, match="is a directory without a text in it"):
+        read(*write(tmp_path / "x" / ".hidden", a="a")[:0], tmp_path / "x")
+
+
+PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_packed_text_is_read_like_the_text_itself(tmp_path: Path, suffix: str) -> None:
+    pack, text = PACKERS[suffix], SONG * 5000
+    path, by_content = tmp_path / f"a.txt.{suffix}", tmp_path / "a"
+    by_content.write_bytes(pack(text.encode()))
+    path.write_bytes(pack(text[:9].encode()) + pack(text[9:].encode()))  # two parts are one text
+
+    shares: list[float] = []
+    assert read(path, progress=shares.append).text == read(by_content).text == text
+    assert sum(shares) == pytest.approx(1)
+    assert read(path, max_chars=20).text == text[:20]
+
+    path.write_bytes(pack(text.encode())[:-9])
+    check_refused(path, "cannot be read as a (gzip|bzip2|xz) file")
+    path.write_text(SONG)
+    check_refused(path, "cannot be read as a (gzip|bzip2|xz) file")
+    path.write_bytes(pack(bytes(257) + b"ustar" + bytes(300)))
+    check_refused(path, "is a tar archive: unpack it and give the folder")
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_packed_bomb_is_refused_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = tmp_path / f"bomb.{suffix}"
+    path.write_bytes(PACKERS[suffix](b"a" * 2**22))
+    patch_everywhere(monkeypatch, "FREE_BYTES", 2**20)
+    patch_everywhere(monkeypatch, "SWELLING", 1)
+
+    check_refused(path, "swells from [0-9,]+ bytes to more than 1,048,576: not read on")
+    assert load_corpus(path, max_chars=9) == "a" * 9
+
+
+def test_an_xz_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.xz"
+    filters = [
+        {
+            "id": lzma.FILTER_LZMA2,
+            "dict_size": 2**29,
+            "mode": lzma.MODE_FAST,
+            "mf": lzma.MF_HC3,
+            "nice_len": 3,
+        }
+    ]
+    path.write_bytes(
+        forged_xz_dictionary(lzma.compress(SONG.encode(), filters=[{**filters[0], "dict_size": 2**12}]))
+    )
+
+    check_refused(path, "cannot be read as a xz file .*[Mm]emory")
+
+
+def forged_xz_dictionary(data: bytes) -> bytes:
+    """An .xz whose block says that it refers 1 GiB back."""
+    head = bytearray(data[12:24])
+    head[4] = 36  # 2 << (36 // 2 + 11)
+    head[8:12] = zlib.crc32(head[:8]).to_bytes(4, "little")
+    return data[:12] + bytes(head) + data[24:]
+
+
+def test_a_zip_of_many_texts_is_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "poems.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("b/2.txt", "b.txt", "a.TXT", ".hidden.txt", "__MACOSX/a.txt", "readme.md"):
+            archive.writestr(name, name)
+
+    found = read(path)
+
+    assert found.text == "a.TXT\n\nb/2.txt\n\nb.txt"
+    assert [document.name for document in found.documents] == [
+        f"poems.zip/{name}" for name in ("a.TXT", "b/2.txt", "b.txt")
+    ]
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("c.txt", "déjà".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"poems\.zip', 'c\.txt' in it is no UTF-8 text \(byte 0xe9 at 1\)"):
+        read(path)
+    path.write_bytes(zipped("a.py", "b.py", text="def f():\n    pass\n"))
+    assert load_corpus_with_notes(path)[0].startswith("def f():     pass  def f()")
+
+
+RECORD = '{"id": 1, "text": "one\\r\\ntwo e\\u0301"}\n'
+
+
+def test_the_records_of_a_jsonl_are_documents(tmp_path: Path) -> None:
+    manner = KEEP._replace(field="text")
+    (path,) = write(tmp_path, a_jsonl=RECORD + "\n" + '{"text": "three"}\r\n{"text": ""}')
+
+    found = read(path, manner=manner)
+
+    assert found.text == "one\ntwo é\n\nthree"
+    assert [document.name for document in found.documents] == ["a.jsonl:1", "a.jsonl:3"]
+    assert found.notes == ["without text, and left out: a.jsonl:4"]
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert read(tmp_path / "a.jsonl.gz", manner=manner).text == found.text
+    with pytest.raises(
+        ValueError, match=r"a\.jsonl' holds records: name the field .*--field NAME, of 'id', 'text'"
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "line 2: no JSON"),
+        ("[" * 10**5, "line 2: no JSON"),
+        ("[1]", "line 2: a list, and an object"),
+        ('"a"', "line 2: a string, and an object"),
+        ('{"body": "a", "id": 1}', "line 2: no field 'text', but 'body', 'id'"),
+        ('{"text": null}', "line 2: 'text' is a null, and a text is due"),
+        ('{"text": ["a"]}', "line 2: 'text' is a list, and a text is due"),
+        (r'{"text": "\ud800"}', "line 2: 'text' holds a NUL or half of a character"),
+        (r'{"text": "\u0000"}', "line 2: 'text' holds a NUL or half of a character"),
+    ],
+)
+def test_a_bad_record_is_named_by_its_line(tmp_path: Path, line: str, why: str) -> None:
+    (path,) = write(tmp_path, a_jsonl=RECORD + line)
+
+    with pytest.raises(ValueError, match=rf"a\.jsonl', {why}"):
+        read(path, manner=KEEP._replace(field="text"))
+
+
+class Counted(io.FileIO):
+    """An open file that counts the bytes that are read."""
+
+    count = 0
+
+    def readinto(self, buffer: Any) -> int:
+        num_bytes = super().readinto(buffer) or 0
+        Counted.count += num_bytes
+        return num_bytes
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.gz", "a.bz2", "a.xz", "a.zip", "a.jsonl"])
+def test_max_chars_reads_no_more_than_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    rng = np.random.default_rng(0)
+    text = "".join(map(chr, rng.integers(0x4E00, 0x9000, 10**6))) + "\n"
+    data = json.dumps({"text": text}).encode() + b"\n" if name == "a.jsonl" else text.encode()
+    data = data * 3 if name == "a.jsonl" else data + b"\xff"
+    suffix = name.split(".")[1]
+    packed = zipped("a.txt", text=data) if suffix == "zip" else PACKERS.get(suffix, lambda data: data)(data)
+    path = tmp_path / name
+    path.write_bytes(packed)
+    monkeypatch.setattr(
+        files, "open", lambda path, *_, **__: io.BufferedReader(Counted(path), 2**13), raising=False
+    )
+    Counted.count = 0
+    manner = KEEP._replace(field="text") if suffix == "jsonl" else KEEP
+
+    assert read(path, max_chars=5000, manner=manner).text == text[:5000]
+
+    most = len(packed) // 2 if suffix in ("bz2", "xz", "jsonl") else 2**15  # these come in large blocks
+    assert Counted.count < most
+
+
+def test_max_chars_looks_at_no_byte_behind_them(tmp_path: Path) -> None:
+    for text in ("a" * 50, "好雨知时节" * 10, "a\r\n" * 20, "e\u0301x" * 20):
+        (path,) = write(tmp_path, a_txt=text.encode() + b"\xff\0" * 9)
+        used = corpora.prepare(text, lines="keep", normalize="NFC")[:30]
+        assert read(path, max_chars=30).text == used
+    os.truncate(path, 2**40)
+    assert read(path, max_chars=9).text == used[:9]
+
+
+ENCODED = {
+    "cp1252": "Die Straße führt über die Brücke, und der König grüßte höflich die Mädchen.",
+    "latin-1": "schöne Grüße",
+    "shift_jis": "吾輩は猫である。名前はまだ無い。",
+    "euc_jp": "春の海ひねもすのたりのたりかな",
+    "euc_kr": "나 보기가 역겨워 가실 때에는 말없이 고이 보내 드리우리다",
+    "cp949": "진달래꽃",
+    "gbk": "好雨知时节，当春乃发生。随风潜入夜，润物细无声。",
+    "gb18030": "明月几时有",
+    "big5": "床前明月光，疑是地上霜。舉頭望明月，低頭思故鄉。",
+    "koi8-r": "Я помню чудное мгновенье",
+    "cp1251": "Мой дядя самых честных правил, когда не в шутку занемог",
+    "cp866": "Белеет парус одинокой",
+    "cp1250": "Příliš žluťoučký kůň úpěl ďábelské ódy",
+    "iso8859_2": "Litwo! Ojczyzno moja! ty jesteś jak zdrowie; ile cię trzeba cenić",
+    "cp1253": "Στο περιγιάλι το κρυφό κι άσπρο σαν περιστέρι",
+    "cp1256": "قفا نبك من ذكرى حبيب ومنزل",
+    "utf-16-le": "how are you, my lord?",
+    "utf-16-be": "나 보기가 역겨워 가실 때에는",
+}
+
+
+@pytest.mark.parametrize("times", [1, 300])
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_the_encoding_of_a_text_is_guessed_and_obeying_gives_the_text(
+    tmp_path: Path, encoding: str, times: int
+) -> None:
+    text = f"{ENCODED[encoding]}\n" * times
+    (path,) = write(tmp_path, a_txt=text.encode(encoding))
+
+    with pytest.raises(ValueError, match=r"is no UTF-8 text") as caught:
+        read(path)
+    message = str(caught.value)
+    (guess,) = re.findall(r"\(--encoding (\S+)\)$", message)
+
+    assert read(path, manner=KEEP._replace(encoding=guess)).text == text
+    assert repr(ENCODED[encoding][:20]).strip("'") in message
+    assert read(path, manner=KEEP._replace(encoding=encoding)).text == text
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("koi8-r", "МОСКВА"), ("euc_jp", "東京都"), ("big5", "中文")])
+def test_of_a_few_letters_the_likeliest_encodings_are_named(tmp_path: Path, encoding: str, text: str) -> None:
+    (path,) = write(tmp_path, a_txt=text.encode(encoding))
+
+    check_refused(path, r"perhaps \S+, and would then begin '.*'; or \S+, and would then begin '.*'; or ")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (
+            "naïve café, déjà vu: ".encode() + b"\xff" + " à la carte".encode(),
+            "and around it all is: is the file damaged",
+        ),
+        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n", "is a PDF: save it as text"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "is an old Office document"),
+        (b"\x28\xb5\x2f\xfd\x04", "is packed with zstd"),
+        (
+            b"a" * 10**6 + "größer\n".encode("cp1252"),
+            "at 1000002.*perhaps cp1252, and would then read there 'a*größer'",
+        ),
+    ],
+    ids=["damaged", "PDF", "doc", "zstd", "after much ASCII"],
+)
+def test_what_is_no_text_is_told_by_its_kind(tmp_path: Path, data: bytes, why: str) -> None:
+    (path,) = write(tmp_path, a_txt=data)
+
+    check_refused(path, why)
+
+
+@pytest.mark.parametrize(
+    "name", ["nope", "rot13", "base64", "zlib", "idna", "punycode", "unicode_escape", "a\0b", "", "é" * 99]
+)
+def test_what_is_no_encoding_of_a_file_is_refused(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"encoding '.*' is (unknown|none of text files): give one such as"
+    ) as caught:
+        read("lyrics", manner=KEEP._replace(encoding=name))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoding_is_of_the_users_files_and_a_mark_is_no_character(tmp_path: Path) -> None:
+    gbk, wrong = write(tmp_path, a_txt=SONG.encode("gbk"), b_txt=b"a\xff\xff")
+    manner = KEEP._replace(encoding="GBK")
+
+    assert read(gbk, "lyrics", manner=manner).text.startswith(f"{SONG}\n十一点四十")
+    with pytest.raises(ValueError, match=r"b\.txt' is no GBK text \(byte 0xff at 1\)"):
+        read(wrong, manner=manner)
+    for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-32"):
+        (path,) = write(tmp_path, c_txt=("\ufeff" * (encoding == "utf-16-le") + SONG).encode(encoding))
+        assert read(path, manner=KEEP._replace(encoding=encoding)).text == SONG
+        assert load_corpus(path, encoding=encoding, lines="keep") == SONG
+    with pytest.raises(ValueError, match="holds a NUL character when it is read as latin-1"):
+        read(path, manner=KEEP._replace(encoding="latin-1"))
 
 
 # From here on: corpora that are fetched, from a publisher on this machine.

@@ -61,13 +61,22 @@ FAMILIAR = {
     "euc_jp": KANA,
     "cp949": HANGUL,
 }
+# Of the thousands of characters in these, standards put a few thousand first: their first bytes.
+LEVEL_1 = {
+    "gb18030": ("gb2312", 0xB0, 0xD7),
+    "big5": ("big5", 0xA4, 0xC6),
+    "shift_jis": ("euc_jp", 0xB0, 0xCF),
+    "euc_jp": ("euc_jp", 0xB0, 0xCF),
+    "cp949": ("euc_kr", 0xB0, 0xC8),
+}
+ORDINARY = 0.45  # what these count where they are not frequent
 TRIED_AS = {"shift_jis": "cp932"}  # a superset, which is what Windows writes
 CALLED = {"gb18030": "gbk", "cp949": "euc_kr", "utf_16_le": "utf-16-le", "utf_16_be": "utf-16-be"}
 SURE = 1.5  # times as familiar as the next one: then that one is not named
 LEAST, POSSIBLE = 0.15, 0.5  # how familiar a guess has to be to be named; share of the best one
 UNLIKELY = 0.5  # share of mess in what charset-normalizer has not measured, since it saw better ones
 SHOWN = 30  # characters
-MOST = 2**14  # bytes to guess from
+MOST = 2**12  # bytes to guess from
 
 
 class Guess(NamedTuple):
@@ -89,7 +98,8 @@ def guess(data: bytes, more: bytes, *, at_start: bool) -> str:
     found = guesses(sample)
     if not found:
         return ""
-    verb = "begin" if at_start else "read there"
+    begins = at_start and (b"\0" in data or not data.split(b"\n")[0][:SHOWN].isascii())
+    verb = "begin" if begins else "read there"
     ways = [f"{one.encoding}, and would then {verb} {one.text!r}" for one in found[:3]]
     if len(found) == 1 or found[0].score > SURE * found[1].score:
         ways = ways[:1]
@@ -122,33 +132,42 @@ def _telling(data: bytes) -> bytes:
     """The lines in which there is more than ASCII: what all encodings have alike tells nothing."""
     if b"\0" in data:
         return data[:MOST]
-    lines = re.findall(rb"[^\n]*[\x80-\xff][^\n]*\n?", data)
-    return b"".join(lines)[:MOST]
+    lines = re.findall(rb"[^\n]{0,99}[\x80-\xff][^\n]*\n?", data)
+    sample = b"".join(lines)[:MOST]
+    return sample[: sample.rfind(b"\n") + 1] or sample
 
 
 def _score(text: str, name: str) -> float:
     """How much of what is not ASCII is frequent where an encoding is used, from 0 to 1."""
     if name in WIDE:  # all of it says something there
-        return max(_share(text, known + ASCII) for known in FAMILIAR.values())
-    foreign, familiar = re.sub("[\0-\x7f]", "", text), FAMILIAR[name]
-    if familiar not in (CYRILLIC, GREEK, HEBREW, ARABIC):
-        return _share(foreign, familiar)
-    mixed = len(
-        re.findall("[^\0-\x7f](?=[A-Za-z])|(?<=[A-Za-z])[^\0-\x7f]", text)
-    )  # no word has two alphabets
-    return _share(foreign, familiar) * (1 - mixed / max(len(foreign), mixed, 1))
+        return max(_share(text, each, ASCII) for each in FAMILIAR)
+    foreign = re.sub("[\0-\x7f]", "", text)
+    if FAMILIAR[name] not in (CYRILLIC, GREEK, HEBREW, ARABIC):
+        return _share(foreign, name)
+    mixed = len(re.findall("[^\0-\x7f](?=[A-Za-z])|(?<=[A-Za-z])[^\0-\x7f]", text))  # no word has two alphabets
+    return _share(foreign, name) * (1 - mixed / max(len(foreign), mixed, 1))
 
 
-def _share(text: str, familiar: str) -> float:
-    weight = {char: 1 - i / (2 * len(familiar)) for i, char in enumerate(familiar)}
-    shouted = {char.upper(): value / 2 for char, value in weight.items()}
-    return sum((shouted | weight).get(char, 0) for char in text) / max(len(text), 1)
+def _share(text: str, name: str, more: str = "") -> float:
+    familiar = FAMILIAR[name] + more
+    lower = {char: 1 - i / (2 * len(familiar)) for i, char in enumerate(familiar)}
+    weight = {char.upper(): value / 2 for char, value in lower.items()} | lower
+    for char in set(text) - weight.keys():
+        weight[char] = ORDINARY * _is_ordinary(char, name)
+    return sum(weight[char] for char in text) / max(len(text), 1)
+
+
+def _is_ordinary(char: str, name: str) -> bool:
+    codec, first, last = LEVEL_1.get(name, ("ascii", 1, 0))
+    data = char.encode(codec, errors="ignore")
+    return len(data) == 2 and first <= data[0] <= last
 
 
 def _shown(text: str) -> str:
+    """The first line that is not ASCII, as far as it is shown."""
     line = next((line for line in text.splitlines() if not line.isascii()), text).strip()
     first = next((i for i, char in enumerate(line) if not char.isascii()), 0)
-    return line[:SHOWN] if first < SHOWN // 2 else line[first - SHOWN // 2 :][:SHOWN]
+    return line[:SHOWN] if first < SHOWN - 9 else line[max(0, first - SHOWN) : first + 9]
 
 
 def _is_damaged(data: bytes) -> bool:

@@ -138,9 +138,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, ""
         elif entry.is_symlink():
             yield path, "a link to a folder"
-        elif all(os.path.exists(path / part) for part in RUN):
-            yield path, "a run of d2lrnn"
-        else:
+        elif not all(os.path.exists(path / part) for part in RUN):
             yield from _walk(path)
 
 

@@ -710,7 +710,7 @@ def test_a_folder_is_read_in_order_and_what_is_left_out_is_named(tmp_path: Path)
         "hidden (hidden)",
         "again (a link to a folder)",
         "d.png (no text)",
-        "and 3 others",
+        "and 2 others",
     ):
         assert left_out in note
     assert load_corpus_with_notes(tmp_path) == (found.text.replace("\n", " "), [note])

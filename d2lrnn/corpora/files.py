@@ -25,9 +25,9 @@ from .archives import (
     open_zip,
     text_members,
 )
-from .counting import BLOCK
 
 HEAD = 512  # bytes that tell what a file is
+PIECE = 2**15  # bytes of an .xz that are read at once
 XZ_MEMORY = 2**28  # of bytes, for what an .xz refers back to
 BROKEN = (*DAMAGED, lzma.LZMAError)
 CHANGED = "changed while it was read: give a copy of it"
@@ -102,13 +102,13 @@ class Xz(io.RawIOBase):
             if self._decompressor.eof:  # of one part: another may follow, after zeros
                 data = self._decompressor.unused_data.lstrip(b"\0")
                 while not data:
-                    data = self._file.read(BLOCK)
+                    data = self._file.read(PIECE)
                     if not data:
                         return 0
                     data = data.lstrip(b"\0")
                 self._decompressor = self._new()
             elif self._decompressor.needs_input:
-                data = self._file.read(BLOCK)
+                data = self._file.read(PIECE)
                 if not data:
                     raise EOFError("it ends before its end-of-stream marker")
             piece = self._decompressor.decompress(data, len(buffer))

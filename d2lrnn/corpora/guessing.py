@@ -144,7 +144,9 @@ def _score(text: str, name: str) -> float:
     foreign = re.sub("[\0-\x7f]", "", text)
     if FAMILIAR[name] not in (CYRILLIC, GREEK, HEBREW, ARABIC):
         return _share(foreign, name)
-    mixed = len(re.findall("[^\0-\x7f](?=[A-Za-z])|(?<=[A-Za-z])[^\0-\x7f]", text))  # no word has two alphabets
+    mixed = len(
+        re.findall("[^\0-\x7f](?=[A-Za-z])|(?<=[A-Za-z])[^\0-\x7f]", text)
+    )  # no word has two alphabets
     return _share(foreign, name) * (1 - mixed / max(len(foreign), mixed, 1))
 
 

@@ -71,7 +71,15 @@ def whole_path(source: str) -> str:
     source = os.path.expanduser(source)
     if is_pattern(source):
         return source if os.path.isabs(source) else os.path.join(glob.escape(os.getcwd()), source)
-    return os.path.abspath(source) if os.path.exists(source) else source
+    return os.path.abspath(source) if os.path.isfile(source) or os.path.isdir(source) else source
+
+
+def _spelled(source: str) -> str:
+    """A whole path as it is spelled from here, where it leads into this folder."""
+    here = os.getcwd()
+    for start in (os.path.join(here, ""), os.path.join(glob.escape(here), "")):
+        source = "." if source == here else source.removeprefix(start)
+    return source
 
 
 def called(source: str) -> str:
@@ -103,7 +111,7 @@ def _expanded(source: str, stdin: Path | None, any_bytes: bool) -> Iterator[tupl
     if is_pattern(source):
         matches = sorted(glob.glob(os.path.expanduser(source), recursive=True))
         if not matches:
-            raise FileNotFoundError(f"{source!r} matches no file")
+            raise FileNotFoundError(f"{_spelled(source)!r} matches no file")
         for match in map(Path, matches):
             if os.path.isdir(match):
                 yield from _under(match, any_bytes) if "**" not in source else ()
@@ -115,7 +123,7 @@ def _expanded(source: str, stdin: Path | None, any_bytes: bool) -> Iterator[tupl
             texts += not found[2]
             yield found
         if not texts:
-            raise FileNotFoundError(f"{source!r} is a directory without a text in it")
+            raise FileNotFoundError(f"{_spelled(source)!r} is a directory without a text in it")
     else:
         yield find_corpus(source), called(source), ""
 

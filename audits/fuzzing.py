@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 import atexit
 import base64
+import bz2
 import codecs
+import gzip
 import importlib
 import importlib.util
 import io
 import json
+import lzma
 import os
 import random
 import re
@@ -42,6 +45,7 @@ START_SECONDS = 120  # mxnet is imported, on a busy machine
 INTERESTING = (0, 1, 8, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
 AS_IT_IS, AS_ZIP, ZIPPED = range(3)  # what the first byte of an input says of the others
 NUM_PATCHES = 4
+PACKED = (b"PK\3\4", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how a text does not begin that is read as it is
 
 
 # --- inputs ---
@@ -143,6 +147,7 @@ def seed_inputs() -> list[bytes]:
     texts = [SONG.encode(encoding) for encoding in encodings] + ["déjà vu".encode("latin-1")]
     texts += [b"", b"a", b"\n", b"a" * 99, b"\0", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"PK\3\4"]
     texts += [rb"\ud800 \u0000"]
+    texts += [pack(SONG.encode()) for pack in (gzip.compress, bz2.compress, lzma.compress)]
     texts += ["😀\u202e\x1b[2J\u2028\x85\ufeff\x00".encode()[:n] for n in (4, 7, 11, 16, 20)]
     kinds = [bytes([AS_IT_IS]) + text for text in texts]
     kinds += [bytes([ZIPPED]) + bytes(3 * NUM_PATCHES) + text for text in texts]
@@ -171,7 +176,7 @@ def check(data: bytes, folder: Path) -> bool:
         return False
     assert not {"\n", "\r"} & set(read), "the corpus is not one line"
     assert read.strip(), "the corpus is no text"
-    if text is not None and not text.startswith(b"PK\3\4"):
+    if text is not None and not text.startswith(PACKED):
         lines = text.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         assert read.encode() == lines.replace(b"\n", b" "), "another text was read than was written"
     vocab = Vocab(read)
@@ -270,9 +275,9 @@ def run_atheris(tally: Tally, seconds: float, seed: int) -> None:
 def run_lines(tally: Tally, seconds: float, seed: int) -> None:
     """Keep what reaches a line, or a step from line to line, that nothing had reached; mutate it further."""
     import d2lrnn.corpora
-    import d2lrnn.text
 
-    files = {zipfile.__file__, d2lrnn.corpora.__file__, str(importlib.import_module("d2lrnn.text").__file__)}
+    parts = Path(d2lrnn.corpora.__file__).parent.glob("*.py")
+    files = {zipfile.__file__, str(importlib.import_module("d2lrnn.text").__file__), *map(str, parts)}
     reached: set[tuple[int, int]] = set()
 
     def trace(frame: Any, event: str, _: Any) -> Callable | None:

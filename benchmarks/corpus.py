@@ -202,7 +202,7 @@ def training_seconds(num_bytes: int, batches: int = 60) -> dict[int, list[float]
         for times in seconds:
             path = Path(folder) / f"{times}.txt"
             write_text(path, "chinese", num_bytes * times // 100)
-            runs[times] = Run(Settings(corpus=str(path))).train_epoch()
+            runs[times] = Run(Settings(corpus=(str(path),))).train_epoch()
             next(runs[times])
     for turn in range(batches):
         for times in sorted(seconds, key=lambda times: (turn + len(str(times))) % 3):

@@ -90,7 +90,7 @@ def _read(sources: Sequence[str], found: Trained) -> tuple[list[Text], int]:
     complaints: list[object] = []
     for source in sources:
         try:
-            named = read_texts(source, found.settings)
+            named = read_texts(source, found)
             texts += [encode_text(name, text, found.vocab) for name, text in named]
         except (ValueError, OSError) as error:
             complaints.append(error)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from .checks import check_size, to_integers
-from .corpora import count_characters, find_characters, find_corpus, read_corpus
+from .corpora.counting import count_characters, find_characters
+from .corpora.documents import Manner, read_texts
 
 UNKNOWN = "<unk>"
 MAX_CHARS = 10**7  # in one text that is written: it is held in memory until it is whole
 
 
-def load_corpus(source: str | os.PathLike[str] = "lyrics", *, max_chars: int | None = None) -> str:
-    """The text of a corpus as one line: every line end becomes one space.
+def load_corpus(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = "lyrics",
+    *,
+    max_chars: int | None = None,
+    lines: str = "space",
+    encoding: str | None = None,
+) -> str:
+    r"""The text of a corpus as one line: every line end becomes one space.
 
-    source: "lyrics" (ours), "jaychou" or "timemachine" (fetched once if they are not under data/), or the
-    path of a UTF-8 .txt, or of a .zip that holds one. max_chars: keep only so many characters from the start.
+    source: "lyrics" (ours), "jaychou" or "timemachine" (fetched once if they are not under data/), the path
+    of a text, packed or not, or of a folder of texts; or a list of these, with a blank line between texts.
+    max_chars: read only so many characters from the start. lines: "keep" makes \n of every line end instead.
+    encoding: of the files, UTF-8 if it is None.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -27,7 +37,14 @@ def load_corpus(source: str | os.PathLike[str] = "lyrics", *, max_chars: int | N
     """
     if max_chars is not None:
         check_size(max_chars=max_chars)
-    return one_line(read_corpus(find_corpus(source)))[:max_chars]
+    if lines not in ("space", "keep"):
+        raise ValueError(f"lines is {lines!r}: give 'space' or 'keep'")
+    sources = [source] if isinstance(source, (str, os.PathLike)) else source
+    most = max_chars and 2 * max_chars  # each may be a line end of two characters
+    texts = read_texts(sources, Manner(lines=None, encoding=encoding), max_chars=most)
+    for note in texts.notes:
+        warnings.warn(note, stacklevel=2)
+    return (one_line(texts.text) if lines == "space" else keep_lines(texts.text))[:max_chars]
 
 
 def one_line(text: str) -> str:
@@ -35,6 +52,11 @@ def one_line(text: str) -> str:
     for line_end in ("\r\n", "\r", "\n"):  # two characters first: they are one line end
         text = text.replace(line_end, " ")
     return text
+
+
+def keep_lines(text: str) -> str:
+    r"""text with \n for every line end, and without byte order marks, which stay where files were joined."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
 
 
 class Vocab:

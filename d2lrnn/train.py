@@ -264,12 +264,20 @@ def _epochs(run: Run, stop: Stop, autosave: float) -> Iterator[dict[str, Any]]:
 
 
 def _announce(run: Run) -> str:
-    settings = run.settings
+    from .corpora import NAMES, STDIN, listed
+
+    settings, dataset = run.settings, run.dataset
+    heldout = f" ({dataset.heldout})" if dataset.heldout else ""
+    lines = "line ends kept" if dataset.manner.lines == "keep" else "line ends as spaces"
+    form = "" if dataset.manner.normalize == "none" else f", {dataset.manner.normalize}"
+    number = f"{len(dataset.documents):,} documents, " if len(dataset.documents) > 1 else ""
+    manner = "" if set(settings.corpus) <= set(NAMES) else f" ({number}{lines}{form})"
+    corpus = listed(["stdin" if name == STDIN else name for name in settings.corpus])
     together = f", {settings.workers} workers" if settings.workers > 1 else ""
     where = f", from {_where(run)} on" if run.optimizer.t else ""
     return (
-        f"{settings.corpus}: {len(run.dataset.train_indices):,} characters to train on, "
-        f"{len(run.dataset.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
+        f"{corpus}{manner}: {len(dataset.train_indices):,} characters to train on, "
+        f"{len(dataset.heldout_indices):,} held out{heldout}, {len(run.vocab):,} distinct; "
         f"{settings.cell} of {run.num_params:,} parameters on {run.ctx}{together}, "
         f"into {run.directory.path}/{where}"
     )

@@ -146,6 +146,19 @@ def test_every_line_end_becomes_one_space_and_nothing_else_changes(subject, tmp_
     assert subject.load_corpus(str(tmp_path / "song.txt")) == read
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(b"ab\r\ncd\n\ref\r", "ab\ncd\n\nef\n"), ("a\u2028b\x0cc\n".encode(), "a\u2028b\x0cc\n")],
+    ids=["each is one", "these are characters"],
+)
+def test_with_lines_keep_every_line_end_is_one_newline(subject, tmp_path, written, read):
+    (tmp_path / "song.txt").write_bytes(written)
+
+    assert subject.load_corpus(tmp_path / "song.txt", lines="keep") == read
+    assert subject.load_corpus(tmp_path / "song.txt", lines="keep", max_chars=3) == read[:3]
+    assert subject.load_corpus(tmp_path / "song.txt") == read.replace("\n", " ")
+
+
 def test_the_text_in_a_zip_is_read_like_the_text_beside_it(subject, tmp_path):
     with zipfile.ZipFile(tmp_path / "song.txt.zip", "w") as archive:
         archive.writestr("song.txt", "想要\r\n有直升机\n")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 from d2lrnn import Vocab, predict, train
 from d2lrnn.running import run as run_module
@@ -189,10 +190,10 @@ def test_mutated_corpora_are_read_rightly_or_refused() -> None:
 def test_the_campaign_sees_a_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: Callable[[bytes], str], finding: str
 ) -> None:
-    def reads_badly(path: Path) -> str:
-        return mistake(path.read_bytes())
+    def reads_badly(sources: list[Path], *_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(text=mistake(sources[0].read_bytes()), notes=[])
 
-    monkeypatch.setattr(importlib.import_module("d2lrnn.text"), "read_corpus", reads_badly)
+    monkeypatch.setattr(importlib.import_module("d2lrnn.text"), "read_texts", reads_badly)
     tally = fuzzing.Tally(tmp_path)
     tally.try_input(bytes([fuzzing.AS_IT_IS]) + b"a\xff\n")
 

@@ -150,7 +150,7 @@ def test_a_text_of_ones_own_begins_its_samples_with_its_own_characters() -> None
 def test_a_file_that_is_called_like_a_corpus_is_meant_by_its_path_only(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("d2lrnn.corpora.OURS", Path("data/ours.txt"))
+    monkeypatch.setattr("d2lrnn.corpora.names.OURS", Path("data/ours.txt"))
     Path("data").mkdir()
     for ours in ("data/ours.txt", "data/timemachine.txt"):
         Path(ours).write_text("our own little text " * 40)
@@ -162,7 +162,7 @@ def test_a_file_that_is_called_like_a_corpus_is_meant_by_its_path_only(
     assert capsys.readouterr().err == ""
 
     configs = [json.loads(Path(run, "config.json").read_text("utf-8")) for run in ("a", "b")]
-    assert [config["corpus"] for config in configs] == [name, str(Path(name).absolute())]
+    assert [config["corpus"] for config in configs] == [[name], [str(Path(name).absolute())]]
     assert [config["prefix"] for config in configs] == [["our o"], ["the q"]]
 
 
@@ -265,7 +265,13 @@ def test_every_setting_has_a_flag_and_a_line_of_help(capsys: pytest.CaptureFixtu
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
-    design = {"corpus": "lyrics", "cell": "rnn", "sampler": "random", "optimizer": "adam", "batch_size": 32}
+    design = {
+        "corpus": ("lyrics",),
+        "cell": "rnn",
+        "sampler": "random",
+        "optimizer": "adam",
+        "batch_size": 32,
+    }
     design |= {"num_steps": 35, "hidden_dim": 256, "heldout": 0.1}
 
     assert design.items() <= dataclasses.asdict(Settings()).items()

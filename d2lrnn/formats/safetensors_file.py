@@ -91,7 +91,7 @@ def describe(settings: Settings, vocab: Vocab, what: str = "") -> dict[str, str]
         "chars": "".join(vocab.idx_to_char),
         "prefix": "\n".join(single),
         "prefixes": json.dumps(settings.prefix, ensure_ascii=False),
-        "normalize": getattr(settings, "normalize", None),  # seam: a setting that reading brings
+        "normalize": settings.normalize,
         "trained": what or None,
         "d2lrnn": __version__,
     }
@@ -192,10 +192,10 @@ def _read_metadata(metadata: Any, num_arrays: int) -> tuple[Settings, Vocab]:
     if not chars or "".join(vocab.idx_to_char) != chars:
         raise ValueError("its chars are not in the order of their code points, each there once")
     prefixes = _read_prefixes(metadata) or (chars[0],)
-    more = {
-        name: metadata[name] for name in {"normalize"} & set(metadata) & set(Settings.__dataclass_fields__)
-    }
-    settings = Settings(cell=metadata["cell"], layers=layers, hidden_dim=hidden_dim, prefix=prefixes, **more)
+    form = metadata.get("normalize")
+    settings = Settings(
+        cell=metadata["cell"], layers=layers, hidden_dim=hidden_dim, prefix=prefixes, normalize=form
+    )
     if num_arrays != 3 * layers * CELLS[settings.cell].num_gates + 2:
         raise ValueError(f"it holds {num_arrays} arrays: not those of {layers} layers of {settings.cell}")
     return settings, vocab

@@ -3,76 +3,219 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import mxnet as mx
 import numpy as np
 
+from ..checkpoint import write_atomically
 from ..checks import check_memory
-from ..cli import progress_bar
-from ..corpora import BLOCK, find_corpus, read_corpus
+from ..cli import one_line, progress_bar
+from ..corpora import (
+    NAMES,
+    Document,
+    Manner,
+    Texts,
+    called,
+    count_characters,
+    listed,
+    prepare,
+    read_stdin,
+    read_texts,
+)
 from ..dist import shard
 from ..fast import CELLS
 from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
-from ..text import Vocab, encode_prefix, one_line
+from ..text import Vocab, encode_prefix
 from .settings import PREFIXES, Settings
-from .writing import prepare_prefix
+
+STDIN_COPIES = ("corpus.txt", "corpus.jsonl")  # in the directory of a run that read from its standard input
+WHOLE_DOCUMENTS = 10  # and more: then what is held out is whole documents
+LISTED_DOCUMENTS = 100  # and fewer are named in config.json, one a line
 
 
 class Dataset(NamedTuple):
-    """A corpus as indices, their vocabulary, the sum of its text, and what samples begin with."""
+    """A corpus as indices, their vocabulary, the sum of its text, and what samples begin with.
+
+    manner: how it was read. documents: those of the corpus. valid: those of --valid, and the sum of their
+    text. heldout: what is held out, in words. notes: what there is to say about files that were not read.
+    """
 
     train_indices: np.ndarray
     heldout_indices: np.ndarray
     vocab: Vocab
     sha256: str
     prefixes: tuple[str, ...]
+    manner: Manner
+    documents: Sequence[Document]
+    valid: Texts | None
+    heldout: str
+    notes: Sequence[str]
+
+    def facts(self) -> dict[str, Any]:
+        """What config.json says of it: how long it is, and the sums of what is used."""
+        facts: dict[str, Any] = {"corpus_sha256": self.sha256}
+        facts |= {"valid_sha256": self.valid.sha256} if self.valid else {}
+        for key, lines in self.lists().items():
+            if len(lines) <= LISTED_DOCUMENTS:
+                facts[key] = lines
+            else:  # the list is a file beside config.json
+                sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+                facts |= {key: len(lines), f"{key}_sha256": sha256}
+        return facts | {
+            "vocab_size": len(self.vocab),
+            "train_chars": len(self.train_indices),
+            "heldout_chars": len(self.heldout_indices),
+            "heldout_from": self.heldout,
+        }
+
+    def lists(self) -> dict[str, list[str]]:
+        """The sums and names of documents, a line each as sha256sum writes it, by their keys in facts."""
+        lists = {"documents": self.documents, "valid_documents": self.valid.documents if self.valid else []}
+        return {key: sums(documents) for key, documents in lists.items() if documents}
 
 
 def load_dataset(
-    settings: Settings, check: Callable[[str, int], object] = lambda sha256, num_chars: None
+    settings: Settings,
+    folder: Path | None = None,
+    check: Callable[[Texts, Texts | None], object] = lambda texts, valid: None,
 ) -> Dataset:
     """Read the corpus that the settings name; its text is not kept. On a terminal a long one has a bar.
 
-    check: is told the sum of the text and its length, and raises ValueError where it is not the right one.
+    folder: of the run, where the text of the source "-" is kept. check: is given the corpus and the text of
+    --valid, and raises ValueError where they are not the right ones.
 
     Raises:
         ValueError, FileNotFoundError: there is no such corpus, it is no text, it cannot spell a prefix, or
             too little of it would be held out.
     """
-    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    form, manner = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}", manner_of(settings)
     # total: to read, to count and to look up, which take about as long as each other
     with progress_bar(3, desc="reading", bar_format=form, delay=1) as bar:
-        keep = settings.max_chars and 2 * settings.max_chars  # each may be a line end of two characters
-        text = read_corpus(find_corpus(settings.corpus), keep=keep, progress=bar.update)
-        text = one_line(text)[: settings.max_chars]
-        sha256 = hashlib.sha256()
-        for start in range(0, len(text), BLOCK):
-            sha256.update(text[start : start + BLOCK].encode())
-        check(sha256.hexdigest(), len(text))
-        vocab = Vocab(text)
-        if settings.chars:
-            vocab = Vocab("".join(vocab.idx_to_char) + settings.chars)
-        bar.update()
-        given = tuple(prepare_prefix(prefix, settings, vocab) for prefix in settings.prefix)
-        prefixes = given or _default_prefixes(text, vocab)
-        for prefix in prefixes:
-            encode_prefix(prefix, settings.pred_len, vocab)
-        indices = vocab.to_indices(text)
-        bar.update()
-    num_heldout = int(len(indices) * settings.heldout)
-    if settings.heldout and num_heldout < 2:
-        raise ValueError(
-            f"--heldout {settings.heldout}: not two of {len(indices)} characters; give more, or 0"
+        texts = read_texts(
+            settings.corpus,
+            manner,
+            max_chars=settings.max_chars,
+            stdin=stdin_copy(folder),
+            progress=lambda share: bar.update(min(share, 1 - bar.n)),
         )
-    num_train = len(indices) - num_heldout
-    return Dataset(indices[:num_train], indices[num_train:], vocab, sha256.hexdigest(), prefixes)
+        valid = read_texts(settings.valid, manner) if settings.valid else None
+        check(texts, valid)
+        bar.update(1 - bar.n)
+        vocab = _vocab_of(texts.text, valid.text if valid else "", settings.chars or "")
+        bar.update()
+        prefixes = _prefixes(settings, manner, texts.text, vocab)
+        indices = vocab.to_indices(texts.text)
+        bar.update()
+    split, heldout = _split(len(indices), texts.documents, 0 if valid else settings.heldout)
+    return Dataset(
+        indices[:split],
+        vocab.to_indices(valid.text) if valid else indices[split:],
+        vocab,
+        texts.sha256,
+        prefixes,
+        manner,
+        texts.documents,
+        valid and valid._replace(text=""),
+        listed([called(name) for name in settings.valid]) if valid else heldout,
+        [*texts.notes, *(valid.notes if valid else [])],
+    )
 
 
-def _default_prefixes(text: str, vocab: Vocab) -> tuple[str, ...]:
-    """Those of the tutorial that this corpus can spell; else how it begins."""
-    return tuple(p for p in PREFIXES if set(p) <= vocab.char_to_idx.keys()) or (text.lstrip()[:5],)
+def manner_of(settings: Settings) -> Manner:
+    """How the corpus is read: what is not chosen depends on whether it is a corpus that we know by name."""
+    known = set(settings.corpus) <= set(NAMES)
+    return Manner(
+        settings.lines or ("space" if known else "keep"),
+        settings.normalize or ("none" if known else "NFC"),
+        settings.encoding,
+        settings.field,
+    )
+
+
+def trained_manner(settings: Settings, vocab: Vocab) -> Manner:
+    """How texts become what a trained network knows. A file of export does not say how lines end."""
+    lines = settings.lines or ("keep" if "\n" in vocab.char_to_idx else "space")
+    return Manner(lines, settings.normalize or "none")
+
+
+def stdin_copy(folder: Path | None) -> Path | None:
+    """Where in the directory of a run the text is kept that came from the standard input, if one did."""
+    copies = [folder / name for name in STDIN_COPIES] if folder else []
+    return next((copy for copy in copies if copy.exists()), None)
+
+
+def keep_stdin(settings: Settings, folder: Path, file: IO[bytes]) -> None:
+    """Keep the text that comes from file in the directory of a run, as it is used: the run can read it again.
+
+    Raises:
+        ValueError: it is no text.
+        OSError: it cannot be read or kept.
+    """
+    texts = read_stdin(file, manner_of(settings), settings.max_chars)
+    text, (as_text, as_records) = texts.text, STDIN_COPIES
+    if settings.field:
+        records = [{settings.field: text[start:end]} for _, start, end, _ in texts.documents]
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    mark = "\ufeff" if text.startswith("\ufeff") else ""  # of a text with two; one is taken away in reading
+    write_atomically(folder / (as_records if settings.field else as_text), (mark + text).encode())
+
+
+def _split(num_chars: int, documents: Sequence[Document], share: float) -> tuple[int, str]:
+    """Where the held-out text begins, and which documents it is: the last ones, as near the share as can be.
+
+    With few documents, or where most of the text is in the last one, it is the end of the text.
+
+    Raises:
+        ValueError: it would be less than two characters.
+    """
+    num_heldout = int(num_chars * share)
+    if share and num_heldout < 2:
+        raise ValueError(f"--heldout {share}: not two of {num_chars} characters; give more, or 0")
+    split = num_chars - num_heldout
+    if not share or len(documents) < WHOLE_DOCUMENTS:
+        return split, ""
+    number = min(range(1, len(documents)), key=lambda k: abs(documents[k].start - split))
+    if 2 * documents[number].start < min(num_chars, split):
+        return split, ""
+    number_held = len(documents) - number
+    which = f"the last {number_held:,}" if number_held > 1 else "the last"
+    return documents[number].start, f"{which} of {len(documents):,} documents"
+
+
+def _vocab_of(*texts: str) -> Vocab:
+    return Vocab("".join(char for text in texts for char in count_characters(text)))
+
+
+def _prefixes(settings: Settings, manner: Manner, text: str, vocab: Vocab) -> tuple[str, ...]:
+    """Those given, as the text was prepared; or those of the tutorial that it can spell; or how it begins."""
+    lines, normalize = manner.lines or "keep", manner.normalize
+    prefixes = tuple(prepare(prefix, lines=lines, normalize=normalize) for prefix in settings.prefix)
+    prefixes = prefixes or tuple(p for p in PREFIXES if set(p) <= vocab.char_to_idx.keys())
+    prefixes = prefixes or (text.lstrip()[:5].split("\n")[0],)
+    for prefix in prefixes:
+        encode_prefix(prefix, settings.pred_len, vocab)
+    return prefixes
+
+
+def sums(documents: Sequence[Document]) -> list[str]:
+    """The sum and the name of each document, a line each as sha256sum writes it."""
+    return [f"{document.sha256}  {one_line(document.name)}" for document in documents]
+
+
+def difference(was: Sequence[str], now: Sequence[str]) -> str:
+    """What became of the documents of a run, by the lines of lists(); "" where there is nothing to tell."""
+    before, after = (dict(line.split("  ", 1)[::-1] for line in lines) for lines in (was, now))
+    groups = {
+        "new": after.keys() - before.keys(),
+        "gone": before.keys() - after.keys(),
+        "changed": {name for name in before.keys() & after.keys() if before[name] != after[name]},
+    }
+    told = [f"{word}: {listed(sorted(names))}" for word, names in groups.items() if names]
+    return f" ({'; '.join(told)})" if was and told else ""
 
 
 def log_frequencies(dataset: Dataset) -> np.ndarray:

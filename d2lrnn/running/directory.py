@@ -18,6 +18,7 @@ import numpy as np
 
 from ..checkpoint import load_newest, save_next, write_atomically
 from ..cli import warn
+from ..corpora import called
 from ..fast import Network, get_network
 from ..loss import perplexity
 from ..sampling import try_gpu
@@ -77,6 +78,16 @@ class Directory:
             self.path / CONFIG, text.encode(errors="backslashreplace")
         )  # a name that is no UTF-8
 
+    def write_list(self, name: str, lines: Sequence[str]) -> None:
+        """A list that is too long for config.json, in a file of its own."""
+        write_atomically(self.path / f"{name}.txt", "".join(f"{line}\n" for line in lines).encode())
+
+    def read_list(self, name: str) -> list[str]:
+        """That list again; empty if it is gone."""
+        with contextlib.suppress(OSError, ValueError):
+            return (self.path / f"{name}.txt").read_text("utf-8").splitlines()
+        return []
+
     def log(self, name: str, text: str) -> None:
         """Append to metrics.jsonl or samples.txt."""
         with open(self.path / name, "a", encoding="utf-8") as log:
@@ -107,7 +118,7 @@ class Directory:
 
 def new_folder(settings: Settings, runs: Path = Path("runs")) -> Path:
     """A new directory in runs/, named after corpus and cell."""
-    name = f"{Path(settings.corpus).name.split('.')[0] or 'corpus'}-{settings.cell}"
+    name = f"{called(settings.corpus[0]).split('.')[0] or 'corpus'}-{settings.cell}"
     runs.mkdir(exist_ok=True)
     for k in itertools.count(1):
         folder = runs / (f"{name}-{k}" if k > 1 else name)
@@ -117,6 +128,13 @@ def new_folder(settings: Settings, runs: Path = Path("runs")) -> Path:
     raise AssertionError("there are more numbers than folders")
 
 
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config of whatever age, with all settings that there are today, as they are written today."""
+    config = {**OLDER, **config}
+    corpus = config.get("corpus")
+    return {**config, "corpus": [corpus]} if isinstance(corpus, str) else config
+
+
 def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
     """The settings in a config; path says where it was found.
 
@@ -124,9 +142,11 @@ def to_settings(config: Mapping[str, Any], path: Path) -> Settings:
         ValueError: one is missing, or cannot be.
     """
     try:
-        config = {**OLDER, **config}
+        config = complete(config)
         fields = {field.name: config[field.name] for field in dataclasses.fields(Settings)}
-        return Settings(**{**fields, "prefix": tuple(fields["prefix"])})
+        for name in ("corpus", "valid", "prefix"):
+            fields[name] = tuple(fields[name])
+        return Settings(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from mxnet import nd
 
-from ..corpora import count_characters, find_characters, find_corpus, read_corpus
+from .. import corpora
+from ..corpora import STDIN, count_characters, find_characters, listed
 from ..fast import Network
 from ..loss import perplexity
-from ..text import Vocab, one_line
-from .dataset import load_dataset
+from ..text import Vocab
+from .dataset import load_dataset, trained_manner
 from .directory import Trained, read_config
-from .settings import Settings
 
 MAX_ROWS = 64  # read side by side
 MAX_STEPS = 512  # of rows at once; their logits are at most
@@ -66,18 +66,19 @@ class Score(NamedTuple):
 # --- texts ---
 
 
-def read_texts(source: str, settings: Settings) -> list[tuple[str, str]]:
-    """(name, text) of each document in source, prepared as the corpus of a run with these settings was.
+def read_texts(source: str, found: Trained) -> list[tuple[str, str]]:
+    """(name, text) of each document in source, prepared as the corpus of the network was.
 
     Raises:
         ValueError, OSError: there is no such source, or it is no text.
     """
-    if source == "-":
-        try:
-            return [(source, one_line(sys.stdin.buffer.read().decode("utf-8-sig")))]
-        except UnicodeDecodeError as error:
-            raise ValueError(f"what comes from the standard input is no UTF-8 text ({error})") from None
-    return [(source, one_line(read_corpus(find_corpus(source))))]
+    manner = trained_manner(found.settings, found.vocab)
+    if source == STDIN:
+        return [(source, corpora.read_stdin(sys.stdin.buffer, manner, None).text)]
+    text, _, documents, _ = corpora.read_texts([source], manner)
+    if len(documents) == 1:
+        return [(source, text)]
+    return [(document.name, text[document.start : document.end]) for document in documents]
 
 
 def encode_text(name: str, text: str, vocab: Vocab) -> Text:
@@ -97,9 +98,9 @@ def heldout_text(found: Trained) -> Text:
         raise ValueError(f"{found.source} does not say what it was trained on: give a text to measure it on")
     if not found.settings.heldout:
         raise ValueError(f"{found.source} was trained on all of its corpus: give another text")
-    corpus = found.settings.corpus
+    corpus = listed(found.settings.corpus)
     try:
-        dataset = load_dataset(found.settings)
+        dataset = load_dataset(found.settings, found.source)
     except (ValueError, OSError) as error:
         raise ValueError(f"the corpus of {found.source} cannot be read again: {error}") from None
     facts = read_config(found.source).get("facts")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mxnet as mx
 
 from ..cli import command_line, warn
-from .directory import Checkpoint, check_facts, newest, to_settings
+from ..corpora import Texts, listed
+from .dataset import difference, sums
+from .directory import Checkpoint, Directory, check_facts, complete, newest, to_settings
 from .folder import CHECKPOINTS, CONFIG, read_config
 from .origin import Load, begin_with
 from .run import Run, stalls
-from .settings import OLDER, Settings, flag_of
+from .settings import Settings, flag_of, spelled
 
 # the settings that may be given anew, those that may be with a warning, and those that say where the text is
 # found, of which the sum tells whether it is the same
@@ -53,7 +55,9 @@ def change(
         if name in CHANGEABLE + PLACES:
             continue
         if name not in WARNED:
-            raise ValueError(f"{flag} {value}: {folder} was begun with {before}; omit {flag}")
+            raise ValueError(
+                f"{flag} {spelled(value)}: {folder} was begun with {spelled(before)}; omit {flag}"
+            )
         if warns:
             warn(f"{folder}: {flag} was {before} and is {value} from now on")
     return dataclasses.replace(begun, **asked)
@@ -122,22 +126,34 @@ def prepare(folder: Path, begun: Settings, settings: Settings, index: int | None
         FileNotFoundError: it is not where it is said to be now.
     """
 
-    def check(sha256: str, num_chars: int) -> None:
-        if facts and sha256 != facts["corpus_sha256"]:
-            before = f"{facts['train_chars'] + facts['heldout_chars']:,}"
-            raise ValueError(
-                f"{folder}: the corpus {settings.corpus} is not the one that this run began with: it has "
-                f"{num_chars:,} characters of sha256 {sha256[:12]}…, and that had {before} of "
-                f"{facts['corpus_sha256'][:12]}…"
-            )
+    def check(texts: Texts, valid: Texts | None) -> None:
+        if facts:
+            _compare(folder, facts, "corpus", settings.corpus, texts)
+            _compare(folder, facts, "valid", settings.valid, valid)
 
     try:
-        return Run(settings, index, check=check)
+        return Run(settings, index, folder, check=check)
     except FileNotFoundError as error:
         if settings.corpus != begun.corpus:
             raise
         remedy = command_line("d2lrnn.train", "--resume", folder, "--corpus", "NEW")
         raise ValueError(f"{error}; if the corpus of {folder} has moved: {remedy}") from None
+
+
+def _compare(folder: Path, facts: Any, key: str, names: Sequence[str], texts: Texts | None) -> None:
+    """Refuse texts that are not those of the facts; say which documents are others, if that is known."""
+    was, now = facts.get(f"{key}_sha256"), texts.sha256 if texts else None
+    if was == now or not texts:
+        return
+    if not was:
+        raise ValueError(f"--valid {listed(names)}: {folder} was begun without; omit --valid")
+    what, documents = ("corpus", "documents") if key == "corpus" else ("text of --valid", "valid_documents")
+    before = facts.get(documents, [])
+    before = Directory(folder).read_list(documents) if isinstance(before, int) else before
+    raise ValueError(
+        f"{folder}: the {what} {listed(names)} is not the one that this run began with: it has sha256 "
+        f"{texts.sha256[:12]}…, and that had {was[:12]}…{difference(before, sums(texts.documents))}"
+    )
 
 
 def _newest(folder: Path) -> Checkpoint:
@@ -152,11 +168,11 @@ def _settle_places(folder: Path, config: Mapping[str, Any]) -> Settings:
     """
     path = folder / CONFIG
     try:
-        found = {**OLDER, **read_config(folder)}
+        found = read_config(folder)
     except ValueError as error:
         warn(f"{error}; it is written anew")
         return to_settings(config, path)
-    config = {**OLDER, **config}
+    found, config = complete(found), complete(config)
     for name in [field.name for field in dataclasses.fields(Settings)]:
         if found.get(name) == config[name] or name in PLACES:
             continue

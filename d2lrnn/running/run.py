@@ -28,6 +28,7 @@ from ..optim import Optimizer, learning_rate
 from ..sampling import Batch
 from ..training import evaluate, train_batches
 from .dataset import (
+    LISTED_DOCUMENTS,
     Dataset,
     check_fits,
     count_batches,
@@ -98,20 +99,24 @@ class Run:
 
     directory: Directory
 
-    def __init__(self, settings: Settings, index: int | None = None, **check: Any) -> None:
+    def __init__(
+        self, settings: Settings, index: int | None = None, folder: Path | None = None, **check: Any
+    ) -> None:
         """Read the corpus and draw the first parameters; nothing is written yet.
 
-        index: which of the settings' workers this is (None: all of them, in turn). check: as load_dataset has
-        it.
+        index: which of the settings' workers this is (None: all of them, in turn). folder: where it will be,
+        if its text was read from the standard input, which is kept there. check: as load_dataset has it.
 
         Raises:
             ValueError, FileNotFoundError: settings that do not go together with each other or with the
             corpus.
         """
-        self.dataset = load_dataset(settings, **check)
+        self.dataset = load_dataset(settings, folder, **check)
         self.settings = settings = _with_early_stop(settings, self.dataset)
         self.vocab = self.dataset.vocab
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
+        for note in self.dataset.notes if self.is_first else ():
+            warn(note)
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
@@ -339,6 +344,9 @@ class Run:
         """
         self.directory = Directory(folder)
         try:
+            for key, lines in self.dataset.lists().items():
+                if len(lines) > LISTED_DOCUMENTS:
+                    self.directory.write_list(key, lines)
             self.directory.write_config(self.config())
             self.directory.cut_logs(dict.fromkeys(LOGS, 0))
             self.save()
@@ -351,6 +359,8 @@ class Run:
             **dataclasses.asdict(self.settings),
             "lr": self.settings.learning_rate,
             "clip": self.settings.theta,
+            "lines": self.dataset.manner.lines,
+            "normalize": self.dataset.manner.normalize,
             "prefix": list(self.dataset.prefixes),
             "facts": {
                 "d2lrnn": __version__,
@@ -358,10 +368,7 @@ class Run:
                 "numpy": np.__version__,
                 "threads": f"{self.network.parts} x {os.environ['OMP_NUM_THREADS']}",
                 "context": str(self.ctx),
-                "corpus_sha256": self.dataset.sha256,
-                "vocab_size": len(self.vocab),
-                "train_chars": len(self.dataset.train_indices),
-                "heldout_chars": len(self.dataset.heldout_indices),
+                **self.dataset.facts(),
                 **({"init": self.origin} if self.origin else {}),
             },
         }

@@ -16,7 +16,7 @@ from ..launching.job import SSH
 
 PREFIXES = ("分开", "不分开", "战争中部队")
 GROUPS = {  # of flags, as --help shows them
-    "text": "corpus max_chars heldout",
+    "text": "corpus max_chars lines encoding normalize field heldout valid",
     "network": "cell layers hidden_dim dropout scale init_bias init init_last chars",
     "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup weight_decay "
     "clip average seed ctx",
@@ -25,10 +25,12 @@ GROUPS = {  # of flags, as --help shows them
 }
 OLDER: dict[str, Any] = {  # what a setting meant of which the config of an older run does not speak
     "deterministic": False,
+    "lines": "space", "encoding": None, "normalize": "none", "field": None, "valid": [],
     "weight_decay": 0.0, "schedule": "constant", "warmup": 0,
     "init_bias": "zero", "average": 0.0, "early_stop": 0, "temperature": 0.0,
     "init": None, "init_last": False, "chars": None,
 }  # fmt: skip
+MANY = ("corpus", "valid")  # flags that take several values at once
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 EARLY_STOP = 5  # epochs
@@ -64,7 +66,7 @@ class Flags:
             for one in value if isinstance(value, tuple) else [value]:
                 if type(one) not in kinds and not (type(one) is int and float in kinds):
                     raise ValueError(f"{flag} {one!r}: give {kinds[0].__name__}")
-            if rule["choices"] and value not in rule["choices"]:
+            if rule["choices"] and value is not None and value not in rule["choices"]:
                 raise ValueError(f"{flag} {value}: give one of {', '.join(rule['choices'])}")
             if isinstance(value, (int, float)) and not (
                 rule["low"] <= value < rule["below"] and value < math.inf
@@ -76,13 +78,30 @@ class Flags:
 class Settings(Flags):
     """Everything that decides how a run goes. None stands for a choice that the help line explains."""
 
-    corpus: str = setting(
-        "lyrics", "lyrics (ours), jaychou, timemachine, or the path of a UTF-8 .txt or of a .zip with one"
+    corpus: tuple[str, ...] = setting(
+        ("lyrics",),
+        "one or several: lyrics (ours), jaychou, timemachine, or your own: texts, folders, '*.txt', .zip, "
+        ".gz, .bz2, .xz, .jsonl, - (standard input)",
+        metavar="NAME",
     )
-    max_chars: int | None = setting(None, "keep only the first so many characters", **SIZE)
+    max_chars: int | None = setting(None, "read only the first so many characters", **SIZE)
+    lines: str | None = setting(
+        None,
+        "what becomes of line ends (keep, and space for corpora known by name)",
+        choices=("keep", "space"),
+    )
+    encoding: str | None = setting(None, "of your files, such as gbk or cp1252 (utf-8)", metavar="NAME")
+    normalize: str | None = setting(
+        None, "Unicode form of your files (NFC, and none for known corpora)", choices=("none", "NFC", "NFKC")
+    )
+    field: str | None = setting(None, "where the records of a .jsonl have their texts", metavar="NAME")
     heldout: float = setting(
-        0.1, "share of the corpus, at its end, that is not trained on but measured", low=0, below=1
+        0.1,
+        "share of the corpus, at its end, that is not trained on but measured; of 10 documents or more, some",
+        low=0,
+        below=1,
     )
+    valid: tuple[str, ...] = setting((), "files to measure on instead, one or several", metavar="FILE")
     cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
     layers: int = setting(1, "hidden layers, one on top of the other", **SIZE)
     hidden_dim: int = setting(256, "size of the hidden state", **SIZE)
@@ -164,6 +183,14 @@ class Settings(Flags):
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""
         super().__post_init__()
+        if not self.corpus or isinstance(self.corpus, str):
+            raise ValueError(f"--corpus {self.corpus!r}: give a tuple of names")
+        if self.encoding is not None:
+            from ..corpora.encodings import check_encoding  # this loads NumPy
+
+            check_encoding(self.encoding)
+        if "-" in self.valid:
+            raise ValueError("--valid -: give files; the standard input is for --corpus")
         if "" in self.prefix:
             raise ValueError("--prefix is empty: give at least one character to start from")
         lr, weight_decay = self.learning_rate, self.weight_decay
@@ -233,6 +260,11 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def spelled(value: Any) -> str:
+    """A value as it is typed behind its flag."""
+    return shlex.join(value) if isinstance(value, tuple) else str(value)
+
+
 def flags(given: Flags) -> list[str]:
     """Them as arguments of the command that was given them."""
     found: list[str] = []
@@ -269,10 +301,11 @@ def add_setting(
         flag_of(name),
         # int of Optional[int], str of tuple[str, ...]
         type=unescape if field.metadata["escapes"] else (typing.get_args(hint) or (hint,))[0],
-        action="append" if isinstance(field.default, tuple) else "store",
+        action="extend" if name in MANY else "append" if isinstance(field.default, tuple) else "store",
+        nargs="+" if name in MANY else None,
         choices=field.metadata["choices"] or None,
         metavar=field.metadata["metavar"] or metavar,
-        help=line if field.default in (None, ()) else f"{line} ({field.default})",
+        help=line if field.default in (None, ()) else f"{line} ({spelled(field.default)})",
         default=default,
     )
 

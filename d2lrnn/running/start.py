@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..cli import command_line, warn
+from ..cli import command_line, say, warn
 from ..launching.job import Host, Job
 from .settings import LaunchOptions, Settings, flags, given
 
@@ -33,6 +33,8 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
     asked = given(arguments, Settings)
     if hosts:
         asked = {"workers": sum(host.num_workers for host in hosts), **asked}
+    if "valid" in asked and "heldout" in asked:
+        raise ValueError("--valid and --heldout: give one, the text to measure on or its share of the corpus")
     if arguments.config is not None:
         from .config import read_settings
 
@@ -41,17 +43,21 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
                 f"--config {arguments.config} begins a run, and --resume goes on with one: give one of them"
             )
         asked = {**read_settings(arguments.config, asked), **asked}
-    corpus = asked.get("corpus", "")
-    if os.path.isfile(corpus):
-        from ..corpora import NAMES
-
-        if corpus not in NAMES:
-            asked["corpus"] = os.path.abspath(corpus)
-        elif "locked" not in arguments:  # else the launcher has said it
-            warn(f"--corpus {corpus} is the corpus of this name: for the file here give ./{corpus}")
+    for flag in {"corpus", "valid"} & asked.keys():
+        asked[flag] = _whole_paths(flag, asked[flag], said="locked" in arguments)  # by the launcher
     if "init" in asked:
         asked["init"] = os.path.abspath(os.path.expanduser(asked["init"]))
     return asked
+
+
+def _whole_paths(flag: str, names: Sequence[str], *, said: bool) -> tuple[str, ...]:
+    from ..corpora import NAMES, STDIN, check_sources, whole_path
+
+    check_sources(names)
+    for name in set(names) & set(NAMES):
+        if os.path.exists(name) and not said:
+            warn(f"--{flag} {name} is the corpus of this name: for the file here give ./{name}")
+    return tuple(name if name in (STDIN, *NAMES) else whole_path(name) for name in names)
 
 
 class Request(NamedTuple):
@@ -123,6 +129,7 @@ def opened(request: Request, index: int | None, load: Load, *, locked: bool) -> 
     Raises:
         ValueError, OSError: corpus, settings and directory do not go together.
     """
+    from ..corpora import STDIN
     from .directory import new_folder
     from .folder import holds_run
     from .origin import begin_with
@@ -134,18 +141,46 @@ def opened(request: Request, index: int | None, load: Load, *, locked: bool) -> 
         if folder and holds_run(folder):
             yield prepare(folder, settings, request.settings(), index)
         else:
-            yield Run(settings, index)
+            yield Run(settings, index, folder)
     elif folder and holds_run(folder):
         with _lock(folder, locked):
             yield resume_run(folder, asked, index, load)
     else:
-        run = Run(settings, index)
-        if settings.init:
-            begin_with(run, load(settings))
-        folder = folder or new_folder(settings)
-        with _lock(folder, locked):
+        with contextlib.ExitStack() as stack:
+            if STDIN in settings.corpus and not locked:
+                folder = stack.enter_context(_kept_stdin(settings, folder))
+            run = Run(settings, index, folder)
+            if settings.init:
+                begin_with(run, load(settings))
+            folder = folder or new_folder(settings)
+            stack.enter_context(_lock(folder, locked))
             run.begin(folder)
             yield run
+
+
+@contextlib.contextmanager
+def _kept_stdin(settings: Settings, folder: Path | None) -> Iterator[Path]:
+    """The directory of a new run, with what comes from the standard input; gone if no run comes of it."""
+    from .dataset import STDIN_COPIES, keep_stdin
+    from .directory import new_folder
+    from .folder import holds_run
+
+    if sys.stdin is None:
+        raise ValueError("--corpus -: there is no standard input")
+    is_new = not folder or not folder.exists()
+    where = folder or new_folder(settings)
+    where.mkdir(parents=True, exist_ok=True)
+    try:
+        if sys.stdin.isatty():
+            say("reading what you type, until Ctrl-D")
+        keep_stdin(settings, where, sys.stdin.buffer)
+        yield where
+    finally:
+        if not holds_run(where):
+            for name in STDIN_COPIES:
+                (where / name).unlink(missing_ok=True)
+            if is_new:
+                shutil.rmtree(where, ignore_errors=True)
 
 
 def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) -> int:
@@ -156,6 +191,7 @@ def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) 
     Raises:
         ValueError: the run was begun otherwise, the hosts have other workers, or another process trains it.
     """
+    from ..corpora import STDIN
     from ..launching.launch import launch
     from .directory import new_folder
     from .folder import holds_run
@@ -171,8 +207,11 @@ def launch_run(request: Request, hosts: Sequence[Host], options: LaunchOptions) 
     job = Job(
         worker, hosts, options.servers, options.patience, options.max_restarts, shlex.split(options.ssh)
     )
-    with _lock(where):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_lock(where))
         try:
+            if STDIN in settings.corpus and not holds_run(where):
+                stack.enter_context(_kept_stdin(settings, where))
             return launch(job)
         finally:
             if not folder and not holds_run(where):  # nothing came of it

@@ -14,32 +14,24 @@ first of MARKS that the network does not know: so no line that it writes begins 
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from ..cli import escape
+from ..corpora import prepare
 from ..decoding import Choice, Writer, write_batch
-from ..text import Vocab, one_line
+from ..text import Vocab
+from .dataset import trained_manner
 from .settings import Settings
 
 MARKS = "-=#*~+_─═━"  # and after these the characters from U+2500 on
 
 
 def prepare_prefix(prefix: str, settings: Settings, vocab: Vocab) -> str:
-    """A prefix, or a stop, as the corpus was prepared: a line end becomes a space where vocab has none."""
-    lines = "keep" if "\n" in vocab.char_to_idx else "space"
-    return _prepare(prefix, lines=lines, normalize=getattr(settings, "normalize", None) or "none")
-
-
-def _prepare(text: str, *, lines: str, normalize: Any) -> str:
-    """What corpora.prepare does."""  # the seam: it takes the place of this one
-    text = text.replace("\ufeff", "")
-    if normalize != "none":
-        text = unicodedata.normalize(normalize, text)
-    return text.replace("\r\n", "\n").replace("\r", "\n") if lines == "keep" else one_line(text)
+    """A prefix, or a stop, as the corpus was prepared."""
+    manner = trained_manner(settings, vocab)
+    return prepare(prefix, lines=manner.lines or "keep", normalize=manner.normalize)
 
 
 def heading(what: str, prefix: str, vocab: Vocab) -> str:

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli import Parser, complain, exit_code, printable
+from .cli import Parser, complain, exit_code, printable, show
 from .running.listing import DAMAGED, Listed, find_runs, look_at
 
 PROG = "python -m d2lrnn.runs"
@@ -76,11 +76,11 @@ def _compare_parser() -> argparse.ArgumentParser:
 def _list(arguments: argparse.Namespace) -> int:
     runs = find_runs([Path(folder) for folder in arguments.folders] or [Path("runs")])
     if arguments.json:
-        print(json.dumps([_entry(run) for run in runs], indent=2))
+        show(json.dumps([_entry(run) for run in runs], indent=2))
         return 0
     rows = [dict(zip(COLUMNS, COLUMNS)), *map(_cells, runs)]
     for line in _lines(rows, shutil.get_terminal_size((WIDTH, 24)).columns):
-        print(printable(line, keep=""))
+        show(printable(line, keep=""))
     return 0
 
 
@@ -192,13 +192,11 @@ def _compare(arguments: argparse.Namespace) -> int:
     differ = _differences(runs)
     if arguments.json:
         entries = [_entry(run) for run in runs]
-        print(
-            json.dumps({"runs": entries, "differ": differ, "curves": str(out) if drawn else None}, indent=2)
-        )
+        show(json.dumps({"runs": entries, "differ": differ, "curves": str(out) if drawn else None}, indent=2))
         return 0
     for line in _table(runs, differ):
-        print(printable(line, keep=""))
-    print(
+        show(printable(line, keep=""))
+    show(
         printable(f"{out} shows their curves" if drawn else "no epoch is over: there are no curves", keep="")
     )
     return 0

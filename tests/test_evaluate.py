@@ -207,10 +207,14 @@ def test_a_standard_input_is_a_text_too(
 def test_line_ends_are_what_they_were_in_the_corpus(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     content = Path("corpus.txt").read_text("utf-8")[:80]
 
-    kept, replaced, _ = scores(capsys, run, *files(content.replace(" ", "\r\n"), content))
+    for lines in ("keep", "space"):
+        small = ["--corpus", "corpus.txt", "--epochs", 1, "--out", lines]
+        assert run_small(*small, "--lines", lines) == 0
+    broken = files(content.replace(" ", "\r\n"))
 
-    assert kept["unknown"] == 0
-    assert kept["perplexity"] == pytest.approx(replaced["perplexity"], rel=1e-6)
+    assert scores(capsys, "keep", *broken)[0]["unknown"] == content.count(" ")
+    spaces, whole, _ = scores(capsys, "space", *broken, "corpus.txt")
+    assert (spaces["unknown"], spaces["characters"], whole["unknown"]) == (0, len(content), 0)
 
 
 # --- which network, and its held-out text ---

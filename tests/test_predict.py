@@ -414,13 +414,17 @@ def test_a_name_with_a_line_end_stays_on_one_line(tmp_path: Path, capsys: pytest
     assert "a\\n\\x1b[2Jb" in refusal([str(tmp_path / "a\n\x1b[2Jb")], capsys)
 
 
-def test_control_characters_that_a_network_writes_are_shown_as_escapes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_control_characters_that_a_network_writes_are_shown_as_escapes_on_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "a", chars="\x07\x1b[]ab\x9b\u202e")
+    arguments = [str(tmp_path / "a"), "--length", "60", "--temperature", "9", "--seed", "0"]
 
-    assert predict.main([str(tmp_path / "a"), "--length", "60", "--temperature", "9", "--seed", "0"]) == 0
+    assert predict.main(arguments) == 0
+    assert {"\x07", "\x1b", "\x9b", "\u202e"} <= set(capsys.readouterr().out)
 
+    monkeypatch.setattr("d2lrnn.cli.is_terminal", lambda file: True)
+    assert predict.main(arguments) == 0
     text = capsys.readouterr().out
     assert set(text) <= set("\\x01789befu2[]a\n")
     assert {"\\x07", "\\x1b", "\\x9b", "\\u202e"} <= {

@@ -28,6 +28,8 @@ from urllib.request import (
     proxy_bypass,
 )
 
+from ..cli import progress_bar, say
+
 MAX_FETCH_BYTES = 8 * 2**20
 CONNECT_SECONDS, FETCH_SECONDS = 10, 120
 
@@ -119,7 +121,7 @@ def _keep(data: bytes, path: Path) -> None:
 
 
 def _download(remote: Remote) -> bytes:
-    print(f"fetching {remote.url}\n({remote.note})", file=sys.stderr)
+    say(f"fetching {remote.url}\n({remote.note})")
     deadline = time.monotonic() + FETCH_SECONDS
     opener = _opener()
     try:
@@ -133,10 +135,8 @@ def _download(remote: Remote) -> bytes:
 
 
 def _body(response: HTTPResponse, deadline: float) -> bytes:
-    from tqdm import tqdm
-
     data, total = bytearray(), response.length  # None where the server does not say
-    with tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+    with progress_bar(total, unit="B") as bar:
         while len(data) != total and (block := response.read1(2**16)):
             bar.update(len(block))
             data += block

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..cli import complain
+from ..cli import complain, say, show
 
 PROMPT = "> "
 MAX_HISTORY = 1000  # lines
@@ -30,7 +30,7 @@ def read_lines(who: str) -> Iterator[str]:
                 continue
             except (EOFError, KeyboardInterrupt) as error:
                 if sys.stdin.isatty():
-                    print(file=sys.stderr)  # behind the prompt
+                    say("")  # behind the prompt
                 if isinstance(error, EOFError):
                     return
                 raise
@@ -41,7 +41,7 @@ def read_lines(who: str) -> Iterator[str]:
 def _read_line() -> str:
     """A line of what is no terminal on both sides, and so has no prompt in the text that is written."""
     if sys.stdin.isatty():
-        print(PROMPT, end="", file=sys.stderr, flush=True)
+        show(PROMPT, sys.stderr, end="")
     line = sys.stdin.buffer.readline()
     if not line:
         raise EOFError

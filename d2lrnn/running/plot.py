@@ -14,8 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from ..heldout import best_epoch
-
 LINES = {"train_perplexity": ("training", "#0b6fa4"), "heldout_perplexity": ("held out", "#c4501b")}
 
 
@@ -26,7 +24,7 @@ def draw_curve(metrics: Sequence[dict[str, Any]]) -> bytes:
         FigureCanvasSVG(figure)
         axes = figure.add_subplot(xlabel="epoch", ylabel="perplexity", yscale="log")
         for key, (label, color) in LINES.items():
-            points = [(m["epoch"], m[key]) for m in metrics if m[key] is not None and math.isfinite(m[key])]
+            points = _points(metrics, key)
             if not points:
                 continue
             axes.plot(*zip(*points), color=color, linewidth=2, marker="o" if len(points) < 3 else None)
@@ -68,10 +66,14 @@ def draw_comparison(runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> 
 
 def _draw_line(axes: Any, metrics: Sequence[Mapping[str, Any]], key: str, look: Any) -> Any:
     """A curve; the point where it is lowest, if there is one."""
-    points = [(m["epoch"], m[key]) for m in metrics if m[key] is not None and math.isfinite(m[key])]
+    points = _points(metrics, key)
     if points:
         axes.plot(*zip(*points), marker="." if len(points) < 3 else None, **look)
     return min(points, key=lambda point: point[1], default=None)
+
+
+def _points(metrics: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:
+    return [(m["epoch"], m[key]) for m in metrics if m[key] is not None and math.isfinite(m[key])]
 
 
 def _format(axes: Any) -> None:
@@ -93,12 +95,10 @@ def _to_svg(figure: Figure) -> bytes:
 
 def _mark_best(axes: Any, metrics: Sequence[dict[str, Any]]) -> None:
     """A ring, and in words, where the held-out perplexity was lowest, unless that is where the line ends."""
-    heldout = [m["heldout_perplexity"] for m in metrics]
-    perplexities = [math.nan if value is None else value for value in heldout]
-    if all(map(math.isnan, perplexities)):
+    points = _points(metrics, "heldout_perplexity")
+    if not points:
         return
-    k, color = best_epoch(perplexities) - 1, LINES["heldout_perplexity"][1]
-    place = metrics[k]["epoch"], perplexities[k]
+    place, color = min(points, key=lambda point: point[1]), LINES["heldout_perplexity"][1]
     axes.plot(*place, marker="o", markersize=8, markerfacecolor="white", markeredgewidth=2, color=color)
-    words = f"best {perplexities[k]:,.4g} at epoch {metrics[k]['epoch']}"
+    words = f"best {place[1]:,.4g} at epoch {place[0]}"
     axes.annotate(words, place, (0, -10), textcoords="offset points", color=color, ha="center", va="top")

@@ -125,14 +125,7 @@ class Run:
             network = network._replace(parts=max(1, network.parts // settings.workers))
         self.network = network
         mx.random.seed(settings.seed)
-        self.params = self.network.get_params(
-            len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale
-        )
-        if settings.init_bias == "frequencies":
-            self.params.b_y[:] = mx.nd.array(log_frequencies(self.dataset), self.ctx)
-        self.measured = self.params
-        if settings.average:
-            self.measured = type(self.params)(*(param.copy() for param in self.params))
+        self.params, self.measured = self._first_params()
         self.optimizer = Optimizer(
             settings.optimizer, self.params, settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -154,6 +147,14 @@ class Run:
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
+
+    def _first_params(self) -> tuple[Any, Any]:
+        """The parameters, and those that are measured: the same, or their running mean."""
+        settings, size = self.settings, (len(self.vocab), self.settings.hidden_dim)
+        params = self.network.get_params(*size, self.ctx, scale=settings.scale)
+        if settings.init_bias == "frequencies":
+            params.b_y[:] = mx.nd.array(log_frequencies(self.dataset), self.ctx)
+        return params, type(params)(*(param.copy() for param in params)) if settings.average else params
 
     # --- training ---
 

@@ -164,7 +164,7 @@ def refused(workers: OneAfterTheOther, changes: dict) -> str:
     """What a worker hears where the last one was started with something else."""
     given = dict(changes) if INDEX == NUM_WORKERS - 1 else {}
     if "corpus" in changes:
-        given["corpus"] = str(FOLDER / f"{given.get('corpus', 'ours')}.txt")
+        given["corpus"] = (str(FOLDER / f"{given.get('corpus', 'ours')}.txt"),)
     try:
         join(Run(dataclasses.replace(SMALL, **given), INDEX), workers.next_run())
     except ValueError as error:

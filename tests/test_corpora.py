@@ -36,7 +36,7 @@ from d2lrnn.text import one_line
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import corpus as benchmark
@@ -144,6 +144,7 @@ def files_under(folder: Path) -> list[Path]:
         ("only its start.txt", b"PK\3\4", "zip archive"),
         ("none.docx", zipped("a.md"), "0 .txt files: give an archive with at least one"),
         ("nothing.zip", zipped(), "0 .txt files"),
+        ("no name.zip", zipped("a.txt").replace(b"a.txt", b"\0.txt"), "0 .txt files"),
         ("folder.zip", zipped("a.txt/"), "0 .txt files"),
         ("in a zip.zip", zipped("a.txt", text=zipped("a.txt")), "NUL byte"),
         ("twice.zip", zipped("a.txt", "b.txt").replace(b"b.txt", b"a.txt"), "two files 'a.txt'"),
@@ -651,7 +652,14 @@ def test_documents_are_parted_by_one_blank_line_and_cut_as_one_text(
         assert [document.name for document in found.documents] == [path.name for path in paths]
 
 
-@given(text=st.text(), cuts=st.lists(st.integers(0, 40)), form=st.sampled_from(corpora.FORMS))
+@given(
+    text=st.text() | st.text(st.sampled_from("ae\n\r \u0301\ufeff好ᄀ\u1161"), max_size=20),
+    cuts=st.lists(st.integers(0, 20)),
+    form=st.sampled_from(corpora.FORMS),
+)
+@example(text="a\r\nb", cuts=[3], form="NFC")
+@example(text="a\r\nb", cuts=[2], form="none")
+@example(text="\u1100\u1161b", cuts=[2], form="NFC")
 def test_a_text_is_prepared_alike_in_one_piece_and_in_many(text: str, cuts: list[int], form: str) -> None:
     for lines in corpora.LINES:
         whole = corpora.prepare(text, lines=lines, normalize=form)

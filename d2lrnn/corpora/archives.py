@@ -89,7 +89,7 @@ def text_members(
     Raises:
         ValueError: there is none, or one that is not opened.
     """
-    files = [member for member in members if not member.is_dir()]
+    files = [member for member in members if member.filename and not member.filename.endswith("/")]
     for member in files:
         if points_outside(member.filename):
             raise ValueError(

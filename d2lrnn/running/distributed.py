@@ -107,12 +107,14 @@ def _fingerprint(run: Run) -> dict[str, Any]:
     """What all workers must have in common before they send arrays to each other."""
     config = run.config()
     facts = config.pop("facts")
-    for own in ("prefix", "pred_period", "pred_len", "corpus", "ctx", "init"):
+    for own in ("prefix", "pred_period", "pred_len", "corpus", "valid", "ctx", "init"):
         del config[own]
     versions = {name: facts[name] for name in ("d2lrnn", "mxnet")}
     chars = hashlib.sha256("".join(run.vocab.idx_to_char).encode()).hexdigest()
     shapes = [(name, param.shape) for name, param in run.params._asdict().items()]
-    return {**config, **versions, "corpus": run.dataset.sha256, "vocabulary": chars, "shapes": shapes}
+    valid = run.dataset.valid.sha256 if run.dataset.valid else None
+    texts = {"corpus": run.dataset.sha256, "valid": valid}
+    return {**config, **versions, **texts, "vocabulary": chars, "shapes": shapes}
 
 
 def _share_progress(run: Run, workers: Workers) -> None:

@@ -36,8 +36,6 @@ from urllib.request import (
 
 import numpy as np
 
-from .cli import progress_bar, say
-
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -350,6 +348,8 @@ def _keep(data: bytes, path: Path) -> None:
 
 
 def _download(remote: Remote) -> bytes:
+    from .cli import say
+
     say(f"fetching {remote.url}\n({remote.note})")
     deadline = time.monotonic() + FETCH_SECONDS
     opener = _opener()
@@ -364,6 +364,8 @@ def _download(remote: Remote) -> bytes:
 
 
 def _body(response: HTTPResponse, deadline: float) -> bytes:
+    from .cli import progress_bar
+
     data, total = bytearray(), response.length  # None where the server does not say
     with progress_bar(total, unit="B") as bar:
         while len(data) != total and (block := response.read1(2**16)):

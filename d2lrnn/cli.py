@@ -6,7 +6,6 @@ import argparse
 import atexit
 import contextlib
 import errno
-import functools
 import os
 import re
 import shlex
@@ -26,6 +25,7 @@ ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}  # the only ones in arguments
 MAX_BYTES = 4 * 10**7  # of a file that a flag names: no text that is written is longer
 # of tqdm; disable=None: only on a terminal
 BAR: Any = {"unit": " chars", "unit_scale": True, "disable": None, "leave": False, "dynamic_ncols": True}
+BARS = threading.RLock()  # tqdm's own lock is for processes too: Python 3.14 warns where they end at once
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ECHO = 10.0  # seconds in which SIGHUP or SIGTERM may come twice and mean one thing
 
@@ -178,12 +178,10 @@ def progress_bar(total: int | None, **options: Any) -> Any:
     return _tqdm()(total=total, **{**BAR, **options})
 
 
-@functools.cache
 def _tqdm() -> Any:
-    """tqdm with a lock for threads only: about one for processes Python 3.14 warns where they end at once."""
     from tqdm import tqdm
 
-    tqdm.set_lock(threading.RLock())
+    tqdm.set_lock(BARS)
     return tqdm
 
 

@@ -318,17 +318,8 @@ def test_a_terminal_that_is_closed_ends_the_grader_and_all_its_processes(tmp_pat
     for name, text in (("ada", "x = 1\n"), ("zoe", "while True:\n    pass\n")):
         (tmp_path / f"{name}.py").write_text(text)
     submissions = [str(tmp_path / f"{name}.py") for name in ("ada", "zoe")]
-    command = [
-        sys.executable,
-        "-m",
-        "d2lrnn.grade",
-        *submissions,
-        "--out",
-        str(tmp_path / "out"),
-        "-j",
-        "2",
-        *SOME,
-    ]
+    options = ["--out", str(tmp_path / "out"), *SOME, "-j", "2"]
+    command = [sys.executable, "-m", "d2lrnn.grade", *submissions, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as grader:
         while grader.poll() is None and not list(tmp_path.glob("out/outcomes/*.json")):
             time.sleep(0.05)

@@ -10,7 +10,7 @@ from d2lrnn import load_newest, train
 
 # what the defaults were when runs went on to the last epoch, and their samples were greedy
 BEFORE = shlex.split(
-    "--dropout 0 --scale 0.05 --lr 0.005 --init-bias zero --average 0 --early-stop 0 --temperature 0"
+    "--dropout 0 --scale 0.05 --init-bias zero --average 0 --early-stop 0 --temperature 0 --warmup 0"
 )
 SMALL = [
     *shlex.split("--max-chars 600 --hidden-dim 8 --batch-size 4 --num-steps 5 --pred-len 6 --pred-period 2"),

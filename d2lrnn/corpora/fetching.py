@@ -28,8 +28,6 @@ from urllib.request import (
     proxy_bypass,
 )
 
-from ..cli import progress_bar, say
-
 MAX_FETCH_BYTES = 8 * 2**20
 CONNECT_SECONDS, FETCH_SECONDS = 10, 120
 
@@ -121,6 +119,8 @@ def _keep(data: bytes, path: Path) -> None:
 
 
 def _download(remote: Remote) -> bytes:
+    from ..cli import say
+
     say(f"fetching {remote.url}\n({remote.note})")
     deadline = time.monotonic() + FETCH_SECONDS
     opener = _opener()
@@ -135,6 +135,8 @@ def _download(remote: Remote) -> bytes:
 
 
 def _body(response: HTTPResponse, deadline: float) -> bytes:
+    from ..cli import progress_bar
+
     data, total = bytearray(), response.length  # None where the server does not say
     with progress_bar(total, unit="B") as bar:
         while len(data) != total and (block := response.read1(2**16)):

@@ -44,14 +44,14 @@ def _say_how_well(run: Run) -> Iterator[str]:
     if not run.best:
         last = run.metrics[-1]["train_perplexity"]
         yield (
-            f"perplexity {last:.1f} ({math.log2(last):.2f} bits per character) on text it was trained on; "
+            f"perplexity {last:,.4g} ({math.log2(last):.2f} bits per character) on text it was trained on; "
             "nothing was held out that would show what it has learnt beyond that text"
         )
         return
     epoch, best = run.best["epoch"], run.best["heldout_perplexity"]
     yield (
-        f"best held-out {best:.1f} at epoch {epoch} ({math.log2(best):.2f} bits per character); guessing has "
-        f"{len(run.vocab):,}" + _say_counts(run)
+        f"best held-out {best:,.4g} at epoch {epoch} ({math.log2(best):.2f} bits per character); "
+        f"guessing has {len(run.vocab):,}{_say_counts(run)}"
     )
 
 
@@ -63,7 +63,7 @@ def _say_counts(run: Run) -> str:
     run.note("counting")
     models = [CountModel(dataset.train_indices, len(run.vocab), order) for order in (1, 2)]
     one, two = (evaluate_counts(model, dataset.heldout_indices, batch_size) for model in models)
-    return f", counting characters {one:.1f}, counting pairs {two:.1f}"
+    return f", counting characters {one:,.4g}, counting pairs {two:,.4g}"
 
 
 def _say_what_by_heart(run: Run, params: Sequence[Any]) -> str:
@@ -74,7 +74,7 @@ def _say_what_by_heart(run: Run, params: Sequence[Any]) -> str:
     written = [text[len(prefix) :] for prefix, text in zip(dataset.prefixes, run.written)]
     copied = longest_copy(written, decode(dataset.train_indices, run.vocab.idx_to_char))
     return (
-        f"learnt by heart: perplexity {known:.1f} on text it was trained on, {best:.1f} on new text; "
+        f"learnt by heart: perplexity {known:,.4g} on text it was trained on, {best:,.4g} on new text; "
         f"the longest passage above that is copied word for word has {len(copied)} characters: "
         f"{_shorten(copied)}"
     )

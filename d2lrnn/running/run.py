@@ -29,7 +29,6 @@ from ..sampling import Batch
 from ..training import evaluate, train_batches
 from .dataset import (
     LISTED_DOCUMENTS,
-    Dataset,
     check_fits,
     count_batches,
     cut_batches,
@@ -40,7 +39,7 @@ from .dataset import (
 )
 from .directory import MEAN, Checkpoint, Directory, Progress, check_shapes, newest
 from .folder import BEST, LOGS, METRICS, SAMPLES
-from .settings import EARLY_STOP, Settings
+from .settings import Settings
 from .writing import format_samples
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
@@ -56,23 +55,6 @@ def keep_memory() -> None:
     if mallopt:
         mallopt(M_MMAP_THRESHOLD, 2**30)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def _with_early_stop(settings: Settings, dataset: Dataset) -> Settings:
-    """The settings with --early-stop chosen.
-
-    Raises:
-        ValueError: it was asked for, and there is no held-out text to go by.
-    """
-    is_held_out = len(dataset.heldout_indices) > 0
-    if settings.early_stop and not is_held_out:
-        raise ValueError(
-            f"--early-stop {settings.early_stop} goes by held-out text, and nothing is held out: "
-            "give a --heldout above 0"
-        )
-    if settings.early_stop is None:
-        return dataclasses.replace(settings, early_stop=EARLY_STOP if is_held_out else 0)
-    return settings
 
 
 def stalls(settings: Settings, epoch: int, best: Mapping[str, Any]) -> bool:
@@ -94,7 +76,8 @@ class Run:
     shards: what this process reads of the corpus, by the number of the worker. state: the hidden state that
     consecutive batches carry, of all these shards. best: epoch and heldout_perplexity of the best so far.
     measured: the weights that are measured, kept as the best and written with: params, or their running mean.
-    note: is told what begins. origin: which weights it began with, if not with random ones.
+    by_size: which settings were chosen because the text is small, in words. note: is told what begins.
+    origin: which weights it began with, if not with random ones.
     """
 
     directory: Directory
@@ -112,7 +95,9 @@ class Run:
             corpus.
         """
         self.dataset = load_dataset(settings, folder, **check)
-        self.settings = settings = _with_early_stop(settings, self.dataset)
+        sizes = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
+        warmup, self.by_size = settings.warmup, settings.say_by_size(sizes[0])
+        self.settings = settings = settings.chosen(*sizes)
         self.vocab = self.dataset.vocab
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         for note in self.dataset.notes if self.is_first else ():
@@ -120,7 +105,7 @@ class Run:
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
-        network = get_network(settings.cell, settings.layers, dropout=settings.dropout)
+        network = get_network(settings.cell, settings.layers, dropout=settings.dropout or 0)
         if index is None:  # cut as one of so many workers would, who have a share of the threads each
             network = network._replace(parts=max(1, network.parts // settings.workers))
         self.network = network
@@ -142,7 +127,7 @@ class Run:
             next(self._batches())  # a corpus too short for one batch is refused here
         except ValueError as error:
             raise ValueError(f"{error}{', or give fewer workers' * (settings.workers > 1)}") from None
-        if settings.warmup and self.is_first and self._count_updates(settings.warmup) <= settings.warmup:
+        if warmup and self.is_first and self._count_updates(warmup) <= warmup:
             warn(f"--warmup {settings.warmup}: training ends before the learning rate reaches --lr")
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
@@ -291,7 +276,7 @@ class Run:
             min(t, last or t),
             settings.learning_rate,
             schedule=settings.schedule,
-            warmup=settings.warmup,
+            warmup=settings.warmup or 0,
             num_updates=last,
         )
 

@@ -33,7 +33,11 @@ OLDER: dict[str, Any] = {  # what a setting meant of which the config of an olde
 MANY = ("corpus", "valid")  # flags that take several values at once
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
-EARLY_STOP = 5  # epochs
+# The defaults of a small text, which a network would soon know by heart, and of a longer one.
+SMALL_TEXT = 100_000  # characters to train on; from here on it is a longer one
+BY_SIZE: dict[str, tuple[Any, Any]] = {"dropout": (0.8, 0.0), "lr": ({**LR, "adam": 0.01}, LR)}
+EARLY_STOP = 5  # epochs, where text is held out
+WARMUP = 100, 4  # steps, but no more than so many epochs have
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
 FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for products
 MOST_EPOCHS = 100_000  # of a cosine, which takes some seconds to find out how many steps these have
@@ -105,8 +109,12 @@ class Settings(Flags):
     cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
     layers: int = setting(1, "hidden layers, one on top of the other", **SIZE)
     hidden_dim: int = setting(256, "size of the hidden state", **SIZE)
-    dropout: float = setting(
-        0.0, "share of what each layer hands upward that is set to 0 while training", low=0, below=1
+    dropout: float | None = setting(
+        None,
+        "share of what each layer hands upward that is set to 0 while training "
+        f"({BY_SIZE['dropout'][0]:g} below {SMALL_TEXT:,} characters, else {BY_SIZE['dropout'][1]:g})",
+        low=0,
+        below=1,
     )
     scale: float = setting(
         0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", **FACTOR
@@ -137,15 +145,23 @@ class Settings(Flags):
     num_steps: int = setting(35, "characters in a window", **SIZE)
     optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
     lr: float | None = setting(
-        None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", **FACTOR
+        None,
+        f"learning rate ({LR['adam']:g} for adam, below {SMALL_TEXT:,} characters "
+        f"{BY_SIZE['lr'][0]['adam']:g}; {LR['sgd']:g} for sgd)",
+        **FACTOR,
     )
     schedule: str = setting(
         "constant",
         "the learning rate after the warm-up: a cosine falls to 0 by the last epoch's end",
         choices=("constant", "cosine"),
     )
-    warmup: int = setting(
-        0, "steps (batches) over which the learning rate rises to --lr", metavar="STEPS", low=0, below=2**31
+    warmup: int | None = setting(
+        None,
+        "steps (batches) over which the learning rate rises to --lr "
+        f"({WARMUP[0]}, at most those of {WARMUP[1]} epochs)",
+        metavar="STEPS",
+        low=0,
+        below=2**31,
     )
     weight_decay: float = setting(
         0.0, "every step shrinks all weights by --lr times this (AdamW, decoupled; biases too)", low=0
@@ -220,6 +236,35 @@ class Settings(Flags):
     def learning_rate(self) -> float:
         """The learning rate, chosen or by default."""
         return LR[self.optimizer] if self.lr is None else self.lr
+
+    def chosen(self, num_train: int, num_heldout: int) -> Settings:
+        """Them with a value for all that was not given and depends on how many characters there are.
+
+        Raises:
+            ValueError: early stopping was asked for, and there is no held-out text to go by.
+        """
+        if self.early_stop and not num_heldout:
+            raise ValueError(
+                f"--early-stop {self.early_stop} goes by held-out text, and nothing is held out: "
+                "give a --heldout above 0"
+            )
+        is_long = num_train >= SMALL_TEXT
+        most, num_epochs = WARMUP
+        epoch = num_train // (self.batch_size * self.num_steps * self.workers)
+        defaults = {
+            "dropout": BY_SIZE["dropout"][is_long],
+            "lr": BY_SIZE["lr"][is_long][self.optimizer],
+            "warmup": min(most, num_epochs * epoch),
+            "early_stop": EARLY_STOP if num_heldout else 0,
+        }
+        missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
+        return dataclasses.replace(self, **missing)
+
+    def say_by_size(self, num_train: int) -> str:
+        """In words: what chosen() takes because the text is small, "" where it is not."""
+        chosen = self.chosen(num_train, num_heldout=1)
+        words = [f"{name} {getattr(chosen, name):g}" for name in BY_SIZE if getattr(self, name) is None]
+        return f"small text: {', '.join(words)}" if words and num_train < SMALL_TEXT else ""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
     python -m audits.situations [NAME …]      those whose name contains one of the words (all: some minutes)
 
-Each is a script of bash in an empty folder, where `train`, `predict` and the other commands are ours, and ends
+Each is a script of bash in an empty folder, where `train`, `predict` and the other commands are ours; it ends
 with 0 if all went as its user expects.
 """
+
+# ruff: noqa: E501 (lines as somebody would type them)
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ COMMANDS = ("train", "predict", "evaluate", "export", "runs")
 # a run of a second, on a page that is learnt by heart in a few more
 PRELUDE = r"""
 set -eo pipefail
+FOREVER="--hidden-dim 16 --epochs 99999 --early-stop 0 --batch-size 4 --num-steps 20 --out run"
 SMALL="--hidden-dim 16 --epochs 2 --batch-size 4 --num-steps 20 --out run"
 HEART="--cell gru --hidden-dim 128 --epochs 150 --batch-size 4 --num-steps 60 --lr 0.005 --heldout 0 --dropout 0 --out run"
 says() { grep -qF -- "$1" "$2" || { echo "«$1» is not in: $(tail -n 3 "$2")"; return 1; }; }
@@ -44,7 +47,8 @@ for k in $(seq 40); do printf 'Day %s.\nSnow again; the road to the mill is clos
 SITUATIONS = {
     # --- lines ---
     "a poem keeps its lines": r"""
-        train --corpus play.txt $HEART; predict run --temperature 0 --prefix 'QUEEN:' --length 252 > out
+        cat play.txt play.txt > two.txt; train --corpus two.txt $HEART
+        predict run --temperature 0 --prefix 'QUEEN:' --length 252 > out
         diff out play.txt""",
     "a prefix is copied with its line end": r"""
         train --corpus play.txt $SMALL; predict run --prefix 'KING:\nA' --length 5 > out; says KING: out; [ $(wc -l < out) -ge 1 ]""",
@@ -53,7 +57,7 @@ SITUATIONS = {
         head -n 2 play.txt | diff out -""",
     "a program keeps its tabs": r"""
         printf 'def f(x):\n\tif x:\n\t\treturn 1\n\treturn 2\n%.0s' 1 2 3 4 5 6 7 8 > f.py
-        train --corpus f.py $HEART; predict run --temperature 0 --prefix 'def f' --length 33 > out; head -n 4 f.py | diff out -""",
+        train --corpus f.py $HEART; predict run --temperature 0 --prefix 'def f' --length 32 > out; head -n 4 f.py | diff out -""",
     "lines end as on Windows": r"""
         sed 's/$/\r/' play.txt > dos.txt; train --corpus dos.txt $SMALL; predict run --length 99 --prefix Q > out; ! grep -q $'\r' out""",
     # --- files ---
@@ -103,13 +107,13 @@ SITUATIONS = {
     "| head -1": r"""
         train --corpus play.txt $SMALL --epochs 4 2> err | head -n 1; clean err; train --resume run --epochs 5""",
     "| tee, and Ctrl-C": r"""
-        set +e; (python -m d2lrnn.train --corpus play.txt $SMALL --epochs 99999 2> err; echo $? > code) | tee log & sleep 1
-        until grep -q 'epoch   2' log; do sleep 0.2; done; pkill -INT -f -- "--epochs 99999"; pkill -x -P $$ tee; wait; set -e
-        clean err; [ $(cat code) = 130 ]; ls run/checkpoints/latest.json run/checkpoints/* > /dev/null""",
+        interrupt="timeout --preserve-status -s INT 20"; set +e
+        $interrupt train --corpus play.txt $FOREVER 2> err | $interrupt tee log; code=${PIPESTATUS[0]}; set -e
+        clean err; [ $code = 130 ]; says saved err; train --resume run --epochs 3 --early-stop 1 || ends 2 train --resume run --epochs 3""",
     "the log on a full disk": r"""
         train --corpus play.txt $SMALL > /dev/full 2> err; clean err; ends 2 train --resume run""",
     "the terminal is closed": r"""
-        python -m d2lrnn.train --corpus play.txt $SMALL --epochs 99999 > log 2>&1 & pid=$!
+        python -m d2lrnn.train --corpus play.txt $FOREVER > log 2>&1 & pid=$!
         until grep -q 'epoch   2' log; do sleep 0.2; done; kill -HUP $pid; ends 129 wait $pid; clean log; says saved log""",
     "a text with marks of direction goes to a file": r"""
         printf 'abc\u200fdef\u2028ghi\fjkl\n%.0s' 1 2 3 4 5 6 7 8 9 > marks.txt; train --corpus marks.txt $HEART

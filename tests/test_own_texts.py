@@ -70,7 +70,7 @@ def test_lines_of_ones_own_text_are_kept_and_said(capsys: pytest.CaptureFixture[
     assert config["facts"]["corpus_sha256"] == hashlib.sha256(KEPT.encode()).hexdigest()
     assert text_of("a") == KEPT == prepare(PLAY, lines="keep", normalize="NFC")
 
-    as_it_was = ["--lines", "space", "--normalize", "none"]
+    as_it_was = ["--lines", "space", "--normalize", "none", "--warmup", 0]
     assert run("--corpus", "play.txt", "--epochs", 1, "--out", "b", *as_it_was) == 0
     assert "play.txt (line ends as spaces): " in capsys.readouterr().out
     assert text_of("b") == load_corpus("play.txt") and "e\u0300" in text_of("b")
@@ -98,7 +98,7 @@ def test_a_run_goes_on_with_the_lines_it_began_with() -> None:
 def test_a_config_from_before_means_what_it_meant(capsys: pytest.CaptureFixture[str]) -> None:
     """What a run of version 0.1.0 left: one corpus, no settings of how it is read, lines as spaces."""
     Path("play.txt").write_text(f"\ufeff{PLAY}\ufeff{PLAY}", encoding="utf-8", newline="")
-    as_it_was = ["--lines", "space", "--normalize", "none"]
+    as_it_was = ["--lines", "space", "--normalize", "none", "--warmup", 0]
     assert run("--corpus", "play.txt", "--epochs", 2, "--out", "whole", *as_it_was) == 0
     assert run("--corpus", "play.txt", "--epochs", 1, "--out", "half", *as_it_was) == 0
     assert "\ufeff" in text_of("half")

@@ -15,8 +15,8 @@ import d2lrnn
 from d2lrnn import predict, train
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.engine.kvstore import Workers
-from d2lrnn.engine.update import take_into_mean
 from d2lrnn.running import run as run_module
+from d2lrnn.running.averaging import take_into_mean
 from d2lrnn.running.closing import decode, longest_copy
 from d2lrnn.running.directory import OLDER, load_run
 from d2lrnn.running.plot import draw_curve
@@ -121,7 +121,7 @@ def test_a_run_that_has_stopped_early_goes_on_only_with_more_patience(
     for asked in ([], ["--epochs", "40"]):
         assert train.main(["--resume", "a", *asked]) == 2
         err = capsys.readouterr().err
-        assert f"a stopped after epoch {end}, " in err
+        assert f"a stopped early, after epoch {end}: " in err
         assert "give a larger --early-stop" in err
     assert train.main(["--resume", "a", "--early-stop", "4"]) == 0
     assert end < len(perplexities("whole")) < 30

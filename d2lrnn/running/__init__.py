@@ -3,6 +3,7 @@
 settings        the settings of a run and how it is launched, and the flags made from them
 dataset         what a run learns from: a text, its vocabulary, its shards and batches, a device for them
 directory       what a run leaves: its files, its lock, how it is found and read again
+averaging       the running mean of its weights
 plot            its curve
 run             the run itself: it trains, and says what is to be kept
 closing         what it has learnt, in its closing lines

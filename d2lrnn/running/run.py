@@ -21,12 +21,12 @@ from ..checkpoint import save_next
 from ..cli import warn
 from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers
-from ..engine.update import take_into_mean
 from ..fast import Network, get_network, get_rows
 from ..heldout import should_stop
 from ..optim import Optimizer, learning_rate
 from ..sampling import Batch
 from ..training import evaluate, train_batches
+from .averaging import take_into_mean
 from .dataset import (
     check_fits,
     count_batches,
@@ -112,13 +112,7 @@ class Run:
         if index is None:  # cut as one of so many workers would, who have a share of the threads each
             network = network._replace(parts=max(1, network.parts // settings.workers))
         self.network = network
-        mx.random.seed(settings.seed)
-        self.params = self.network.get_params(
-            len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale
-        )
-        if settings.init_bias == "frequencies":
-            self.params.b_y[:] = mx.nd.array(log_frequencies(self.dataset), self.ctx)
-        self.measured = self.params
+        self.measured = self.params = self._first_params()
         if settings.average:
             self.measured = type(self.params)(*(param.copy() for param in self.params))
         self.optimizer = Optimizer(
@@ -141,6 +135,15 @@ class Run:
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
+
+    def _first_params(self) -> Any:
+        """Weights at random, the same for the same seed; the output bias as --init-bias says."""
+        settings = self.settings
+        mx.random.seed(settings.seed)
+        params = self.network.get_params(len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale)
+        if settings.init_bias == "frequencies":
+            params.b_y[:] = mx.nd.array(log_frequencies(self.dataset), self.ctx)
+        return params
 
     # --- training ---
 

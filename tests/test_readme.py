@@ -131,7 +131,8 @@ def execute(folder: Path, mark: str, code: str, **variables: str) -> str:
 def check_sense(folder: Path, code: str, shown: str) -> None:
     """The network has learnt, what it writes is no stammer, and each file that was asked for is there.
 
-    A stammer: fewer than half of its runs of four characters are different from all others.
+    A stammer: fewer than half of its runs of four characters are different from all others; a tenth, where
+    always the likeliest character is taken, which in time goes in circles.
     """
     for line in code.splitlines():
         if "train" in line:
@@ -144,9 +145,10 @@ def check_sense(folder: Path, code: str, shown: str) -> None:
             files = [path for path in [folder / out, *(folder / out).rglob("*")] if path.is_file()]
             empty = {path.name for path in files if not path.stat().st_size}
             assert files and empty <= MAY_BE_EMPTY, f"{line}: {files}, of which {empty} are empty"
+    share = 0.1 if "--temperature 0\n" in code or "argmax" in code else 0.5
     for text in texts_in(code, shown):
         runs = [text[i : i + 4] for i in range(len(text) - 3)]
-        assert len(set(runs)) > len(runs) / 2, f"{code}: {text}"
+        assert len(set(runs)) > len(runs) * share, f"{code}: {text}"
 
 
 def texts_in(code: str, shown: str) -> list[str]:
@@ -190,11 +192,21 @@ def execute_all(name: str, folder: Path, *, but: tuple[str, ...] = (), **variabl
         ("python -m d2lrnn.train", "epoch   1  perplexity   2.00"),
         ("train_and_predict_rnn", "epoch 60, perplexity 295.2"),
         ("python -m d2lrnn.predict", "分开" + " 一 " * 20),
+        ("onnxruntime: argmax", "分开" + "的" * 50),
         ("train_and_predict_rnn", "epoch 60, perplexity 2.0\n - 我" + "的" * 50),
         ("python -m d2lrnn.export --out empty", ""),
         ("python -m d2lrnn.export --out missing", ""),
     ],
-    ids=["worse than counting", "untold", "perplexity", "stammer", "one character", "empty", "missing"],
+    ids=[
+        "worse than counting",
+        "untold",
+        "perplexity",
+        "stammer",
+        "greedy stammer",
+        "one character",
+        "empty",
+        "missing",
+    ],
 )
 def test_nonsense_is_noticed(code: str, shown: str, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()

@@ -42,7 +42,7 @@ def test_a_run_leaves_settings_metrics_curve_samples_and_weights(capsys: pytest.
         8,
         "rnn",
         0.01,
-    )  # of a small text
+    )  # of a sparse text
     first = json.loads(Path("a/metrics.jsonl").read_text().splitlines()[0])
     assert list(first) == ["epoch", "train_perplexity", "heldout_perplexity", "chars_per_second", "seconds"]
     assert Path("a/curve.svg").read_text().startswith("<?xml")

@@ -84,7 +84,7 @@ class Run:
     shards: what this process reads of the corpus, by the number of the worker. state: the hidden state that
     consecutive batches carry, of all these shards. best: epoch and heldout_perplexity of the best so far.
     measured: the weights that are measured, kept as the best and written with: params, or their running mean.
-    by_size: which settings were chosen because the text is small, in words.
+    by_text: which settings were chosen because the text is sparse, in words.
     note: is told what begins.
     """
 
@@ -100,10 +100,10 @@ class Run:
             corpus.
         """
         self.dataset = load_dataset(settings)
-        sizes = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
-        warmup, self.by_size = settings.warmup, settings.say_by_size(sizes[0])
-        self.settings = settings = settings.chosen(*sizes)
+        num_train, num_heldout = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
         self.vocab = self.dataset.vocab
+        warmup, self.by_text = settings.warmup, settings.say_if_sparse(num_train, len(self.vocab))
+        self.settings = settings = settings.chosen(num_train, num_heldout, len(self.vocab))
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))

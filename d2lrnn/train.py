@@ -279,7 +279,7 @@ def _announce(run: Run) -> str:
         f"{corpus}{manner}: {len(dataset.train_indices):,} characters to train on, "
         f"{len(dataset.heldout_indices):,} held out{heldout}, {len(run.vocab):,} distinct; "
         f"{settings.cell} of {run.num_params:,} parameters on {run.ctx}{together}, "
-        f"into {run.directory.path}/{where}" + (f"; {run.by_size}" if run.by_size else "")
+        f"into {run.directory.path}/{where}" + (f"; {run.by_text}" if run.by_text else "")
     )
 
 

@@ -26,7 +26,7 @@ PARTS_OF = {"engine": ("fast", "dist")}  # the lessons whose parts a folder hold
 # Who may import from whom, beside itself: the arrows of the house, downward only.
 BELOW = {
     "engine": {"lessons", "ground"},
-    "running": {"launching", "engine", "lessons", "ground"},
+    "running": {"launching", "lessons", "ground"},
     "formats": {"running", "lessons", "ground"},
     "launching": {"ground"},
     "grading": {"lessons", "ground"},

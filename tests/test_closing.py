@@ -15,11 +15,12 @@ import d2lrnn
 from d2lrnn import predict, train
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.engine.kvstore import Workers
-from d2lrnn.engine.update import take_into_mean
 from d2lrnn.running import run as run_module
+from d2lrnn.running.averaging import take_into_mean
 from d2lrnn.running.closing import decode, longest_copy
 from d2lrnn.running.directory import OLDER, load_run
 from d2lrnn.running.plot import draw_curve
+from d2lrnn.running.settings import Settings
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_a_run_that_has_stopped_early_goes_on_only_with_more_patience(
     for asked in ([], ["--epochs", "40"]):
         assert train.main(["--resume", "a", *asked]) == 2
         err = capsys.readouterr().err
-        assert f"a stopped after epoch {end}, " in err
+        assert f"a stopped early, after epoch {end}: " in err
         assert "give a larger --early-stop" in err
     assert train.main(["--resume", "a", "--early-stop", "4"]) == 0
     assert end < len(perplexities("whole")) < 30
@@ -151,9 +152,7 @@ def test_all_workers_do_what_the_first_one_decides() -> None:
         def tell(self, message: bytes) -> bytes:
             return json.dumps(self.told.pop()).encode().ljust(9)
 
-    options = d2lrnn.running.settings.Settings(
-        max_chars=600, hidden_dim=8, batch_size=4, num_steps=5, workers=2, early_stop=1
-    )
+    options = Settings(max_chars=600, hidden_dim=8, batch_size=4, num_steps=5, workers=2, early_stop=1)
     run = run_module.Run(options, 1)
     run.train_with(Second())
     ends = []
@@ -198,12 +197,43 @@ def test_the_mean_is_what_is_measured_kept_and_written_with(capsys: pytest.Captu
 
 
 def test_the_output_bias_begins_as_the_unigram_of_lesson_14() -> None:
-    options = d2lrnn.running.settings.Settings(max_chars=600, hidden_dim=8, batch_size=4, num_steps=5)
+    options = Settings(max_chars=600, hidden_dim=8, batch_size=4, num_steps=5)
     run = run_module.Run(options)
     counts = d2lrnn.CountModel(run.dataset.train_indices, len(run.vocab), 1)
 
     expected = [math.log(counts.probability(char)) for char in range(len(run.vocab))]
     assert run.params.b_y.asnumpy() == pytest.approx(expected, rel=1e-4)
+
+
+# --- the default run ---
+
+
+@pytest.mark.parametrize(("sizes", "given", "chosen"), [
+    ((31_141, 3460, 2493), {}, (0.8, 0.01, 100, 5)),
+    ((30_000, 3333, 1000), {}, (0.0, 0.005, 100, 5)),
+    ((29_999, 0, 1000), {}, (0.8, 0.01, 100, 0)),
+    ((2_300, 100, 1000), {}, (0.8, 0.01, 8, 5)),
+    ((2_300, 100, 1000), {"optimizer": "sgd"}, (0.8, 100.0, 8, 5)),
+    ((31_141, 0, 2493), {"dropout": 0.0, "lr": 1.0, "warmup": 0, "early_stop": 0}, (0.0, 1.0, 0, 0)),
+])  # fmt: skip
+def test_what_is_not_given_follows_from_the_text(
+    sizes: tuple[int, int, int], given: dict[str, Any], chosen: tuple[float, ...]
+) -> None:
+    found = Settings(**given).chosen(*sizes)
+
+    assert (found.dropout, found.lr, found.warmup, found.early_stop) == chosen
+    assert Settings.chosen(found, 10**6, 10**5, 10) == found  # and stays, whatever the text has become
+
+
+def test_the_default_run_is_better_than_counting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--out", "a", "--pred-period", "100"]) == 0
+
+    out = capsys.readouterr().out
+    assert "; sparse text, 12 times each character on average: dropout 0.8, lr 0.01\n" in out
+    found = re.search(r"best held-out ([\d.]+) .* counting characters ([\d.]+), counting pairs ([\d.]+)", out)
+    assert found
+    best_of_all, one, two = map(float, found.groups())
+    assert best_of_all < two < one
 
 
 # --- samples ---
@@ -253,7 +283,7 @@ def test_the_closing_lines_tell_the_truth(capsys: pytest.CaptureFixture[str]) ->
     run_small(*OVERFITS, "--early-stop", 3, *DRAWN, "--pred-len", 40, "--out", "a")
 
     out = capsys.readouterr().out
-    assert f"rnn of {2 * 16 * 32 + 32 * 32 + 32 + 16} parameters on " in out  # of 16 characters
+    assert f"rnn of {2 * 16 * 32 + 32 * 32 + 32 + 16:,} parameters on " in out  # of 16 characters
     text, facts = Path("my.txt").read_text()[:600], load_run(Path("a"), best=True)
     indices = facts.vocab.encode(text)
     for order, name in ((1, "characters"), (2, "pairs")):

@@ -39,14 +39,19 @@ def test_a_run_leaves_settings_metrics_curve_samples_and_weights(capsys: pytest.
 
     assert {path.name for path in Path("a").iterdir()} == FILES
     config_json = json.loads(Path("a/config.json").read_text(encoding="utf-8"))
-    assert (config_json["hidden_dim"], config_json["cell"], config_json["lr"]) == (8, "rnn", 0.005)
+    assert (config_json["hidden_dim"], config_json["cell"], config_json["lr"]) == (
+        8,
+        "rnn",
+        0.01,
+    )  # of a sparse text
     first = json.loads(Path("a/metrics.jsonl").read_text().splitlines()[0])
     assert list(first) == ["epoch", "train_perplexity", "heldout_perplexity", "chars_per_second", "seconds"]
     assert Path("a/curve.svg").read_text().startswith("<?xml")
     samples = Path("a/samples.txt").read_text(encoding="utf-8")
     prefixes = config_json["prefix"]
+    epochs = ["epoch 2", "epoch 4", "epoch 4, written by the best, of epoch 1"]
     assert [line for line in samples.splitlines() if line.startswith("---")] == [
-        f"--- epoch {epoch}: {prefix}" for epoch in (2, 4) for prefix in prefixes
+        f"--- {epoch}: {prefix}" for epoch in epochs for prefix in prefixes
     ]
     out, err = capsys.readouterr()
     assert "epoch   4  perplexity" in out

@@ -33,6 +33,7 @@ def _in_a_folder_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         Path("name.txt").write_text("localhost\n")
         Path("latin1.txt").write_bytes("déjà vu".encode("latin-1"))
         assert run_small("--epochs", 1, "--out", "run") == 0
+        assert run_small("--early-stop", 1, "--out", "ended") == 0
         patch.setattr(checks, "memory", lambda: 2**30)
         patch.setattr(mx.context, "num_gpus", lambda: 0)
         patch.setattr(sys, "executable", "python")

@@ -84,9 +84,8 @@ def memory(folder: Path, *, batches: int, settled: int = 1000) -> list[Figure]:
     """
     corpus, log = small_corpus(folder), folder / "memory.txt"
     flags = f"--corpus {corpus} --hidden-dim 8 --batch-size 2 --num-steps 2 --pred-len 2 --pred-period 2"
-    train_on = train_into(
-        folder / "memory", *flags.split(), "--autosave", 0.01, "--epochs", -(-batches // EPOCH)
-    )
+    flags += f" --early-stop 0 --epochs {-(-batches // EPOCH)}"
+    train_on = train_into(folder / "memory", *flags.split(), "--autosave", 0.01)
 
     def watched() -> int:
         _note_memory(log)

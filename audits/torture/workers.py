@@ -26,7 +26,9 @@ from tqdm import tqdm
 from .figures import Figure, Findings
 from .small_runs import differences, of_run, small_corpus
 
-RUN = "--batch-size 2 --num-steps 4 --hidden-dim 16 --epochs 80 --pred-period 1000 --pred-len 2"
+RUN = (
+    "--batch-size 2 --num-steps 4 --hidden-dim 16 --epochs 80 --early-stop 0 --pred-period 1000 --pred-len 2"
+)
 SETTINGS = (
     "--cell rnn --optimizer adam --sampler consecutive",
     "--cell lstm --optimizer sgd --sampler random --dropout 0.2",

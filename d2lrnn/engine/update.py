@@ -79,15 +79,3 @@ def _step(params: Params, optimizer: Optimizer, scale: float) -> None:
         if optimizer.weight_decay:  # adam_update's own would go into m and v
             param *= 1 - optimizer.lr * optimizer.weight_decay
         nd.adam_update(param, param.grad, m, v, lr, BETA1, BETA2, EPS * root, rescale_grad=scale, out=param)
-
-
-def take_into_mean(params: Params, means: Params, decay: float, t: int) -> None:
-    """means <- d means + (1 - d) params, in place, where d is decay, and less in the first steps.
-
-    t: how many steps have been taken. The mean of the weights on the way is a better place than where they
-    are, since it leaves out their wavering (Polyak & Juditsky 1992). In the first steps d is (1 + t) / (10 +
-    t), so that where they began is soon forgotten.
-    """
-    d = min(decay, (1 + t) / (10 + t))
-    for param, mean in zip(params, means):
-        mean[:] = d * mean + (1 - d) * param

@@ -6,6 +6,7 @@ config          settings of a new run from a file
 folder          its folder, read without MXNet: names, lock, what it says of itself, which is the newest
 listing         what `runs` tells of it
 directory       what a run leaves in it, and how that is read again
+averaging       the running mean of its weights
 plot            its curve
 measure         how well its network predicts a text
 writing         what a network writes: prefixes, stops, streams, and what tells several texts apart

@@ -25,7 +25,7 @@ def close(run: Run) -> Iterator[str]:
     if run.has_stalled:
         yield (
             f"stopped after epoch {run.progress.epoch}: no better held-out perplexity for "
-            f"{run.settings.early_stop} epochs"
+            f"{run.settings.early_stop} epoch{'s' * (run.settings.early_stop != 1)}"
         )
     try:
         params = run.best_params()

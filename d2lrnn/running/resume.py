@@ -98,8 +98,7 @@ def _check_unfinished(folder: Path, settings: Settings, facts: Mapping[str, Any]
     if epoch >= settings.epochs:
         had, larger = f"has had its {epoch} epochs", "--epochs"
     elif not facts["progress"]["batch"] and stalls(settings, epoch, facts["best"]):
-        had = f"stopped after epoch {epoch}, with no better held-out perplexity for {settings.early_stop}"
-        larger = "--early-stop"
+        had, larger = f"stopped early, after epoch {epoch}", f"--early-stop than {settings.early_stop}"
     else:
         return
     raise ValueError(f"{folder} {had}: give a larger {larger} to go on, or another --out to begin anew")

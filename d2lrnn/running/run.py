@@ -21,12 +21,12 @@ from ..checkpoint import save_next
 from ..cli import warn
 from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers
-from ..engine.update import take_into_mean
 from ..fast import Network, get_network, get_rows
 from ..heldout import should_stop
 from ..optim import Optimizer, learning_rate
 from ..sampling import Batch
 from ..training import evaluate, train_batches
+from .averaging import take_into_mean
 from .dataset import (
     LISTED_DOCUMENTS,
     check_fits,
@@ -76,7 +76,7 @@ class Run:
     shards: what this process reads of the corpus, by the number of the worker. state: the hidden state that
     consecutive batches carry, of all these shards. best: epoch and heldout_perplexity of the best so far.
     measured: the weights that are measured, kept as the best and written with: params, or their running mean.
-    by_size: which settings were chosen because the text is small, in words. note: is told what begins.
+    by_text: which settings were chosen because the text is sparse, in words. note: is told what begins.
     origin: which weights it began with, if not with random ones.
     """
 
@@ -95,10 +95,10 @@ class Run:
             corpus.
         """
         self.dataset = load_dataset(settings, folder, **check)
-        sizes = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
-        warmup, self.by_size = settings.warmup, settings.say_by_size(sizes[0])
-        self.settings = settings = settings.chosen(*sizes)
+        num_train, num_heldout = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
         self.vocab = self.dataset.vocab
+        warmup, self.by_text = settings.warmup, settings.say_if_sparse(num_train, len(self.vocab))
+        self.settings = settings = settings.chosen(num_train, num_heldout, len(self.vocab))
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         for note in self.dataset.notes if self.is_first else ():
             warn(note)
@@ -109,8 +109,9 @@ class Run:
         if index is None:  # cut as one of so many workers would, who have a share of the threads each
             network = network._replace(parts=max(1, network.parts // settings.workers))
         self.network = network
-        mx.random.seed(settings.seed)
-        self.params, self.measured = self._first_params()
+        self.measured = self.params = self._first_params()
+        if settings.average:
+            self.measured = type(self.params)(*(param.copy() for param in self.params))
         self.optimizer = Optimizer(
             settings.optimizer, self.params, settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -133,13 +134,14 @@ class Run:
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
 
-    def _first_params(self) -> tuple[Any, Any]:
-        """The parameters, and those that are measured: the same, or their running mean."""
-        settings, size = self.settings, (len(self.vocab), self.settings.hidden_dim)
-        params = self.network.get_params(*size, self.ctx, scale=settings.scale)
+    def _first_params(self) -> Any:
+        """Weights at random, the same for the same seed; the output bias as --init-bias says."""
+        settings = self.settings
+        mx.random.seed(settings.seed)
+        params = self.network.get_params(len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale)
         if settings.init_bias == "frequencies":
             params.b_y[:] = mx.nd.array(log_frequencies(self.dataset), self.ctx)
-        return params, type(params)(*(param.copy() for param in params)) if settings.average else params
+        return params
 
     # --- training ---
 

@@ -33,9 +33,10 @@ OLDER: dict[str, Any] = {  # what a setting meant of which the config of an olde
 MANY = ("corpus", "valid")  # flags that take several values at once
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
-# The defaults of a small text, which a network would soon know by heart, and of a longer one.
-SMALL_TEXT = 100_000  # characters to train on; from here on it is a longer one
-BY_SIZE: dict[str, tuple[Any, Any]] = {"dropout": (0.8, 0.0), "lr": ({**LR, "adam": 0.01}, LR)}
+# The defaults of a dense text, in which each distinct character occurs often, and of a sparse one: to learn
+# that by heart is easier than to learn from it.
+DENSE = 30  # times, on average, that a character of a dense text occurs in what is trained on
+BY_TEXT: dict[str, tuple[Any, Any]] = {"dropout": (0.0, 0.8), "lr": (LR, {**LR, "adam": 0.01})}
 EARLY_STOP = 5  # epochs, where text is held out
 WARMUP = 100, 4  # steps, but no more than so many epochs have
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
@@ -112,7 +113,8 @@ class Settings(Flags):
     dropout: float | None = setting(
         None,
         "share of what each layer hands upward that is set to 0 while training "
-        f"({BY_SIZE['dropout'][0]:g} below {SMALL_TEXT:,} characters, else {BY_SIZE['dropout'][1]:g})",
+        f"({BY_TEXT['dropout'][0]:g}; in a sparse text, whose characters occur fewer than {DENSE} times each "
+        f"on average, {BY_TEXT['dropout'][1]:g})",
         low=0,
         below=1,
     )
@@ -146,8 +148,8 @@ class Settings(Flags):
     optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
     lr: float | None = setting(
         None,
-        f"learning rate ({LR['adam']:g} for adam, below {SMALL_TEXT:,} characters "
-        f"{BY_SIZE['lr'][0]['adam']:g}; {LR['sgd']:g} for sgd)",
+        f"learning rate ({LR['adam']:g} for adam, in a sparse text {BY_TEXT['lr'][1]['adam']:g}; "
+        f"{LR['sgd']:g} for sgd)",
         **FACTOR,
     )
     schedule: str = setting(
@@ -237,8 +239,8 @@ class Settings(Flags):
         """The learning rate, chosen or by default."""
         return LR[self.optimizer] if self.lr is None else self.lr
 
-    def chosen(self, num_train: int, num_heldout: int) -> Settings:
-        """Them with a value for all that was not given and depends on how many characters there are.
+    def chosen(self, num_train: int, num_heldout: int, vocab_size: int) -> Settings:
+        """Them with a value for all that was not given and depends on the text, whose sizes these are.
 
         Raises:
             ValueError: early stopping was asked for, and there is no held-out text to go by.
@@ -248,23 +250,27 @@ class Settings(Flags):
                 f"--early-stop {self.early_stop} goes by held-out text, and nothing is held out: "
                 "give a --heldout above 0"
             )
-        is_long = num_train >= SMALL_TEXT
+        is_sparse = num_train < DENSE * vocab_size
         most, num_epochs = WARMUP
-        epoch = num_train // (self.batch_size * self.num_steps * self.workers)
         defaults = {
-            "dropout": BY_SIZE["dropout"][is_long],
-            "lr": BY_SIZE["lr"][is_long][self.optimizer],
-            "warmup": min(most, num_epochs * epoch),
+            "dropout": BY_TEXT["dropout"][is_sparse],
+            "lr": BY_TEXT["lr"][is_sparse][self.optimizer],
+            "warmup": min(
+                most, num_epochs * (num_train // (self.batch_size * self.num_steps * self.workers))
+            ),
             "early_stop": EARLY_STOP if num_heldout else 0,
         }
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
 
-    def say_by_size(self, num_train: int) -> str:
-        """In words: what chosen() takes because the text is small, "" where it is not."""
-        chosen = self.chosen(num_train, num_heldout=1)
-        words = [f"{name} {getattr(chosen, name):g}" for name in BY_SIZE if getattr(self, name) is None]
-        return f"small text: {', '.join(words)}" if words and num_train < SMALL_TEXT else ""
+    def say_if_sparse(self, num_train: int, vocab_size: int) -> str:
+        """In words: what chosen() takes because the text is sparse, "" where it is not."""
+        chosen = self.chosen(num_train, 1, vocab_size)
+        words = [f"{name} {getattr(chosen, name):g}" for name in BY_TEXT if getattr(self, name) is None]
+        if not words or num_train >= DENSE * vocab_size:
+            return ""
+        times = num_train / vocab_size
+        return f"sparse text, {times:.0f} times each character on average: {', '.join(words)}"
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ SITUATIONS = {
     "the log on a full disk": r"""
         train --corpus play.txt $SMALL > /dev/full 2> err; clean err; ends 2 train --resume run""",
     "the terminal is closed": r"""
-        python -m d2lrnn.train --corpus play.txt $FOREVER > log 2>&1 & pid=$!
+        train --corpus play.txt $FOREVER > log 2>&1 & pid=$!
         until grep -q 'epoch   2' log; do sleep 0.2; done; kill -HUP $pid; ends 129 wait $pid; clean log; says saved log""",
     "a text with marks of direction goes to a file": r"""
         printf 'abc\u200fdef\u2028ghi\fjkl\n%.0s' 1 2 3 4 5 6 7 8 9 > marks.txt; train --corpus marks.txt $HEART
@@ -151,10 +151,9 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder, "bin")
         tools.mkdir()
-        for name in COMMANDS:
-            (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m d2lrnn.{name} "$@"\n')
+        for name, arguments in {"python": "", **{name: f"-m d2lrnn.{name}" for name in COMMANDS}}.items():
+            (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             (tools / name).chmod(0o755)
-        (tools / "python").symlink_to(sys.executable)
         for number, (name, script) in enumerate(SITUATIONS.items(), 1):
             if not words or any(word in name for word in words):
                 reason = attempt(script, tools, Path(folder, str(number)))

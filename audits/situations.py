@@ -41,6 +41,27 @@ And I, who cannot swim, have walked upon the water!
 
 [Exeunt.]
 END
+all_commands() {  # an epoch, and what one does with a run afterwards; the line ends are those of the text
+  train --corpus "$@" --epochs 1 --hidden-dim 64 --dropout 0 --pred-len 200 --out run; train --resume run --epochs 2
+  predict run --length 300 > out; [ $(wc -l < out) -ge 2 ]; ! grep -q $'\r' out; evaluate run; evaluate run "$1" > table; says erplexity table
+  export run --out n.safetensors; export run --onnx --out n.onnx; predict n.safetensors --temperature 0 --length 99 > a
+  predict run --temperature 0 --length 99 > b; diff a b; python onnx_writes.py n.onnx 99 > c; diff a c
+}
+cat > onnx_writes.py <<'END'
+import json, sys
+import numpy as np
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+metadata = session.get_modelmeta().custom_metadata_map
+chars, text = metadata["chars"], json.loads(metadata["prefixes"])[0]
+states = {state.name: np.zeros((1, state.shape[1]), np.float32) for state in session.get_inputs()[1:]}
+indices = [chars.index(char) for char in text]
+for _ in range(int(sys.argv[2])):
+    logits, *new_states = session.run(None, {"indices": np.array([indices]).T, **states})
+    states, indices = dict(zip(states, new_states)), [int(logits[-1].argmax())]
+    text += chars[indices[0]]
+print(text)
+END
 for k in $(seq 40); do printf 'Day %s.\nSnow again; the road to the mill is closed.\n' $k > day-$k.text; done
 """
 
@@ -82,6 +103,20 @@ SITUATIONS = {
     "the first 500 characters of 20 MB": r"""
         for k in $(seq 50000); do cat play.txt; done | head -c 20000000 | xz -0 > big.xz
         train --corpus big.xz --max-chars 500 $SMALL""",
+    "300 kB of a play, through all commands": r"""
+        for k in $(seq 900); do sed "s/night/night $k/; s/boats/$((k * k)) boats/" play.txt; done | head -c 300000 > long.txt
+        all_commands long.txt""",
+    "300 kB of a program, through all commands": r"""
+        find "$(python -c 'import d2lrnn; print(d2lrnn.__path__[0])')" -name '*.py' -not -path '*mistakes*' | sort | xargs cat | head -c 300000 > all.py
+        all_commands all.py""",
+    "forty small files, through all commands": r"""
+        mkdir days; mv day-*.text days; for f in days/*; do for k in $(seq 20); do cat "$f"; done > all; mv all "$f"; done; all_commands days""",
+    "Arabic, through all commands": r"""
+        printf 'كان في قديم الزمان صياد فقير.\nخرج ذات صباح، فألقى شبكته!\n\n%.0s' $(seq 200) > ar.txt; all_commands ar.txt""",
+    "20 MB as .xz, stopped after a minute, through all commands": r"""
+        for k in $(seq 50000); do cat play.txt; echo $k; done | head -c 20000000 | xz -0 > big.xz; rm -f run/*
+        ends 130 timeout --preserve-status -s INT 60 train --corpus big.xz --out first --heldout 0.001; predict first --length 9
+        all_commands big.xz --max-chars 300000""",
     # --- encodings ---
     "German in Latin-1": r"""
         printf 'Über den Wäldern hängt früh der Nebel, und die Bäche führen Eis.\n%.0s' 1 2 3 4 5 6 | iconv -t latin1 > de.txt

@@ -151,7 +151,7 @@ SITUATIONS = {
         train --corpus play.txt $FOREVER > log 2>&1 & pid=$!
         until grep -q 'epoch   2' log; do sleep 0.2; done; kill -HUP $pid; ends 129 wait $pid; clean log; says saved log""",
     "a text with marks of direction goes to a file": r"""
-        printf 'abc\u200fdef\u2028ghi\fjkl\n%.0s' 1 2 3 4 5 6 7 8 9 > marks.txt; train --corpus marks.txt $HEART
+        printf 'abc\u200fdef\u2028ghi\fjkl\n%.0s' $(seq 30) > marks.txt; train --corpus marks.txt $HEART
         predict run --temperature 0 --prefix abc --length 12 > out; head -c 17 marks.txt | head -n 1 | cmp - <(head -n 1 out)""",
     # --- runs that move ---
     "the corpus lies elsewhere now": r"""

@@ -45,7 +45,7 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
         asked = {**read_settings(arguments.config, asked), **asked}
     for flag in {"corpus", "valid"} & asked.keys():
         asked[flag] = _whole_paths(flag, asked[flag], said="locked" in arguments)  # by the launcher
-    if "init" in asked:
+    if asked.get("init"):
         asked["init"] = os.path.abspath(os.path.expanduser(asked["init"]))
     return asked
 

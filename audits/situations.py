@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-COMMANDS = ("train", "predict", "evaluate", "export", "runs")
+COMMANDS = ("train", "predict", "evaluate", "runs")
 # a run of a second, on a page that is learnt by heart in a few more
 PRELUDE = r"""
 set -eo pipefail
@@ -44,7 +44,7 @@ END
 all_commands() {  # an epoch, and what one does with a run afterwards; the line ends are those of the text
   train --corpus "$@" --epochs 1 --hidden-dim 64 --dropout 0 --pred-len 200 --out run; train --resume run --epochs 2
   predict run --length 300 > out; [ $(wc -l < out) -ge 2 ]; ! grep -q $'\r' out; evaluate run; evaluate run "$1" > table; says erplexity table
-  export run --out n.safetensors; export run --onnx --out n.onnx; predict n.safetensors --temperature 0 --length 99 > a
+  d2lrnn export run --out n.safetensors; d2lrnn export run --onnx --out n.onnx; predict n.safetensors --temperature 0 --length 99 > a
   predict run --temperature 0 --length 99 > b; diff a b; python onnx_writes.py n.onnx 99 > c; diff a c
 }
 cat > onnx_writes.py <<'END'
@@ -107,7 +107,8 @@ SITUATIONS = {
         for k in $(seq 900); do sed "s/night/night $k/; s/boats/$((k * k)) boats/" play.txt; done | head -c 300000 > long.txt
         all_commands long.txt""",
     "300 kB of a program, through all commands": r"""
-        find "$(python -c 'import d2lrnn; print(d2lrnn.__path__[0])')" -name '*.py' -not -path '*mistakes*' | sort | xargs cat | head -c 300000 > all.py
+        find "$(python -c 'import d2lrnn; print(d2lrnn.__path__[0])')" -name '*.py' -not -path '*mistakes*' | sort | xargs cat > all
+        head -c 300000 all > all.py
         all_commands all.py""",
     "forty small files, through all commands": r"""
         mkdir days; mv day-*.text days; for f in days/*; do for k in $(seq 20); do cat "$f"; done > all; mv all "$f"; done; all_commands days""",
@@ -186,7 +187,11 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder, "bin")
         tools.mkdir()
-        for name, arguments in {"python": "", **{name: f"-m d2lrnn.{name}" for name in COMMANDS}}.items():
+        for name, arguments in {
+            "python": "",
+            "d2lrnn": "-m d2lrnn",
+            **{name: f"-m d2lrnn.{name}" for name in COMMANDS},
+        }.items():
             (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             (tools / name).chmod(0o755)
         for number, (name, script) in enumerate(SITUATIONS.items(), 1):

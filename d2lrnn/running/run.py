@@ -96,7 +96,9 @@ class Run:
         """
         self.dataset = load_dataset(settings, folder, **check)
         sizes = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
-        warmup, self.by_size = settings.warmup, settings.say_by_size(sizes[0])
+        self.by_size = settings.say_by_size(sizes[0])
+        default = dataclasses.replace(settings, warmup=None).chosen(*sizes)
+        warmup = settings.warmup if settings.warmup != default.warmup else 0  # a resumed run has it stored
         self.settings = settings = settings.chosen(*sizes)
         self.vocab = self.dataset.vocab
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)

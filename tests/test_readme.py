@@ -200,7 +200,10 @@ def execute_all(name: str, folder: Path, *, but: tuple[str, ...] = (), **variabl
 @pytest.mark.parametrize(
     ("code", "shown"),
     [
-        ("python -m d2lrnn.train --lr 1", "best held-out 1,500 at epoch 2; counting characters 494.2, counting"),
+        (
+            "python -m d2lrnn.train --lr 1",
+            "best held-out 1,500 at epoch 2; counting characters 494.2, counting",
+        ),
         ("python -m d2lrnn.train --lr 1", "epoch   1  perplexity   2.00"),
         ("python -m d2lrnn.predict", "--- 1, seed 0: 分开\n分开" + " 一 " * 20),
         ("train_and_predict_rnn", "epoch   1, perplexity 2.0\nepoch 60, perplexity 295.2\n - 我你他她"),

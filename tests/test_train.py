@@ -110,6 +110,17 @@ def test_a_warm_up_that_is_never_over_is_warned_of(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == 2 * warning
 
 
+def test_of_the_default_warm_up_nothing_is_said_when_a_short_run_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = [*("--max-chars", "1500", "--hidden-dim", "8", "--batch-size", "16", "--num-steps", "10")]
+    train.main([*arguments, "--prefix", "分", "--pred-len", "1", "--epochs", "1", "--out", "a"])
+    train.main(["--resume", "a", "--epochs", "2"])
+    assert json.loads(Path("a/config.json").read_text(encoding="utf-8"))["warmup"] > 16  # steps: fewer
+
+    assert capsys.readouterr().err == ""
+
+
 def test_another_seed_is_another_run() -> None:
     run_small("--epochs", 1, "--out", "a", "--seed", 1)
     run_small("--epochs", 1, "--out", "b", "--seed", 2)

@@ -95,10 +95,12 @@ class Run:
             corpus.
         """
         self.dataset = load_dataset(settings, folder, **check)
-        num_train, num_heldout = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
-        self.vocab = self.dataset.vocab
-        warmup, self.by_text = settings.warmup, settings.say_if_sparse(num_train, len(self.vocab))
-        self.settings = settings = settings.chosen(num_train, num_heldout, len(self.vocab))
+        self.vocab, num_train = self.dataset.vocab, len(self.dataset.train_indices)
+        sizes = num_train, len(self.dataset.heldout_indices), len(self.vocab)
+        self.by_text = settings.say_if_sparse(num_train, len(self.vocab))
+        default = dataclasses.replace(settings, warmup=None).chosen(*sizes)
+        warmup = settings.warmup if settings.warmup != default.warmup else 0  # a resumed run has it stored
+        self.settings = settings = settings.chosen(*sizes)
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         for note in self.dataset.notes if self.is_first else ():
             warn(note)

@@ -1,10 +1,8 @@
 """Let a trained network write.
 
-python -m d2lrnn.predict                                 the newest run, the likeliest characters
-python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 0.8 --top-k 20 --seed 1
-python -m d2lrnn.predict --num-samples 5 --seed 1        five texts for each prefix
-python -m d2lrnn.predict --best                          the parameters that did best on held-out text
-python -m d2lrnn.predict network.safetensors             a network from a file of d2lrnn.export
+python -m d2lrnn.predict                             the newest run
+python -m d2lrnn.predict runs/poems --length 500     this run, longer texts
+python -m d2lrnn.predict network.safetensors         a network that export wrote
 """
 
 from __future__ import annotations

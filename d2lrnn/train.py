@@ -1,11 +1,11 @@
 """Train a network on a text and let it write.
 
-    python -m d2lrnn.train                                   our lyrics, half a minute
-    python -m d2lrnn.train --corpus my.txt --cell lstm       your own text
-    python -m d2lrnn.train --resume                          go on with the run that was stopped
+    python -m d2lrnn.train                               our lyrics, half a minute
+    python -m d2lrnn.train --corpus my.txt --cell lstm   your own text
+    python -m d2lrnn.train --resume                      continue the newest run
 
-Ctrl-C stops after the batch and saves; a second one stops at once. A run that was killed goes on from its
-last checkpoint (one a minute), with the numbers that it would have had.
+Ctrl-C stops after the current batch and saves; a second Ctrl-C stops at once. A run that was stopped or
+killed resumes from its last checkpoint, and gives the numbers that it would have given without a break.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .compat import CannotLoad
 from .launching.job import read_hosts
 from .launching.watchdog import Watchdog, report
 from .running.distributed import become, check_number, end_at_once, join, part
-from .running.settings import GROUPS, LaunchOptions, add_setting, given
+from .running.settings import ABOUT, GROUPS, LaunchOptions, add_setting, given
 from .running.start import ask, choose, launch_run, opened
 
 if TYPE_CHECKING:
@@ -147,18 +147,20 @@ class Stop:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROG, description=__doc__)
-    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...]", description=__doc__)
+    groups = {}
     for title, names in GROUPS.items():
+        about, example = ABOUT[title]
+        groups[title] = parser.add_argument_group(title, f"{about}\n\n    {PROG} {example}")
         for name in names.split():
             add_setting(groups[title], name)
-    groups["output"].add_argument("--out", metavar="DIR", help="run directory (a new one in runs/)")
+    groups["output"].add_argument("--out", metavar="DIR", help="run directory (default: a new one in runs/)")
     groups["output"].add_argument(
         "--resume",
         metavar="DIR",
         nargs="?",
         const="",
-        help="go on with the run in DIR (that of --out, or the newest in runs/)",
+        help="continue the run in DIR; without DIR that of --out, or the newest in runs/ (default: off)",
     )
     autosave, *others = LaunchOptions.__dataclass_fields__
     add_setting(groups["output"], autosave, LaunchOptions)

@@ -19,8 +19,17 @@ GROUPS = {  # of flags, as --help shows them
     "network": "cell layers hidden_dim dropout scale",
     "training": "sampler epochs batch_size num_steps optimizer lr clip seed ctx",
     "output": "prefix pred_period pred_len",
-    "several workers (chapter 17)": "workers deterministic",
+    "several workers": "workers deterministic",
 }
+ABOUT = {  # each group: what it is about, and an example
+    "text": ("What the network learns from.", "--corpus poems.txt --max-chars 100000 --heldout 0.05"),
+    "network": ("What it is made of.", "--cell lstm --layers 2 --hidden-dim 512 --dropout 0.3"),
+    "training": ("How it learns.", "--epochs 50 --batch-size 64 --num-steps 100 --lr 0.002"),
+    "output": ("What is written, and where.", "--out runs/poems --prefix 'Once upon' --pred-period 1"),
+    "several workers": (
+        "Train in several processes, on one machine or more.", "--workers 4 --batch-size 16"
+    ),
+}  # fmt: skip
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
@@ -29,11 +38,24 @@ FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for
 
 def setting(
     default: Any, help: str, *, choices: Sequence[str] = (), low: float = -math.inf, below: float = math.inf,
-    metavar: str | None = None,
+    metavar: str | None = None, unset: str = "none",
 ) -> Any:  # fmt: skip
-    """A field of Flags: its default, its line in --help, what it may be, and what --help calls that."""
-    metadata = {"help": help, "choices": choices, "low": low, "below": below, "metavar": metavar}
-    return dataclasses.field(default=default, metadata=metadata)
+    """A field of Flags: its default, its line in --help, what it may be, and what --help calls that.
+
+    unset: how --help says a default of None or ().
+    """
+    words = {"help": help, "default": _in_words(default, unset), "metavar": metavar}
+    return dataclasses.field(
+        default=default, metadata={"choices": choices, "low": low, "below": below, **words}
+    )
+
+
+def _in_words(default: Any, unset: str) -> str:
+    if default in (None, ()):
+        return unset
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return ", ".join(default) if isinstance(default, tuple) else str(default)
 
 
 @dataclass(frozen=True)
@@ -63,43 +85,57 @@ class Settings(Flags):
     """Everything that decides how a run goes. None stands for a choice that the help line explains."""
 
     corpus: str = setting(
-        "lyrics", "lyrics (ours), jaychou, timemachine, or the path of a UTF-8 .txt or of a .zip with one"
+        "lyrics", "lyrics, jaychou, timemachine, or the path of a UTF-8 .txt or of a .zip with one"
     )
-    max_chars: int | None = setting(None, "keep only the first so many characters", **SIZE)
+    max_chars: int | None = setting(None, "use only the first so many characters", unset="all", **SIZE)
     heldout: float = setting(
-        0.1, "share of the corpus, at its end, that is not trained on but measured", low=0, below=1
+        0.1, "share of the text, at its end, that is not trained on: how well the network predicts it shows "
+        "whether it learns or only memorises", low=0, below=1
+    )  # fmt: skip
+    cell: str = setting(
+        "rnn",
+        "kind of network: plain, or with gates, which remember for longer",
+        choices=("rnn", "gru", "lstm"),
     )
-    cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
-    layers: int = setting(1, "hidden layers, one on top of the other", **SIZE)
-    hidden_dim: int = setting(256, "size of the hidden state", **SIZE)
+    layers: int = setting(1, "hidden layers, stacked", **SIZE)
+    hidden_dim: int = setting(256, "size of the hidden state of a layer: more learns more, slower", **SIZE)
     dropout: float = setting(
-        0.0, "share of what each layer hands upward that is set to 0 while training", low=0, below=1
-    )
+        0.0, "share of what a layer passes upward that is zeroed in training, against overfitting",
+        low=0, below=1
+    )  # fmt: skip
     scale: float = setting(
-        0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", **FACTOR
+        0.05, "standard deviation of the initial weights; with 0.01 learning takes longer to start", **FACTOR
     )
-    sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
-    epochs: int = setting(25, "times through the corpus", **SIZE)
+    sampler: str = setting(
+        "random", "how batches are cut: random windows, or each continuing the one before, state and all",
+        choices=("random", "consecutive")
+    )  # fmt: skip
+    epochs: int = setting(25, "passes over the text", **SIZE)
     batch_size: int = setting(32, "windows in a batch", **SIZE)
-    num_steps: int = setting(35, "characters in a window", **SIZE)
-    optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
+    num_steps: int = setting(35, "characters in a window, which is as far as gradients go back", **SIZE)
+    optimizer: str = setting("adam", "how the weights are updated", choices=("adam", "sgd"))
     lr: float | None = setting(
-        None, f"learning rate ({LR['adam']:g} for adam, {LR['sgd']:g} for sgd)", **FACTOR
+        None, "learning rate", unset=f"{LR['adam']:g} for adam, {LR['sgd']:g} for sgd", **FACTOR
     )
     clip: float | None = setting(
-        None,
-        f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
-        **FACTOR,
+        None, "largest norm of the gradients; longer ones are scaled down to it",
+        unset=f"{CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd", **FACTOR
+    )  # fmt: skip
+    seed: int = setting(0, "of all that is drawn: the same seed gives the same numbers", low=0, below=2**32)
+    ctx: str = setting(
+        "auto", "device to compute on; auto is a GPU if MXNet finds one", choices=("auto", "cpu", "gpu")
     )
-    seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
-    ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
-    prefix: tuple[str, ...] = setting((), f"what samples begin with; may be repeated ({', '.join(PREFIXES)})")
-    pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
+    prefix: tuple[str, ...] = setting(
+        (), "what samples begin with; repeat it for several",
+        unset=f"of {', '.join(PREFIXES)} those that the text can spell, or its first characters"
+    )  # fmt: skip
+    pred_period: int = setting(5, "epochs between two samples", **SIZE)
     pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
-    workers: int = setting(1, "processes that train together, each on its shard of the corpus", **SIZE)
+    workers: int = setting(1, "processes that train together, each on its share of the text", **SIZE)
     deterministic: bool = setting(
-        False, "add up what more than two workers send in a fixed order, at as many times the traffic"
-    )
+        False, "with more than two workers: add up gradients in a fixed order, so that a run can be repeated "
+        "to the last digit; takes as many times the traffic as there are workers"
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""
@@ -127,15 +163,25 @@ class Settings(Flags):
 class LaunchOptions(Flags):
     """How a run is trained, as often as it is gone on with: nothing of it changes its numbers."""
 
-    autosave: float = setting(60, "between two checkpoints", metavar="SECONDS", low=0)
-    in_turn: bool = setting(False, "all in this process: slower, and the same numbers, bit for bit")
-    hosts: str | None = setting(
-        None, "machines, a line each: IPv4 address and number of workers there", metavar="FILE"
+    autosave: float = setting(
+        60, "seconds between two checkpoints, from which a run that was killed goes on",
+        metavar="SECONDS", low=0
+    )  # fmt: skip
+    in_turn: bool = setting(
+        False, "train all workers in this process, one after the other: slower, the same numbers"
     )
-    ssh: str = setting(shlex.join(SSH), "to reach them", metavar="COMMAND")
-    servers: int = setting(1, "processes that add up", metavar="N", low=1)
-    max_restarts: int = setting(3, "after one of them has ended", metavar="N", low=0)
-    patience: float = setting(60, "without a step, then it ends", metavar="SECONDS", low=0)
+    hosts: str | None = setting(
+        None, "file with the machines, one a line: IPv4 address and number of workers there",
+        metavar="FILE", unset="this machine"
+    )  # fmt: skip
+    ssh: str = setting(shlex.join(SSH), "command that reaches another machine", metavar="COMMAND")
+    servers: int = setting(1, "processes that add up the workers' gradients", metavar="N", low=1)
+    max_restarts: int = setting(
+        3, "how often training restarts from the last checkpoint after a failure", metavar="N", low=0
+    )
+    patience: float = setting(
+        60, "seconds without a step after which a worker counts as hung", metavar="SECONDS", low=0
+    )
     locked: bool = setting(False, argparse.SUPPRESS)  # a launcher, which has locked the directory, says it
 
     def __post_init__(self) -> None:
@@ -185,7 +231,8 @@ def add_setting(
     default: what the namespace holds if the flag is not given; SUPPRESS leaves no trace there.
     """
     field, hint = kind.__dataclass_fields__[name], typing.get_type_hints(kind)[name]
-    line = field.metadata["help"]
+    line, hidden = field.metadata["help"], argparse.SUPPRESS
+    line = line if line == hidden else f"{line} (default: {field.metadata['default']})"
     if hint is bool:
         parser.add_argument(flag_of(name), action="store_true", help=line, default=default)
         return
@@ -196,6 +243,6 @@ def add_setting(
         action="append" if isinstance(field.default, tuple) else "store",
         choices=field.metadata["choices"] or None,
         metavar=field.metadata["metavar"] or metavar,
-        help=line if field.default in (None, ()) else f"{line} ({field.default})",
+        help=line,
         default=default,
     )

@@ -36,6 +36,8 @@ from urllib.request import (
 
 import numpy as np
 
+from .messages import translated
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -348,7 +350,8 @@ def _keep(data: bytes, path: Path) -> None:
 
 
 def _download(remote: Remote) -> bytes:
-    print(f"fetching {remote.url}\n({remote.note})", file=sys.stderr)
+    for line in (f"fetching {remote.url}", f"({remote.note})"):
+        print(translated(line), file=sys.stderr)
     deadline = time.monotonic() + FETCH_SECONDS
     opener = _opener()
     try:

@@ -1,8 +1,10 @@
 """Let a trained network write.
 
-python -m d2lrnn.predict                             the newest run
-python -m d2lrnn.predict runs/poems --length 500     this run, longer texts
-python -m d2lrnn.predict network.safetensors         a network that export wrote
+    python -m d2lrnn.predict                           the newest run
+    python -m d2lrnn.predict runs/poems --length 500   this run, longer texts
+    python -m d2lrnn.predict network.safetensors       a network that export wrote
+
+Only the texts are written to stdout, so that they can go into a file or a pipe; messages go to stderr.
 """
 
 from __future__ import annotations
@@ -80,28 +82,54 @@ def _predict(arguments: argparse.Namespace) -> None:
     print(printable("\n".join(texts)))
 
 
+def _group(parser: Parser, title: str, about: str, example: str) -> argparse._ArgumentGroup:
+    return parser.add_argument_group(title, f"{about}\n\n    {PROG} {example}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
-    parser.add_argument(
-        "--best", action="store_true", help="take the run where it did best on held-out text, not its end"
+    group = _group(parser, "network", "The network that writes.", "runs/poems --best")
+    group.add_argument(
+        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
     )
-    parser.add_argument(
-        "--prefix", action="append", help="what to begin with; may be repeated (those of the run)"
+    group.add_argument(
+        "--best",
+        action="store_true",
+        help="the network as it was when it did best on held-out text, not the last",
     )
-    parser.add_argument("--length", type=int, default=100, help="characters after the prefix (100)")
-    parser.add_argument(
-        "--temperature", type=float, help="0 the likeliest always, 1 as learned, above 1 wilder (0)"
+    add_setting(group, "ctx", default=Settings.ctx)
+    group = _group(parser, "text", "What it writes.", "--prefix 'Once upon' --length 500 --num-samples 3")
+    group.add_argument(
+        "--prefix",
+        action="append",
+        help="what a text begins with; repeat it for several (default: those of the run)",
     )
-    parser.add_argument("--top-k", type=int, help="draw from the k likeliest characters only")
-    parser.add_argument(
-        "--top-p", type=float, help="draw from the likeliest characters that share this probability only"
+    group.add_argument("--length", type=int, default=100, metavar="N", help="characters after the prefix")
+    group.add_argument(
+        "--num-samples", type=int, default=1, metavar="N",
+        help="texts for each prefix, drawn with seed, seed + 1, and so on",
+    )  # fmt: skip
+    group = _group(
+        parser, "drawing", "How the next character is chosen.", "--temperature 0.8 --top-k 20 --seed 1"
     )
-    parser.add_argument(
-        "--num-samples", type=int, default=1, help="texts for each prefix, drawn with seed, seed + 1, … (1)"
+    group.add_argument(
+        "--temperature", type=float, metavar="X",
+        help="0: always the likeliest character; 1: as likely as the network says; above 1: more surprising "
+        "(default: 0, and 1 where several texts, top-k or top-p are asked for)",
+    )  # fmt: skip
+    group.add_argument(
+        "--top-k", type=int, metavar="N", help="draw only from the N likeliest characters (default: all)"
     )
-    parser.add_argument("--seed", type=int, help="the same seed writes the same text")
-    add_setting(parser, "ctx", default=Settings.ctx)
+    group.add_argument(
+        "--top-p", type=float, metavar="X",
+        help="draw only from the likeliest characters that together have this probability (default: 1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="the same seed writes the same text (default: another each time)",
+    )
     return parser
 
 

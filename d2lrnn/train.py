@@ -23,10 +23,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .cli import BAR, Parser, after_the_first, command_line, complain, hear, printable
+from .cli import BAR, Parser, after_the_first, command_line, complain, hear, printable, tell
 from .compat import CannotLoad
 from .launching.job import read_hosts
 from .launching.watchdog import Watchdog, report
+from .messages import translated
 from .running.distributed import become, check_number, end_at_once, join, part
 from .running.settings import ABOUT, GROUPS, LaunchOptions, add_setting, given
 from .running.start import ask, choose, launch_run, opened
@@ -90,10 +91,10 @@ def _train_and_tell(run: Run, options: LaunchOptions, stop: Stop) -> int:
     if stopped:
         epoch, batch = run.progress.epoch, run.progress.batch
         where = f"epoch {epoch + 1}, batch {batch}" if batch else f"epoch {epoch}"
-        print(printable(f"stopped after {where}, saved; go on with {_resume(run, options)}"))
+        tell(f"stopped after {where}, saved; go on with {_resume(run, options)}")
         return 128 + (stop.signal or signal.SIGINT)
-    print(printable(f"{run.directory.path}/ holds the weights, curve.svg and samples.txt"))
-    print(printable(f"let it write: {command_line('d2lrnn.predict', run.directory.path)}"))
+    tell(f"{run.directory.path}/ holds the weights, curve.svg and samples.txt")
+    tell(f"let it write: {command_line('d2lrnn.predict', run.directory.path)}")
     return 0
 
 
@@ -176,7 +177,7 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
 
     epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
     if run.is_first:
-        print(printable(_announce(run), keep=""))
+        tell(_announce(run))
     next_save, next_report = time.monotonic() + autosave, 0.0
     with tqdm(total=epochs * num_chars, **BAR) as bar:
         while run.progress.epoch < epochs:
@@ -185,7 +186,7 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
             for count in run.train_epoch():
                 now = time.monotonic()
                 text = f"epoch {progress.epoch + 1}, perplexity {progress.perplexity:.1f}"
-                bar.set_postfix_str(text, refresh=False)
+                bar.set_postfix_str(translated(text), refresh=False)
                 bar.update(count)
                 if run.is_first and now >= next_report:  # the bar of a launcher
                     next_report = now + REPORT
@@ -220,12 +221,12 @@ def _announce(run: Run) -> str:
 def _report(run: Run, metrics: dict[str, Any]) -> None:
     from tqdm import tqdm
 
-    heldout = metrics["heldout_perplexity"]
-    tqdm.write(
-        f"epoch {metrics['epoch']:3}  perplexity {metrics['train_perplexity']:8.2f}"
-        + (f"  held out {heldout:8.2f}" if heldout is not None else "")
-        + f"  {metrics['chars_per_second']:8,.0f} characters/s  {metrics['seconds']:6.2f} s"
-    )
+    train, heldout = metrics["train_perplexity"], metrics["heldout_perplexity"]
+    speed = f"{metrics['chars_per_second']:8,.0f} characters/s  {metrics['seconds']:6.2f} s"
+    line = f"epoch {metrics['epoch']:3}  perplexity {train:8.2f}  {speed}"
+    if heldout is not None:
+        line = f"epoch {metrics['epoch']:3}  perplexity {train:8.2f}  held out {heldout:8.2f}  {speed}"
+    tqdm.write(translated(line))
     if metrics["epoch"] % run.settings.pred_period == 0 or metrics["epoch"] == run.settings.epochs:
         for text in run.samples():
             tqdm.write(f"    {printable(text)}")

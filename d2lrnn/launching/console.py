@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..cli import BAR, printable
+from ..messages import translated
 
 tqdm.set_lock(threading.RLock())  # its own is for processes too: Python 3.14 warns where they end at once
 
@@ -32,7 +33,7 @@ class Console(threading.Thread):
 
     def show(self, facts: dict[str, Any]) -> None:
         """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
-        news = int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep="")
+        news = int(facts["n"]), int(facts["total"]), translated(printable(str(facts["text"]), keep=""))
         with self._lock:
             if self._news is None:
                 self._lines.put(("bar", None))

@@ -9,6 +9,7 @@ thread decides (supervisor.py); a thread of its own prints (console.py).
 from __future__ import annotations
 
 from ..cli import hear, one_line, warn
+from ..messages import translated
 from .console import Console
 from .job import Host, Job, is_loopback, read_hosts
 from .supervisor import End, Supervisor
@@ -50,7 +51,8 @@ def _run(job: Job, console: Console, signals: list[int]) -> int:
             end = supervisor.watch()
             again = end.again and restarts < job.max_restarts and not signals
             if end.line:
-                console.say(one_line(end.line + _what_now(end, again, restarts, job.max_restarts)))
+                line = f"{end.line}{_what_now(end, again, restarts, job.max_restarts)}"
+                console.say(one_line(translated(line)))
         finally:
             supervisor.end()
         if not again:

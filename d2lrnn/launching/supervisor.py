@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cli import printable
+from ..messages import speaks_chinese, translated
 from .console import Console
 from .job import Job, free_port
 from .process import Process
@@ -67,6 +68,7 @@ class Supervisor:
         hosts = [host for host in job.hosts for _ in range(host.num_workers)]
         environment = {
             **_environment(),
+            "LANGUAGE": "zh" if speaks_chinese() else "en",
             "DMLC_PS_ROOT_URI": first.address,
             "DMLC_PS_ROOT_PORT": str(free_port(first.address) or random.randrange(20_000, 32_000)),
             "DMLC_NUM_WORKER": str(len(hosts)),
@@ -141,7 +143,7 @@ class Supervisor:
         elif kind == "err":
             process.has_explained = True
             if self.said.setdefault(value, process) is process:
-                self.console.say(f"{self._name(process)}: {printable(value)}")
+                self.console.say(f"{translated(self._name(process))}: {printable(value)}")
         elif kind == "report":
             process.noted = now
             with contextlib.suppress(ValueError, TypeError, KeyError):

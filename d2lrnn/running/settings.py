@@ -22,10 +22,10 @@ GROUPS = {  # of flags, as --help shows them
     "several workers": "workers deterministic",
 }
 ABOUT = {  # each group: what it is about, and an example
-    "text": ("What the network learns from.", "--corpus poems.txt --max-chars 100000 --heldout 0.05"),
-    "network": ("What it is made of.", "--cell lstm --layers 2 --hidden-dim 512 --dropout 0.3"),
-    "training": ("How it learns.", "--epochs 50 --batch-size 64 --num-steps 100 --lr 0.002"),
-    "output": ("What is written, and where.", "--out runs/poems --prefix 'Once upon' --pred-period 1"),
+    "text": ("What the network learns from.", "--corpus poems.txt --heldout 0.05"),
+    "network": ("What it is made of.", "--cell lstm --layers 2 --dropout 0.3"),
+    "training": ("How it learns.", "--epochs 50 --num-steps 100 --lr 0.002"),
+    "output": ("What is written, and where.", "--out runs/poems --prefix 'Once upon'"),
     "several workers": (
         "Train in several processes, on one machine or more.", "--workers 4 --batch-size 16"
     ),
@@ -236,10 +236,12 @@ def add_setting(
     if hint is bool:
         parser.add_argument(flag_of(name), action="store_true", help=line, default=default)
         return
-    metavar = None if field.metadata["choices"] else name.split("_")[-1].upper()
+    kind_of = (typing.get_args(hint) or (hint,))[0]  # int of Optional[int], str of tuple[str, ...]
+    letters = {int: "N", float: "X", str: name.split("_")[-1].upper()}
+    metavar = None if field.metadata["choices"] else letters[kind_of]
     parser.add_argument(
         flag_of(name),
-        type=(typing.get_args(hint) or (hint,))[0],  # int of Optional[int], str of tuple[str, ...]
+        type=kind_of,
         action="append" if isinstance(field.default, tuple) else "store",
         choices=field.metadata["choices"] or None,
         metavar=field.metadata["metavar"] or metavar,

@@ -1,7 +1,7 @@
 """Write the functions of the course yourself, and see in seconds how far you are.
 
-    python -m d2lrnn.assignment new mine --lesson onehot rnn   files to fill in
-    python -m d2lrnn.assignment check mine                     what is right so far
+    python -m d2lrnn.assignment new mine --lesson rnn   files to fill in
+    python -m d2lrnn.assignment check mine              what is right so far
 
 `check` takes a folder, a .py or an .ipynb, and asks your functions the examples of the course; without
 --lesson, those of the lessons of which your file has something. It exits with 0 when all that is written is

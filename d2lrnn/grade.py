@@ -1,9 +1,9 @@
 """Grade what a class has handed in.
 
-    python -m d2lrnn.grade submissions/ --out results    a file or folder a student
+    python -m d2lrnn.grade class/ --out results          a file or folder a student
     python -m d2lrnn.grade class.zip --out results       the same in an archive
-    python -m d2lrnn.grade late/zoe.py --out results     later: the same inputs
-    python -m d2lrnn.grade --write-points points.toml    points of the cases, to edit
+    python -m d2lrnn.grade late/zoe.py --out results     later, with the same inputs
+    python -m d2lrnn.grade --write-points points.toml    points of the cases
     python -m d2lrnn.grade --gradescope autograder.zip   for Gradescope
 
 DIR gets grades.csv, suspicions.jsonl and, for every submission, feedback/NAME/feedback.html and results.json.

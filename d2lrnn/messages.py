@@ -18,14 +18,14 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import NamedTuple
 
 TABLE = Path(__file__).with_name("messages_zh.txt")
-MOST_CHARS = 10_000  # a longer line was not written by us alone, and is not looked up
-MOST_WAYS = 100  # to read a line as an entry
+MOST_CHARS = 2_000  # a longer line was not written by us alone, and is not looked up
+MOST_WAYS = 50  # to read a line as an entry
 
 
 # --- which language ---
@@ -66,6 +66,11 @@ class Entry(NamedTuple):
         """The fields that are messages themselves."""
         return {name for _, name, spec, _ in Formatter().parse(self.chinese) if name and spec == "zh"}
 
+    @property
+    def has_words(self) -> bool:
+        """Whether there is more between the fields than marks."""
+        return any(char.isalpha() for char in "".join(self.pieces))
+
 
 class _Value(str):
     """The text of a field; in the format zh, what it is in Chinese."""
@@ -98,23 +103,27 @@ def split_template(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def translated(line: str) -> str:
     """A line as the user gets it: in Chinese if that is wanted and the table has it."""
-    return (_chinese(line) or line) if line and speaks_chinese() else line
+    return (_chinese(line) or line) if speaks_chinese() else line
 
 
 def _chinese(line: str) -> str | None:
-    """By the entry that has most words in common with it, if its parts have entries, too; else by any."""
+    """By the entry with most words of the line, if its parts are known, too; if there is none, by any."""
     return _by_entry(line, whole=True) or _by_entry(line, whole=False)
 
 
+@lru_cache(maxsize=1000)
 def _by_entry(line: str, *, whole: bool) -> str | None:
     for entry in table() if len(line) < MOST_CHARS else ():
         for values in itertools.islice(_ways(entry.pieces, line), MOST_WAYS):
             parts = dict(zip(entry.fields, values))
-            if not whole or all(
-                not parts[name] or _by_entry(parts[name], whole=True) for name in entry.messages
-            ):
+            if all(_is_known(parts[name]) for name in entry.messages) if whole else entry.has_words:
                 return entry.chinese.format(**{name: _Value(value) for name, value in parts.items()})
     return None
+
+
+def _is_known(part: str) -> bool:
+    """Whether a part of a line has an entry, or needs none: a single word may be a name."""
+    return " " not in part or _by_entry(part, whole=True) is not None
 
 
 def _ways(pieces: Sequence[str], line: str) -> Iterator[list[str]]:

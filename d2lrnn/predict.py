@@ -2,7 +2,7 @@
 
     python -m d2lrnn.predict                           the newest run
     python -m d2lrnn.predict runs/poems --length 500   this run, longer texts
-    python -m d2lrnn.predict network.safetensors       a network that export wrote
+    python -m d2lrnn.predict network.safetensors       a file that export wrote
 
 Only the texts are written to stdout, so that they can go into a file or a pipe; messages go to stderr.
 """

@@ -1,7 +1,7 @@
 """Train a network on a text and let it write.
 
-    python -m d2lrnn.train                               our lyrics, half a minute
-    python -m d2lrnn.train --corpus my.txt --cell lstm   your own text
+    python -m d2lrnn.train                               our own lyrics
+    python -m d2lrnn.train --corpus my.txt --cell lstm   your text
     python -m d2lrnn.train --resume                      continue the newest run
 
 Ctrl-C stops after the current batch and saves; a second Ctrl-C stops at once. A run that was stopped or
@@ -209,12 +209,12 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
 
 def _announce(run: Run) -> str:
     settings = run.settings
-    together = f", {settings.workers} workers" if settings.workers > 1 else ""
+    device = f"{run.ctx}, {settings.workers} workers" if settings.workers > 1 else run.ctx
     where = f", from {_where(run)} on" if run.optimizer.t else ""
     return (
         f"{settings.corpus}: {len(run.dataset.train_indices):,} characters to train on, "
         f"{len(run.dataset.heldout_indices):,} held out, {len(run.vocab):,} distinct; "
-        f"{settings.cell} on {run.ctx}{together}, into {run.directory.path}/{where}"
+        f"{settings.cell} on {device}, into {run.directory.path}/{where}"
     )
 
 

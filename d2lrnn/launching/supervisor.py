@@ -163,10 +163,11 @@ class Supervisor:
             self.console.show(facts["bar"])
 
     def _name(self, process: Process) -> str:
-        return process.name + (f" on {process.host.address}" if len(self.job.hosts) > 1 else "")
+        return f"{process.name} on {process.host.address}" if len(self.job.hosts) > 1 else process.name
 
     def _whom(self, process: Process) -> str:
-        return self._name(process) + ("" if process.step is None else f" (step {process.step})")
+        name = self._name(process)
+        return name if process.step is None else f"{name} (step {process.step})"
 
     # --- whether it is over, and whose fault it is ---
 

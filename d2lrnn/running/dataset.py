@@ -15,6 +15,7 @@ from ..checks import check_memory
 from ..corpora import BLOCK, find_corpus, read_corpus
 from ..dist import shard
 from ..fast import CELLS
+from ..messages import translated
 from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from ..text import Vocab, encode_prefix, one_line
 from .settings import PREFIXES, Settings
@@ -41,7 +42,9 @@ def load_dataset(settings: Settings) -> Dataset:
     """
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     # total: to read, to count and to look up, which take about as long as each other
-    with tqdm(desc="reading", total=3, bar_format=form, delay=1, disable=None, leave=False) as bar:
+    with tqdm(
+        desc=translated("reading"), total=3, bar_format=form, delay=1, disable=None, leave=False
+    ) as bar:
         keep = settings.max_chars and 2 * settings.max_chars  # each may be a line end of two characters
         text = read_corpus(find_corpus(settings.corpus), keep=keep, progress=bar.update)
         text = one_line(text)[: settings.max_chars]

@@ -210,7 +210,8 @@ def load_run(folder: Path, ctx: mx.Context | None = None, *, best: bool = False)
     except FileNotFoundError:
         read_config(folder)
         why = "nothing was held out of its training, or its first epoch is not over" if best else "not begun"
-        raise ValueError(f"{folder} holds no {'best ' * best}checkpoint: {why}") from None
+        kind = "best checkpoint" if best else "checkpoint"
+        raise ValueError(f"{folder} holds no {kind}: {why}") from None
     check_facts(found)
     settings = to_settings(found.facts["config"], found.path)
     vocab = Vocab(found.facts["chars"])

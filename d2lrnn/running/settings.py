@@ -194,9 +194,10 @@ class LaunchOptions(Flags):
 
 
 def _bounds(rule: Any) -> str:
-    words = [f"of at least {rule['low']:.10g}"] if rule["low"] > -math.inf else []
-    words += [f"below {rule['below']:.10g}"] if rule["below"] < math.inf else []
-    return " and ".join(words)
+    low, below = f"of at least {rule['low']:.10g}", f"below {rule['below']:.10g}"
+    if rule["below"] == math.inf:
+        return low
+    return below if rule["low"] == -math.inf else f"{low} and {below}"
 
 
 def flag_of(name: str) -> str:

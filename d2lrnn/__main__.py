@@ -48,7 +48,7 @@ def _help() -> str:
     lines = [
         translated("Recurrent language models from scratch in MXNet: train one, and let it write."),
         "",
-        f"{translated('usage: ')}d2lrnn COMMAND ...      d2lrnn COMMAND --help      d2lrnn --version",
+        f"{translated('usage:')} d2lrnn COMMAND ...      d2lrnn COMMAND --help      d2lrnn --version",
         "",
         *rows,
         "",

@@ -52,7 +52,7 @@ class _Help(argparse.HelpFormatter):
         super().start_section(translated(heading or ""))
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
-        super().add_usage(usage, actions, groups, translated("usage: ") if prefix is None else prefix)
+        super().add_usage(usage, actions, groups, f"{translated('usage:')} " if prefix is None else prefix)
 
     def _get_help_string(self, action: argparse.Action) -> str:
         line, default = action.help or "", action.default

@@ -426,8 +426,8 @@ def _certificates() -> ssl.SSLContext:
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
         error.close()
-        circle = ", redirects without end or to no web address" if 300 <= error.code < 400 else ""
-        return f"HTTP status {error.code}{circle}"
+        status = f"HTTP status {error.code}"
+        return f"{status}, redirects without end or to no web address" if 300 <= error.code < 400 else status
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = "apt install ca-certificates, run a Mac's Install Certificates.command, or set SSL_CERT_FILE"

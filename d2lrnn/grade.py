@@ -1,10 +1,10 @@
 """Grade what a class has handed in.
 
-    python -m d2lrnn.grade class/ --out results          a file or folder a student
-    python -m d2lrnn.grade class.zip --out results       the same in an archive
-    python -m d2lrnn.grade late/zoe.py --out results     later, with the same inputs
-    python -m d2lrnn.grade --write-points points.toml    points of the cases
-    python -m d2lrnn.grade --gradescope autograder.zip   for Gradescope
+    python -m d2lrnn.grade class/ --out results         a file each student
+    python -m d2lrnn.grade class.zip --out results      the same in an archive
+    python -m d2lrnn.grade late.py --out results        later: the same inputs
+    python -m d2lrnn.grade --write-points points.toml   points of the cases
+    python -m d2lrnn.grade --gradescope grader.zip      for Gradescope
 
 DIR gets grades.csv, suspicions.jsonl and, for every submission, feedback/NAME/feedback.html and results.json.
 DIR/seed decides the hidden inputs: keep it to yourself. A run that was interrupted goes on where it stopped.
@@ -24,7 +24,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from . import _cores
-from .cli import Parser, complain, exit_code, interrupting
+from .cli import Parser, complain, exit_code, interrupting, tell
 from .compat import CannotLoad
 from .grading.jail import JailError
 from .grading.loading import load_mxnet
@@ -117,13 +117,13 @@ def _grade(arguments: argparse.Namespace, lessons: Sequence[int]) -> int:
         points = write_points(read_points(Path(arguments.points or POINTS_FILE), CASES), cases)
     if arguments.write_points:
         _new(arguments.write_points).write_text(points, "utf-8")
-        print(f"{arguments.write_points} has {len(cases)} cases: edit their points, give it as --points")
+        tell(f"{arguments.write_points} has {len(cases)} cases: edit their points, give it as --points")
     if arguments.gradescope:
         from .grading.gradescope import write_autograder
 
         seed = new_seed() if arguments.seed is None else read_seed(arguments.seed)
         write_autograder(_new(arguments.gradescope), seed, points, arguments.lesson, arguments.isolation)
-        print(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
+        tell(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
     if not arguments.submissions:
         return 0
     submissions = read_submissions(arguments.submissions, single=arguments.single)

@@ -18,14 +18,16 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import NamedTuple
 
 TABLE = Path(__file__).with_name("messages_zh.txt")
-MOST_CHARS = 2_000  # a longer line was not written by us alone, and is not looked up
-MOST_WAYS = 50  # to read a line as an entry
+MOST_CHARS = 1000  # a longer line was not written by us alone, and is not looked up
+MOST_WAYS = 20  # to read a line by one entry
+MOST_DEEP = 4  # messages within messages
 
 
 # --- which language ---
@@ -40,7 +42,7 @@ def speaks_chinese() -> bool:
     locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
     languages = [] if locale in ("C", "POSIX") else os.environ.get("LANGUAGE", "").split(":")
     known = [name for name in [*languages, locale] if re.match("(zh|en)(?![a-z])", name)]
-    return bool(known) and known[0].startswith("zh") and _shows("困惑度")
+    return bool(known) and known[0].startswith("zh") and _shows("训练")
 
 
 def _shows(text: str) -> bool:
@@ -54,40 +56,43 @@ def _shows(text: str) -> bool:
 # --- what a line is in Chinese ---
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry:
     """An entry of the table: the English before, between and after its fields, their names, the Chinese."""
 
     pieces: tuple[str, ...]
     fields: tuple[str, ...]
     chinese: str
 
-    @property
+    @cached_property
     def messages(self) -> set[str]:
         """The fields that are messages themselves."""
         return {name for _, name, spec, _ in Formatter().parse(self.chinese) if name and spec == "zh"}
 
-    @property
-    def has_words(self) -> bool:
-        """Whether there is more between the fields than marks."""
-        return any(char.isalpha() for char in "".join(self.pieces))
+    @cached_property
+    def letters(self) -> int:
+        """How many letters it has; an entry without any joins two others."""
+        return sum(char.isalpha() for char in "".join(self.pieces))
+
+    @cached_property
+    def longest(self) -> str:
+        """Its longest piece, which most lines do not have."""
+        return max(self.pieces, key=len)
 
 
-class _Value(str):
-    """The text of a field; in the format zh, what it is in Chinese."""
+class Reading(NamedTuple):
+    """A line in Chinese, and how many of its letters the table knew."""
 
-    def __format__(self, spec: str) -> str:
-        return (_chinese(self) or str(self)) if spec == "zh" else str(self)
+    known: int
+    chinese: str
 
 
 @cache
-def table() -> tuple[Entry, ...]:
-    """The entries of messages_zh.txt, those with most words first."""
-    entries = []
+def table() -> list[Entry]:
+    """The entries of messages_zh.txt."""
     lines = TABLE.read_text("utf-8").splitlines()
-    for english, chinese in itertools.pairwise(lines):
-        if chinese.startswith("= "):
-            entries.append(Entry(*split_template(english), chinese[2:]))
-    return tuple(sorted(entries, key=lambda entry: -sum(map(len, entry.pieces))))
+    pairs = [(english, line[2:]) for english, line in itertools.pairwise(lines) if line.startswith("= ")]
+    return [Entry(*split_template(english), chinese) for english, chinese in pairs]
 
 
 def split_template(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -103,27 +108,45 @@ def split_template(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def translated(line: str) -> str:
     """A line as the user gets it: in Chinese if that is wanted and the table has it."""
-    return (_chinese(line) or line) if speaks_chinese() else line
+    reading = _read(line) if speaks_chinese() else None
+    return reading.chinese if reading else line
 
 
-def _chinese(line: str) -> str | None:
-    """By the entry with most words of the line, if its parts are known, too; if there is none, by any."""
-    return _by_entry(line, whole=True) or _by_entry(line, whole=False)
+@lru_cache(maxsize=5000)
+def _read(line: str, depth: int = 0) -> Reading | None:
+    """A line by the entries that know most of it; None if there are none. depth: of messages around it."""
+    if len(line) > MOST_CHARS or depth == MOST_DEEP:
+        return None
+    readings = [
+        _read_by(entry, dict(zip(entry.fields, parts)), depth + 1)
+        for entry in table()
+        if entry.longest in line
+        for parts in itertools.islice(_ways(entry.pieces, line), MOST_WAYS)
+    ]
+    return max(filter(None, readings), key=lambda reading: reading.known, default=None)
 
 
-@lru_cache(maxsize=1000)
-def _by_entry(line: str, *, whole: bool) -> str | None:
-    for entry in table() if len(line) < MOST_CHARS else ():
-        for values in itertools.islice(_ways(entry.pieces, line), MOST_WAYS):
-            parts = dict(zip(entry.fields, values))
-            if all(_is_known(parts[name]) for name in entry.messages) if whole else entry.has_words:
-                return entry.chinese.format(**{name: _Value(value) for name, value in parts.items()})
-    return None
+def _read_by(entry: Entry, parts: dict[str, str], depth: int) -> Reading | None:
+    """By an entry and these parts; marks alone join only what is known, or a word, which may be a name."""
+    readings = {name: _read(parts[name], depth) for name in entry.messages}
+    known = {name: reading for name, reading in readings.items() if reading}
+    if not entry.letters and (not known or any(" " in parts[name] for name in readings.keys() - known)):
+        return None
+    chinese = {
+        name: _Field(part, known[name].chinese if name in known else part) for name, part in parts.items()
+    }
+    letters = entry.letters + sum(reading.known for reading in known.values())
+    return Reading(letters, entry.chinese.format(**chinese))
 
 
-def _is_known(part: str) -> bool:
-    """Whether a part of a line has an entry, or needs none: a single word may be a name."""
-    return " " not in part or _by_entry(part, whole=True) is not None
+class _Field(NamedTuple):
+    """What a field holds; in the format zh, its Chinese."""
+
+    part: str
+    chinese: str
+
+    def __format__(self, spec: str) -> str:
+        return self.chinese if spec == "zh" else self.part
 
 
 def _ways(pieces: Sequence[str], line: str) -> Iterator[list[str]]:

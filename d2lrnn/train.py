@@ -185,13 +185,13 @@ def _train(run: Run, stop: Stop, autosave: float) -> bool:
             bar.n = bar.initial = progress.epoch * num_chars + progress.num_chars
             for count in run.train_epoch():
                 now = time.monotonic()
-                text = f"epoch {progress.epoch + 1}, perplexity {progress.perplexity:.1f}"
-                bar.set_postfix_str(translated(text), refresh=False)
-                bar.update(count)
-                if run.is_first and now >= next_report:  # the bar of a launcher
+                if run.is_first and now >= next_report:
                     next_report = now + REPORT
+                    text = f"epoch {progress.epoch + 1}, perplexity {progress.perplexity:.1f}"
+                    bar.set_postfix_str(translated(text), refresh=False)
                     n = progress.epoch * num_chars + progress.num_chars
-                    report(bar={"n": n, "total": bar.total, "text": text})
+                    report(bar={"n": n, "total": bar.total, "text": text})  # the bar of a launcher
+                bar.update(count)
                 save, stopped = run.agree(now >= next_save, bool(stop.signal))
                 if save or stopped:
                     run.save()

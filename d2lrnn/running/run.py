@@ -87,7 +87,7 @@ class Run:
         try:
             next(self._batches())  # a corpus too short for one batch is refused here
         except ValueError as error:
-            raise ValueError(f"{error}{', or give fewer workers' * (settings.workers > 1)}") from None
+            raise ValueError(f"{error}, or give fewer workers" if settings.workers > 1 else error) from None
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))

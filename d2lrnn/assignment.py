@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import LESSON_OF
-from .cli import Parser, command_line, complain, exit_code, interrupting, tell
+from .cli import Parser, command_line, complain, encodable, exit_code, interrupting, tell
 from .compat import CannotLoad
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
@@ -136,7 +136,7 @@ def passes(
     marks = _marks(_given(submission), function=function, seed=seed)
     right = marks.status == "graded" and function_state(marks.outcomes) == "right"
     if not right:
-        print(check_report(marks))
+        print(encodable(check_report(marks)))
     return right
 
 
@@ -212,7 +212,7 @@ def _show(marks: Marks) -> bool:
     from .grading.report import check_report, function_state
 
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    print(check_report(marks, colour=colour))
+    print(encodable(check_report(marks, colour=colour)))
     groups = by_function(marks.outcomes).values()
     return marks.status == "graded" and all(function_state(outcomes) != "wrong" for outcomes in groups)
 

@@ -99,10 +99,14 @@ def complain(who: str, message: object) -> None:
 
 
 def tell(message: str) -> None:
-    """One line on stdout, of the command's own; what the encoding does not have is escaped."""
+    """One line on stdout, of the command's own."""
+    print(encodable(printable(translated(message), keep="")))
+
+
+def encodable(text: str) -> str:
+    """text with an escape for each character that the encoding of stdout does not have."""
     encoding = sys.stdout.encoding or "utf-8"
-    text = printable(translated(message), keep="").encode(encoding, "backslashreplace")
-    print(text.decode(encoding))
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def warn(message: object) -> None:

@@ -70,9 +70,9 @@ class Entry:
         return {name for _, name, spec, _ in Formatter().parse(self.chinese) if name and spec == "zh"}
 
     @cached_property
-    def letters(self) -> int:
-        """How many letters it has; an entry without any joins two others."""
-        return sum(char.isalpha() for char in "".join(self.pieces))
+    def has_words(self) -> bool:
+        """Whether there is more between the fields than marks, which only join other messages."""
+        return not self.fields or any(map(str.isalpha, "".join(self.pieces)))
 
     @cached_property
     def longest(self) -> str:
@@ -81,7 +81,7 @@ class Entry:
 
 
 class Reading(NamedTuple):
-    """A line in Chinese, and how many of its letters the table knew."""
+    """A line in Chinese, and how many of its characters the table knew."""
 
     known: int
     chinese: str
@@ -130,13 +130,13 @@ def _read_by(entry: Entry, parts: dict[str, str], depth: int) -> Reading | None:
     """By an entry and these parts; marks alone join only what is known, or a word, which may be a name."""
     readings = {name: _read(parts[name], depth) for name in entry.messages}
     known = {name: reading for name, reading in readings.items() if reading}
-    if not entry.letters and (not known or any(" " in parts[name] for name in readings.keys() - known)):
+    if not entry.has_words and (not known or any(" " in parts[name] for name in readings.keys() - known)):
         return None
     chinese = {
         name: _Field(part, known[name].chinese if name in known else part) for name, part in parts.items()
     }
-    letters = entry.letters + sum(reading.known for reading in known.values())
-    return Reading(letters, entry.chinese.format(**chinese))
+    num_known = sum(map(len, entry.pieces)) + sum(reading.known for reading in known.values())
+    return Reading(num_known, entry.chinese.format(**chinese))
 
 
 class _Field(NamedTuple):

@@ -75,13 +75,18 @@ class Entry:
         return not self.fields or any(map(str.isalpha, "".join(self.pieces)))
 
     @cached_property
+    def size(self) -> int:
+        """Its characters without blanks."""
+        return len("".join("".join(self.pieces).split()))
+
+    @cached_property
     def longest(self) -> str:
         """Its longest piece, which most lines do not have."""
         return max(self.pieces, key=len)
 
 
 class Reading(NamedTuple):
-    """A line in Chinese, and how many of its characters the table knew."""
+    """A line in Chinese, and how many of its characters, blanks aside, the table knew."""
 
     known: int
     chinese: str
@@ -135,7 +140,7 @@ def _read_by(entry: Entry, parts: dict[str, str], depth: int) -> Reading | None:
     chinese = {
         name: _Field(part, known[name].chinese if name in known else part) for name, part in parts.items()
     }
-    num_known = sum(map(len, entry.pieces)) + sum(reading.known for reading in known.values())
+    num_known = entry.size + sum(reading.known for reading in known.values())
     return Reading(num_known, entry.chinese.format(**chinese))
 
 

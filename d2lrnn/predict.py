@@ -88,6 +88,13 @@ def _group(parser: Parser, title: str, about: str, example: str) -> argparse._Ar
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
+    _add_network(parser)
+    _add_text(parser)
+    _add_drawing(parser)
+    return parser
+
+
+def _add_network(parser: Parser) -> None:
     group = _group(parser, "network", "The network that writes.", "runs/poems --best")
     group.add_argument(
         "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
@@ -98,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         help="the network as it was when it did best on held-out text, not the last",
     )
     add_setting(group, "ctx", default=Settings.ctx)
+
+
+def _add_text(parser: Parser) -> None:
     group = _group(parser, "text", "What it writes.", "--prefix 'Once upon' --length 500 --num-samples 3")
     group.add_argument(
         "--prefix",
@@ -109,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
         "--num-samples", type=int, default=1, metavar="N",
         help="texts for each prefix, drawn with seed, seed + 1, and so on",
     )  # fmt: skip
+
+
+def _add_drawing(parser: Parser) -> None:
     group = _group(
         parser, "drawing", "How the next character is chosen.", "--temperature 0.8 --top-k 20 --seed 1"
     )
@@ -130,7 +143,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the same seed writes the same text (default: another each time)",
     )
-    return parser
 
 
 if __name__ == "__main__":

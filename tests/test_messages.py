@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import errno
 import os
 import re
 import shlex
@@ -62,6 +63,15 @@ UNSAID = {  # prose that no user sees, or that is said as part of a line which i
     "running.distributed": {"step count"},
     "running.plot": {"held out"},
     "running.settings": set(GROUPS.values()),
+}  # fmt: skip
+COMPOSED = {  # entries for what the code puts together, the system says, or argparse fills in
+    *map(os.strerror, (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR)),
+    *map(os.strerror, (errno.EEXIST, errno.EROFS, errno.EIO)),
+    "[Errno {}] {}", "[Errno {}] {}: {}", "int", "float", "server {}", "{}; {}", "{} and {} others",
+    "{} is damaged ({})", "{} was not written by d2lrnn ({})", "{} is not installed: {}",
+    "{} {} GiB of memory, more than the {} here: {}", "MXNet is not installed: {}",
+    "MXNet's library cannot be loaded: {}: {}", "this system cannot isolate strictly, it lacks: {}",
+    " at {}", "a number is expected, not {}", "an array of shape {} is expected, not {}",
 }  # fmt: skip
 EXAMPLE = re.compile(
     "[^:;,]*--[a-z][^:;,]*|python -m .*|    .*|new mine .*|class.zip .*"
@@ -149,6 +159,18 @@ def test_every_message_of_the_code_is_in_the_table(module: str) -> None:
 def test_what_needs_no_entry_is_in_the_code() -> None:
     for module, unsaid in UNSAID.items():
         assert unsaid <= _texts_of(module), module
+
+
+def test_every_entry_has_its_message() -> None:
+    texts = {told(file.stem) for file in FILES}
+    for path in [*PACKAGE.rglob("*.py"), Path(argparse.__file__)]:
+        for text in filter(None, map(_template, ast.walk(ast.parse(path.read_text("utf-8"))))):
+            texts.add(text)
+            texts |= {" ".join(part.split()) for part in re.split(r"\n\n|\n(?=    )| {3,}", text)}
+            texts.add(re.sub(r"%(\(\w+\))?[rs]", "{}", text))  # argparse
+
+    lines = {"{}".join(entry.pieces) for entry in table()}
+    assert lines - texts == COMPOSED
 
 
 def test_every_known_mistake_and_every_case_is_in_the_table() -> None:

@@ -126,7 +126,7 @@ class Run:
         try:
             next(self._batches())  # a corpus too short for one batch is refused here
         except ValueError as error:
-            raise ValueError(f"{error}{', or give fewer workers' * (settings.workers > 1)}") from None
+            raise ValueError(f"{error}, or give fewer workers" if settings.workers > 1 else error) from None
         if warmup and self.is_first and self._count_updates(warmup) <= warmup:
             warn(f"--warmup {settings.warmup}: training ends before the learning rate reaches --lr")
         self.learner: Network | Replica = self.network

@@ -61,7 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
     parser.add_argument(
-        "submissions", nargs="*", metavar="SUBMISSION", help=".py, .ipynb, a folder, or a .zip"
+        "submissions",
+        nargs="*",
+        metavar="SUBMISSION",
+        help=".py, .ipynb, a folder, or a .zip (default: none)",
     )
     parser.add_argument("--out", metavar="DIR", help="folder for the results (default: none; required)")
     parser.add_argument(

@@ -7,7 +7,9 @@ messages_zh.txt, which has a template of each line and, below it, its Chinese:
     = {flag} {value}：请从 {choices} 中选一个
 
 A field stands for what the code has filled in, and comes out as it is. One that is a message itself is
-written {reason:zh} in the Chinese, and looked up in its turn. A line that is not there stays English.
+written {reason:zh} in the Chinese, and looked up in its turn. In the English {epoch:d} is a number and
+{name:w} a word without blanks: where little else is said, other lines would match. A line that is not there
+stays English.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ TABLE = Path(__file__).with_name("messages_zh.txt")
 MOST_CHARS = 1000  # a longer line was not written by us alone, and is not looked up
 MOST_WAYS = 20  # to read a line by one entry
 MOST_DEEP = 4  # messages within messages
+KINDS = {"": "(?s:.*)", "d": r" *\d[\d.,]* *", "w": r" *\S+ *"}  # what a field may hold
 
 
 # --- which language ---
@@ -58,10 +61,14 @@ def _shows(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the table: the English before, between and after its fields, their names, the Chinese."""
+    """An entry of the table: the English before, between and after its fields, these, and the Chinese.
+
+    kinds: of the fields, keys of KINDS.
+    """
 
     pieces: tuple[str, ...]
     fields: tuple[str, ...]
+    kinds: tuple[str, ...]
     chinese: str
 
     @cached_property
@@ -100,15 +107,16 @@ def table() -> list[Entry]:
     return [Entry(*split_template(english), chinese) for english, chinese in pairs]
 
 
-def split_template(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What stands before, between and after the fields of a template for str.format, and their names."""
-    pieces, fields = [""], []
-    for text, field, _, _ in Formatter().parse(template):
+def split_template(template: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What stands around the fields of a template for str.format; their names and kinds."""
+    pieces, fields, kinds = [""], [], []
+    for text, field, kind, _ in Formatter().parse(template):
         pieces[-1] += text
         if field is not None:
             fields.append(field)
+            kinds.append(kind or "")
             pieces.append("")
-    return tuple(pieces), tuple(fields)
+    return tuple(pieces), tuple(fields), tuple(kinds)
 
 
 def translated(line: str) -> str:
@@ -127,6 +135,7 @@ def _read(line: str, depth: int = 0) -> Reading | None:
         for entry in table()
         if entry.longest in line
         for parts in itertools.islice(_ways(entry.pieces, line), MOST_WAYS)
+        if all(re.fullmatch(KINDS[kind], part) for kind, part in zip(entry.kinds, parts))
     ]
     return max(filter(None, readings), key=lambda reading: reading.known, default=None)
 

@@ -26,8 +26,8 @@ GROUPS = {  # of flags, as --help shows them
 ABOUT = {  # each group: what it is about, and an example
     "text": ("What the network learns from.", "--corpus poems.txt plays/ --heldout 0.05"),
     "network": ("What it is made of.", "--cell lstm --layers 2 --dropout 0.3"),
-    "training": ("How it learns.", "--epochs 50 --num-steps 100 --lr 0.002 --schedule cosine"),
-    "output": ("What is written, and where.", r"--out runs/poems --prefix 'QUEEN:\n' --temperature 0.5"),
+    "training": ("How it learns.", "--epochs 50 --lr 0.002 --schedule cosine"),
+    "output": ("What is written, and where.", r"--out runs/poems --prefix 'QUEEN:\n'"),
     "several workers": (
         "Train in several processes, on one machine or more.", "--workers 4 --batch-size 16"
     ),
@@ -325,7 +325,9 @@ def _bounds(rule: Any) -> str:
     low, below = f"of at least {rule['low']:.10g}", f"below {rule['below']:.10g}"
     if rule["below"] == math.inf:
         return low
-    return below if rule["low"] == -math.inf else f"{low} and {below}"
+    if rule["low"] == -math.inf:
+        return below
+    return f"of at least {rule['low']:.10g} and below {rule['below']:.10g}"
 
 
 def flag_of(name: str) -> str:

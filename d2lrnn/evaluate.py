@@ -169,7 +169,7 @@ def _entry(score: Score) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROG, description=__doc__)
+    parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...] [run] [FILE ...]", description=__doc__)
     parser.add_argument(
         "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
     )

@@ -237,7 +237,7 @@ def _group(parser: Parser, title: str, about: str, example: str) -> argparse._Ar
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROG, description=__doc__)
+    parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...] [run]", description=__doc__)
     _add_network(parser)
     _add_text(parser)
     _add_drawing(parser)

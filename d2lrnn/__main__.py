@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .cli import complain, guard_streams, show
+from .messages import translated
 
 PROG = "d2lrnn"
 COMMANDS = {  # what it does, and an example that works
@@ -44,16 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _help() -> str:
     rows = [
-        f"  {name:11} {what}\n{'':14}d2lrnn {name} {example}" for name, (what, example) in COMMANDS.items()
+        f"  {name:11} {translated(what)}\n{'':14}d2lrnn {name} {example}"
+        for name, (what, example) in COMMANDS.items()
     ]
-    return "\n".join(
-        [
-            "Recurrent language models from scratch in MXNet: train one, and let it write.\n",
-            "usage: d2lrnn COMMAND …      d2lrnn COMMAND --help      d2lrnn --version\n",
-            *rows,
-            "\nWithout arguments, train takes our lyrics and half a minute, and predict the newest run.",
-        ]
-    )
+    lines = [
+        translated("Recurrent language models from scratch in MXNet: train one, and let it write."),
+        "",
+        f"{translated('usage:')} d2lrnn COMMAND ...      d2lrnn COMMAND --help      d2lrnn --version",
+        "",
+        *rows,
+        "",
+        translated("Without arguments, train takes our lyrics, and predict the newest run."),
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Write the functions of the course yourself, and see in seconds how far you are.
 
-    python -m d2lrnn.assignment new mine                       submission.py and exercises.ipynb, to be filled
-    python -m d2lrnn.assignment new mine --lesson onehot rnn   only these lessons
-    python -m d2lrnn.assignment check mine                     what is right, what is not, what is missing
+    python -m d2lrnn.assignment new mine --lesson rnn   files to fill in
+    python -m d2lrnn.assignment check mine              what is right so far
 
 `check` takes a folder, a .py or an .ipynb, and asks your functions the examples of the course; without
 --lesson, those of the lessons of which your file has something. It exits with 0 when all that is written is
@@ -32,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import LESSON_OF
-from .cli import Parser, command_line, complain, exit_code, interrupting, is_terminal, put, show
+from .cli import Parser, command_line, complain, exit_code, interrupting, is_terminal, put, tell
 from .compat import CannotLoad
 from .grading.jail import Jail, JailError
 from .grading.loading import load_mxnet
@@ -64,13 +63,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
-    new = commands.add_parser("new", help="write what you begin with")
-    new.add_argument("folder", metavar="DIR", help="where to")
-    check = commands.add_parser("check", help="say what is right and what is not")
-    check.add_argument("path", metavar="DIR|FILE", nargs="?", default=".", help="your work (here)")
+    new = commands.add_parser(
+        "new", help="write the files to fill in", description=f"    {PROG} new mine --lesson onehot rnn"
+    )
+    new.add_argument("folder", metavar="DIR", help="folder for submission.py and exercises.ipynb")
+    check = commands.add_parser(
+        "check", help="say what is right and what is not", description=f"    {PROG} check mine/submission.py"
+    )
+    check.add_argument(
+        "path", metavar="DIR|FILE", nargs="?", default=".", help="your work (default: the current folder)"
+    )
     for command in (new, check):
         command.add_argument(
-            "--lesson", nargs="+", metavar="LESSON", help="only these, by name or number (all)"
+            "--lesson",
+            nargs="+",
+            metavar="LESSON",
+            help="only these lessons, by name or number (default: all)",
         )
     return parser
 
@@ -90,8 +98,8 @@ def _new(folder: Path, wanted: Sequence[str] | None) -> int:
     for name, text in texts.items():
         with (folder / name).open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
-    show(f"{folder}/ holds submission.py and exercises.ipynb: write in one of them, then")
-    show(command_line("d2lrnn.assignment", "check", folder))
+    tell(f"{folder}/ holds submission.py and exercises.ipynb: write in one of them, then")
+    tell(command_line("d2lrnn.assignment", "check", folder))
     return 0
 
 

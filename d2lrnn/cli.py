@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -17,12 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .messages import fill, translated
+
 # what steers a terminal: control characters, what turns the direction of writing, the two other line ends of
 # Unicode, halves of surrogate pairs
 STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 MAX_LINE = 1000
 ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}  # the only ones in arguments
 MAX_BYTES = 4 * 10**7  # of a file that a flag names: no text that is written is longer
+WIDEST = 100  # columns of --help
 # of tqdm; disable=None: only on a terminal
 BAR: Any = {"unit": " chars", "unit_scale": True, "disable": None, "leave": False, "dynamic_ncols": True}
 BARS = threading.RLock()  # tqdm's own lock is for processes too: Python 3.14 warns where they end at once
@@ -37,11 +41,45 @@ class Parser(argparse.ArgumentParser):
     """argparse, with one line on stderr and exit code 2 for what the user got wrong."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage lines, and leave."""
-        self.exit(2, f"{self.prog}: {one_line(message)}; see --help\n")
+        self.exit(2, f"{self.prog}: {one_line(translated(f'{message}; see --help'))}\n")
+
+
+class _Help(argparse.HelpFormatter):
+    """--help in the language of the user, at most 100 columns wide: indented lines of a text are examples."""
+
+    def __init__(self, prog: str, **_: Any) -> None:
+        super().__init__(prog, width=min(shutil.get_terminal_size().columns, WIDEST) - 2)
+
+    def start_section(self, heading: str | None) -> None:
+        super().start_section(translated(heading or ""))
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, f"{translated('usage:')} " if prefix is None else prefix)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        line, default = action.help or "", action.default
+        if "default:" in line or default in (None, argparse.SUPPRESS) or not action.option_strings:
+            return line
+        return f"{line} (default: {'off' if default is False else default})"
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return fill(translated(text), width).split("\n")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(_paragraph(part, width, indent) for part in text.rstrip().split("\n\n"))
+
+
+def _paragraph(text: str, width: int, indent: str) -> str:
+    if not text.startswith(" "):
+        return fill(translated(" ".join(text.split())), width, indent, indent)
+    rows = [
+        re.fullmatch(r"(.*?\S {3,})?(.*)", line) for line in text.split("\n")
+    ]  # what to type, what it does
+    return "\n".join(f"{indent}{row[1] or ''}{translated(row[2])}" for row in rows if row)
 
 
 def unescape(text: str) -> str:
@@ -98,8 +136,8 @@ def one_line(text: object, length: int = MAX_LINE) -> str:
 
 
 def complain(who: str, message: object) -> None:
-    """One line on stderr."""
-    say(f"{who}: {one_line(message)}")
+    """One line on stderr, in the language of the user."""
+    say(f"{translated(who)}: {one_line(translated(str(message)))}")
 
 
 def warn(message: object) -> None:
@@ -143,6 +181,11 @@ def put(text: str, file: Any = None, *, end: str = "\n") -> None:
     with _tqdm().external_write_mode(file) if "tqdm" in sys.modules else contextlib.nullcontext():
         file.write(encodable(text + end, file))
         file.flush()
+
+
+def tell(message: str) -> None:
+    """One line on stdout, of the command's own, in the language of the user."""
+    show(printable(translated(message), keep=""))
 
 
 def say(text: str) -> None:
@@ -248,11 +291,11 @@ def guard_streams(who: str) -> None:
 def outlive_stdout(who: str) -> Iterator[None]:
     """While entered, to lose stdout changes nothing; it is said once, on stderr."""
 
-    def tell(error: Exception) -> None:
+    def complain_once(error: Exception) -> None:
         complain(who, f"stdout: {_reason(error)}: no more output is shown there; the run is unaffected")
 
     before = getattr(sys.stdout, "lost", None)
-    out, err = _guarded(sys.stdout, tell), _guarded(sys.stderr, lambda error: None)
+    out, err = _guarded(sys.stdout, complain_once), _guarded(sys.stderr, lambda error: None)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             yield
@@ -419,6 +462,7 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 def leave(number: int, line: str, stderr: int = 2) -> NoReturn:
     """End the process at once with 128 + number, from any thread, and say line."""
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     with contextlib.suppress(OSError):
-        os.write(stderr, f"{line}\n".encode())
+        os.write(stderr, f"{translated(line)}\n".encode(encoding, "backslashreplace"))
     os._exit(128 + number)

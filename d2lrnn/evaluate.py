@@ -1,8 +1,8 @@
 """Measure how well a trained network predicts texts.
 
-    python -m d2lrnn.evaluate                                the newest run, on its held-out text
-    python -m d2lrnn.evaluate runs/lyrics-rnn a.txt b.txt    a line for each text, and one for all
-    python -m d2lrnn.evaluate network.safetensors - --json   a file of export, on the standard input
+    python -m d2lrnn.evaluate                          its held-out text
+    python -m d2lrnn.evaluate runs/poems a.txt b.txt   each text, and all
+    python -m d2lrnn.evaluate network.safetensors -    the standard input
 
 Each text is read from its beginning to its end, and the state is carried all the way. The first character has
 no prediction and is not scored. Characters that the network does not know are left out, as if they were not
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cli import Parser, complain, exit_code, printable, progress_bar, show
 from .compat import CannotLoad
+from .messages import translated
 from .running.settings import Settings, add_best_or_last, add_setting
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _read(sources: Sequence[str], found: Trained) -> tuple[list[Text], int]:
 
 
 def _too_short(text: Text) -> str:
-    holds = f"{text.num_chars:,} character{'s' * (text.num_chars != 1)}"
+    holds = "1 character" if text.num_chars == 1 else f"{text.num_chars:,} characters"
     return (
         f"{text.name!r} holds {holds}, of which the network knows {len(text.indices)}: "
         "give a text with at least 2, one to read and one to predict"
@@ -118,12 +119,12 @@ def _table(found: Trained, scores: Sequence[Score]) -> str:
     total = [add_up(scores, "total")] * (len(scores) > 1)
     rows = [(*COLUMNS, "text"), *map(_cells, [*scores, *total])]
     widths = [max(map(len, column)) for column in zip(*rows)][:-1]
-    lines = [": ".join(filter(None, [str(found.source), found.what]))]
+    lines = [translated(": ".join(filter(None, [str(found.source), found.what])))]
     for *cells, name in rows:
         lines.append("  ".join([*(cell.rjust(width) for cell, width in zip(cells, widths)), name]))
     unknown = add_up(scores, "").unknown
     if unknown:
-        lines.append(f"unknown to the network and left out: {_most(unknown)}")
+        lines.append(translated(f"unknown to the network and left out: {_most(unknown)}"))
     return "\n".join(printable(line, keep="") for line in lines)
 
 
@@ -168,21 +169,24 @@ def _entry(score: Score) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
+    parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...] [run] [FILE ...]", description=__doc__)
+    parser.add_argument(
+        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
+    )
     parser.add_argument(
         "files",
         nargs="*",
         metavar="FILE",
-        help="what train takes as --corpus, or - for the standard input (what was held out of the training)",
+        help="text: all that train takes as --corpus (default: what was held out of the training)",
     )
     add_best_or_last(parser)
     parser.add_argument(
         "--rows",
         type=int,
         default=1,
-        help="cut each text into so many rows, each read from a state of zeros: faster for a long text; "
-        "with as many as --batch-size of train it is the figure that train prints (1)",
+        metavar="N",
+        help="cut each text into N rows, each read from a state of zeros: faster for a long text; with as "
+        "many as --batch-size of train it is the figure that train prints",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_setting(parser, "ctx", default=Settings.ctx)

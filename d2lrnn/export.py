@@ -1,22 +1,21 @@
 """Write a trained network to one file that numpy, PyTorch and a web page can open.
 
-    python -m d2lrnn.export                                          the newest run, to network.safetensors
-    python -m d2lrnn.export runs/lyrics-rnn --out lyrics.safetensors
-    python -m d2lrnn.export runs/lyrics-rnn --onnx                   a graph for onnxruntime, to network.onnx
-    python -m d2lrnn.export runs/lyrics-rnn --last                   the end of the run, not its best epoch
+    python -m d2lrnn.export                     the newest run
+    python -m d2lrnn.export runs/poems --last   the end of this run
+    python -m d2lrnn.export --onnx              an ONNX graph
 
 The file is in the open format safetensors. Its arrays are float32 and have the names of the formulas:
 
-    W_xh W_hh b_h                                   rnn: (V, N), (N, N), (N,)
-    W_xz W_hz b_z  W_xr W_hr b_r  W_xh W_hh b_h     gru: gates z, r and the candidate
-    W_xi W_hi b_i  W_xf … b_f  W_xo … b_o  W_xc …   lstm: gates i, f, o and the candidate
-    W_xh_2 W_hh_2 b_h_2 …                           a second layer: (N, N), (N, N), (N,); and so on
-    W_hy b_y                                        the output: (N, V), (V,)
+    W_xh W_hh b_h                           rnn: (V, N), (N, N), (N,)
+    W_xz W_hz b_z  W_xr … b_r  W_xh … b_h   gru: gates z, r, candidate
+    W_xi W_hi b_i  W_xf …  W_xo …  W_xc …   lstm: gates i, f, o, candidate
+    W_xh_2 W_hh_2 b_h_2 …                   second layer: (N, N), (N, N), (N,)
+    W_hy b_y                                output: (N, V), (V,)
 
 V is the number of characters, N hidden_dim. The metadata, all strings: cell, layers, hidden_dim; chars, the
 characters in the order of their indices; prefixes, what predict begins with, a list in JSON (and prefix, for
 older versions: those of them without a line end, one a line); trained, which epoch of its run it is; d2lrnn,
-the version; sha256, that of the file with these 64 digits as zeros (leave it out when you write such a file
+the version; sha256, that of the file with these 64 digits as zeros (omit it in files that you write
 yourself).
 
 The ONNX graph takes indices (num_steps, batch_size) and the states H, C, H_2, … (batch_size, N), and gives
@@ -35,7 +34,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cli import Parser, command_line, complain, exit_code, interrupting, show
+from .cli import Parser, command_line, complain, exit_code, interrupting, tell
 from .compat import CannotLoad
 from .running.settings import Settings, add_best_or_last, add_setting
 
@@ -74,14 +73,20 @@ def _export(arguments: argparse.Namespace) -> None:
     found = load_network(arguments.run, ctx, best=arguments.best)
     with interrupting():  # half a file is put away
         write(Path(out), found.settings, found.vocab, found.params, found.what)
-    show(": ".join(filter(None, [f"{out} holds the network of {found.source}", found.what])))
+    tell(": ".join(filter(None, [f"{out} holds the network of {found.source}", found.what])))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
-    parser.add_argument("--out", metavar="FILE", help="(network.safetensors, network.onnx)")
-    parser.add_argument("--onnx", action="store_true", help="write an ONNX graph (needs the package onnx)")
+    parser.add_argument(
+        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="file to write (default: network.safetensors or network.onnx)"
+    )
+    parser.add_argument(
+        "--onnx", action="store_true", help="write an ONNX graph; the package onnx must be installed"
+    )
     add_best_or_last(parser)
     add_setting(parser, "ctx", default=Settings.ctx)
     return parser

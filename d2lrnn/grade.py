@@ -1,10 +1,10 @@
 """Grade what a class has handed in.
 
-    python -m d2lrnn.grade submissions/ --out results     a folder with a file or a folder for each student
-    python -m d2lrnn.grade class.zip --out results        the same in an archive; notebooks are welcome
-    python -m d2lrnn.grade late/zoe.py --out results      later: the same hidden inputs, the same points
-    python -m d2lrnn.grade --write-points points.toml     what every case is worth, to edit
-    python -m d2lrnn.grade --gradescope autograder.zip    the same grading on Gradescope
+    python -m d2lrnn.grade class/ --out results         a file each student
+    python -m d2lrnn.grade class.zip --out results      the same in an archive
+    python -m d2lrnn.grade late.py --out results        later: the same inputs
+    python -m d2lrnn.grade --write-points points.toml   points of the cases
+    python -m d2lrnn.grade --gradescope grader.zip      for Gradescope
 
 DIR gets grades.csv, suspicions.jsonl and, for every submission, feedback/NAME/feedback.html and results.json.
 DIR/seed decides the hidden inputs: keep it to yourself. A run that was interrupted goes on where it stopped.
@@ -24,7 +24,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from . import _cores
-from .cli import Parser, complain, exit_code, interrupting, show
+from .cli import Parser, complain, exit_code, interrupting, tell
 from .compat import CannotLoad
 from .grading.jail import JailError
 from .grading.loading import load_mxnet
@@ -61,28 +61,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
     parser.add_argument(
-        "submissions", nargs="*", metavar="SUBMISSION", help=".py, .ipynb, a folder, or a .zip"
+        "submissions",
+        nargs="*",
+        metavar="SUBMISSION",
+        help=".py, .ipynb, a folder, or a .zip (default: none)",
     )
-    parser.add_argument("--out", metavar="DIR", help="where the results go")
+    parser.add_argument("--out", metavar="DIR", help="folder for the results (default: none; required)")
     parser.add_argument(
-        "--seed", metavar="FILE|N", help="what hidden inputs are drawn from (DIR/seed; a new one at first)"
+        "--seed", metavar="FILE|N", help="seed of the hidden inputs (default: DIR/seed, drawn the first time)"
     )
     parser.add_argument(
-        "--points", metavar="FILE", help="points of the cases (DIR/points.toml, or those of the course)"
+        "--points",
+        metavar="FILE",
+        help="points of the cases (default: DIR/points.toml, or those of the course)",
     )
     parser.add_argument(
         "--isolation", choices=("strict", "best", "minimal"), default="best",
-        help="how submissions are locked in: all or nothing, what this machine can do, or hardly (best)",
+        help="sandbox of the submissions; strict: all defences or refuse; best: all that this machine has; "
+        "minimal: limits only",
     )  # fmt: skip
-    parser.add_argument("--lesson", nargs="+", metavar="LESSON", help="only these, by name or number (all)")
+    parser.add_argument(
+        "--lesson", nargs="+", metavar="LESSON", help="only these lessons, by name or number (default: all)"
+    )
     parser.add_argument(
         "--single", action="store_true", help="every SUBMISSION is one student's, also a folder"
     )
     parser.add_argument(
-        "-j", "--jobs", type=int, metavar="N", help="submissions at once (the number of cores)"
+        "-j",
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="submissions graded at once (default: the number of cores)",
     )
-    parser.add_argument("--write-points", metavar="FILE", help="write the points to a file that you can edit")
-    parser.add_argument("--gradescope", metavar="OUT.zip", help="write an autograder for Gradescope")
+    parser.add_argument(
+        "--write-points", metavar="FILE", help="write the points to a file, to edit (default: off)"
+    )
+    parser.add_argument(
+        "--gradescope", metavar="OUT.zip", help="write an autograder for Gradescope (default: off)"
+    )
     return parser
 
 
@@ -104,13 +120,13 @@ def _grade(arguments: argparse.Namespace, lessons: Sequence[int]) -> int:
         points = write_points(read_points(Path(arguments.points or POINTS_FILE), CASES), cases)
     if arguments.write_points:
         _new(arguments.write_points).write_text(points, "utf-8")
-        show(f"{arguments.write_points} has {len(cases)} cases: edit their points, give it as --points")
+        tell(f"{arguments.write_points} has {len(cases)} cases: edit their points, give it as --points")
     if arguments.gradescope:
         from .grading.gradescope import write_autograder
 
         seed = new_seed() if arguments.seed is None else read_seed(arguments.seed)
         write_autograder(_new(arguments.gradescope), seed, points, arguments.lesson, arguments.isolation)
-        show(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
+        tell(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
     if not arguments.submissions:
         return 0
     submissions = read_submissions(arguments.submissions, single=arguments.single)

@@ -1,15 +1,11 @@
 r"""Let a trained network write.
 
-python -m d2lrnn.predict                                 the newest run, where it did best on held-out text
-python -m d2lrnn.predict runs/lyrics-rnn --prefix 分开 --length 200 --temperature 1 --top-k 20 --seed 1
-python -m d2lrnn.predict --num-samples 5 --seed 1        five texts for each prefix
-python -m d2lrnn.predict --prefix 'QUEEN:\n' --stop '\n\n'    one speech; \n is a line end, \t a tab
-python -m d2lrnn.predict --temperature 0                 always the likeliest character
-python -m d2lrnn.predict --interactive                   asks for prefixes
-python -m d2lrnn.predict network.safetensors             a network from a file of d2lrnn.export
+    python -m d2lrnn.predict                           the newest run
+    python -m d2lrnn.predict runs/poems --length 500   this run, longer texts
+    python -m d2lrnn.predict network.safetensors       a file that export wrote
 
-One text is written as it is. Of several each has a line of its own before it, which no text can hold:
---- 1, seed 7: 分开
+Only the texts are written to stdout, so that they can go into a file or a pipe; messages go to stderr. Of
+several texts each has a line before it, which no text can contain: --- 1, seed 7: Once upon
 """
 
 from __future__ import annotations
@@ -31,7 +27,14 @@ from typing import TYPE_CHECKING
 
 from .cli import Parser, complain, escape, exit_code, hear, interrupting, show, unescape
 from .compat import CannotLoad
-from .running.settings import Settings, add_best_or_last, add_prefix_file, add_setting, flag_of
+from .running.settings import (
+    TEMPERATURE,
+    Settings,
+    add_best_or_last,
+    add_prefix_file,
+    add_setting,
+    flag_of,
+)
 
 if TYPE_CHECKING:
     from .running.directory import Trained
@@ -229,43 +232,71 @@ def _print(
     show("".join(waiting))
 
 
+def _group(parser: Parser, title: str, about: str, example: str) -> argparse._ArgumentGroup:
+    return parser.add_argument_group(title, f"{about}\n\n    {PROG} {example}")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("run", nargs="?", help="run directory, or a file of export (the newest run in runs/)")
-    add_best_or_last(parser)
-    parser.add_argument(
+    parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...] [run]", description=__doc__)
+    _add_network(parser)
+    _add_text(parser)
+    _add_drawing(parser)
+    return parser
+
+
+def _add_network(parser: Parser) -> None:
+    group = _group(parser, "network", "The network that writes.", "runs/poems --last")
+    group.add_argument(
+        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
+    )
+    add_best_or_last(group)
+    add_setting(group, "ctx", default=Settings.ctx)
+
+
+def _add_text(parser: Parser) -> None:
+    group = _group(parser, "text", "What it writes.", r"--prefix 'QUEEN:\n' --stop '\n\n' --num-samples 3")
+    group.add_argument(
         "--prefix",
         action="append",
         type=unescape,
-        help=r"what to begin with, \n a line end; may be repeated (those of the run)",
+        help=r"what a text begins with, \n for a line end; repeat it for several (default: those of the run)",
     )
-    add_prefix_file(parser, default=None)
-    parser.add_argument(
-        "-i", "--interactive", action="store_true", help="ask for prefixes, a line each, until Ctrl-D"
+    add_prefix_file(group, default=None)
+    group.add_argument(
+        "-i", "--interactive", action="store_true", help="read prefixes from the terminal until Ctrl-D"
     )
-    parser.add_argument("--length", type=int, default=100, help="characters after the prefix (100)")
-    parser.add_argument(
+    group.add_argument("--length", type=int, default=100, metavar="N", help="characters after the prefix")
+    group.add_argument(
         "--stop",
         action="append",
         type=unescape,
-        help=r"end a text before these characters, '\n\n' perhaps; may be repeated",
+        metavar="TEXT",
+        help=r"end a text before TEXT, such as '\n\n'; repeat it for several (default: none)",
     )
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        default=0.8,
-        help="0 the likeliest always, 1 as learned, above 1 wilder (0.8)",
+    group.add_argument(
+        "--num-samples", type=int, default=1, metavar="N",
+        help="texts for each prefix, drawn with seed, seed + 1, and so on",
+    )  # fmt: skip
+
+
+def _add_drawing(parser: Parser) -> None:
+    group = _group(
+        parser, "drawing", "How the next character is chosen.", "--temperature 1 --top-k 20 --seed 1"
     )
-    parser.add_argument("--top-k", type=int, help="draw from the k likeliest characters only")
-    parser.add_argument(
-        "--top-p", type=float, help="draw from the likeliest characters that share this probability only"
+    group.add_argument("--temperature", type=float, default=0.8, metavar="X", help=TEMPERATURE)
+    group.add_argument(
+        "--top-k", type=int, metavar="N", help="draw only from the N likeliest characters (default: all)"
     )
-    parser.add_argument(
-        "--num-samples", type=int, default=1, help="texts for each prefix, drawn with seed, seed + 1, … (1)"
+    group.add_argument(
+        "--top-p", type=float, metavar="X",
+        help="draw only from the likeliest characters that together have this probability (default: 1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="the same seed writes the same text (default: another each time, named on stderr)",
     )
-    parser.add_argument("--seed", type=int, help="the same seed writes the same text (drawn, and named)")
-    add_setting(parser, "ctx", default=Settings.ctx)
-    return parser
 
 
 if __name__ == "__main__":

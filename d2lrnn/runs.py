@@ -1,13 +1,13 @@
 """List the runs that were trained, and compare them.
 
-    python -m d2lrnn.runs                                     those in runs/, the newest first
-    python -m d2lrnn.runs elsewhere runs/lyrics-rnn           those in a folder, and a single one
-    python -m d2lrnn.runs compare runs/lyrics-rnn runs/mine   what differs, and their curves in compare.svg
+    python -m d2lrnn.runs                                 those in runs/
+    python -m d2lrnn.runs models/ runs/poems              in a folder, and one
+    python -m d2lrnn.runs compare runs/poems runs/plays   settings and curves
 
-A line has the corpus, the network, the epochs that are done and asked for, the best perplexity on held-out
-text with its bits per character, the perplexity of the last epoch, when the run was saved, and its state:
-done, stopped (go on with train --resume), training just now, or begun and not saved yet. Settings that are
-not the default follow where the terminal is wide enough; --json has all.
+The newest run comes first. A line has the corpus, the network, the epochs that are done and asked for, the
+best perplexity on held-out text with its bits per character, the perplexity of the last epoch, when the run
+was saved, and its state: done, stopped (go on with train --resume), training just now, or begun and not saved
+yet. Settings that are not the default follow where the terminal is wide enough; --json has all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli import Parser, complain, exit_code, printable, show
+from .cli import Parser, complain, exit_code, printable, show, tell
+from .messages import translated
 from .running.listing import DAMAGED, Listed, find_runs, look_at
 
 PROG = "python -m d2lrnn.runs"
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument("folders", nargs="*", metavar="DIR", help="folders of runs, or runs (runs/)")
+    parser.add_argument("folders", nargs="*", metavar="DIR", help="folders of runs, or runs (default: runs/)")
     parser.add_argument("--json", action="store_true", help="print JSON, with all settings")
     return parser
 
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def _compare_parser() -> argparse.ArgumentParser:
     parser = Parser(prog=f"{PROG} compare", description="Compare runs: their settings, figures and curves.")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run directories, two or more")
-    parser.add_argument("--out", metavar="FILE", default="compare.svg", help="the curves (compare.svg)")
+    parser.add_argument("--out", metavar="FILE", default="compare.svg", help="file for the curves")
     parser.add_argument("--json", action="store_true", help="print JSON, with all settings")
     return parser
 
@@ -196,9 +197,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         return 0
     for line in _table(runs, differ):
         show(printable(line, keep=""))
-    show(
-        printable(f"{out} shows their curves" if drawn else "no epoch is over: there are no curves", keep="")
-    )
+    tell(f"{out} shows their curves" if drawn else "no epoch is over: there are no curves")
     return 0
 
 
@@ -225,10 +224,10 @@ def _table(runs: Sequence[Listed], differ: dict[str, list[Any]]) -> list[str]:
     shown = [[printable(cell, keep="") for cell in (name, *cells)] for name, cells in rows]
     widths = [max(map(_width, column)) for column in zip(*shown)]
     lines = ["  ".join(map(_fit, cells, widths)).rstrip() for cells in shown]
-    count = f"{len(differ)} setting{'s differ' if len(differ) > 1 else ' differs'}"
-    lines.insert(1, count if differ else "all settings are the same")
+    count = f"{len(differ)} settings differ" if len(differ) > 1 else "1 setting differs"
+    lines.insert(1, translated(count if differ else "all settings are the same"))
     if len({_heldout_text(run) for run in runs}) > 1:
-        lines.append("their held-out texts are not the same: compare only the curves' shapes")
+        lines.append(translated("their held-out texts are not the same: compare only the curves' shapes"))
     return lines
 
 

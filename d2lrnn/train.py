@@ -1,12 +1,11 @@
 """Train a network on a text and let it write.
 
-    python -m d2lrnn.train                                   our lyrics, half a minute
-    python -m d2lrnn.train --corpus my.txt --cell lstm       your own text
-    python -m d2lrnn.train --resume                          go on with the run that was stopped
+    python -m d2lrnn.train                               our own lyrics
+    python -m d2lrnn.train --corpus my.txt --cell lstm   your text
+    python -m d2lrnn.train --resume                      continue the newest run
 
-Ctrl-C stops after the batch and saves; a second one stops at once. SIGTERM does the same, and so does a
-terminal that is closed, unless nohup is used. A run that was killed goes on from its last checkpoint (one a
-minute), with the numbers that it would have had.
+Ctrl-C stops after the current batch and saves; a second Ctrl-C stops at once. A run that was stopped or
+killed resumes from its last checkpoint, and gives the numbers that it would have given without a break.
 """
 
 from __future__ import annotations
@@ -31,20 +30,22 @@ from .cli import (
     complain,
     hear_two,
     outlive_stdout,
-    printable,
     progress_bar,
     say_last,
     show,
+    tell,
 )
 from .compat import CannotLoad
 from .launching.job import read_hosts
 from .launching.watchdog import Watchdog, report
+from .messages import translated
 from .running.distributed import become, check_number, end_at_once, join, part
 from .running.events import load_writer, writing_events
-from .running.settings import GROUPS, LaunchOptions, add_prefix_file, add_setting, given
+from .running.settings import ABOUT, GROUPS, LaunchOptions, add_prefix_file, add_setting, given
 from .running.start import ask, choose, launch_run, opened
 
 if TYPE_CHECKING:
+    from .running.dataset import Dataset
     from .running.directory import Trained
     from .running.run import Run
     from .running.settings import Settings
@@ -127,10 +128,10 @@ def _train_and_tell(run: Run, options: LaunchOptions, stop: Stop) -> int:
     if stopped:
         epoch, batch = run.progress.epoch, run.progress.batch
         where = f"epoch {epoch + 1}, batch {batch}" if batch else f"epoch {epoch}"
-        say_last(f"stopped after {where}, saved; go on with {_resume(run, options)}")
+        say_last(translated(f"stopped after {where}, saved; go on with {_resume(run, options)}"))
         return 128 + (stop.signal or signal.SIGINT)
-    show(f"{run.directory.path}/ holds the weights, curve.svg and samples.txt")
-    show(f"let it write: {command_line('d2lrnn.predict', run.directory.path)}")
+    tell(f"{run.directory.path}/ holds the weights, curve.svg and samples.txt")
+    tell(f"let it write: {command_line('d2lrnn.predict', run.directory.path)}")
     return 0
 
 
@@ -184,24 +185,27 @@ class Stop:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=PROG, description=__doc__)
-    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...]", description=__doc__)
+    groups = {}
     for title, names in GROUPS.items():
+        about, example = ABOUT[title]
+        groups[title] = parser.add_argument_group(title, f"{about}\n\n    {PROG} {example}")
         for name in names.split():
             add_setting(groups[title], name)
     add_prefix_file(groups["output"])
-    groups["output"].add_argument("--out", metavar="DIR", help="run directory (a new one in runs/)")
+    groups["output"].add_argument("--out", metavar="DIR", help="run directory (default: a new one in runs/)")
     groups["output"].add_argument(
         "--resume",
         metavar="DIR",
         nargs="?",
         const="",
-        help="go on with the run in DIR (that of --out, or the newest in runs/)",
+        help="continue the run in DIR; without DIR that of --out, or the newest in runs/ (default: off)",
     )
     groups["output"].add_argument(
         "--config",
         metavar="FILE",
-        help="begin with the settings in a config.json, or of the run in a directory; flags override them",
+        help="start from the settings in a config.json, or of a run directory; flags override them "
+        "(default: none)",
     )
     autosave, tensorboard, *others = LaunchOptions.__dataclass_fields__
     for name in (autosave, tensorboard):
@@ -235,9 +239,9 @@ def _epochs(run: Run, stop: Stop, autosave: float) -> Iterator[dict[str, Any]]:
     """Train to the end, or until a stop, which is saved; after each epoch yield its metrics."""
     epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
     if run.is_first:
-        show(printable(_announce(run), keep=""))
+        tell(_announce(run))
         if run.origin and not run.optimizer.t:
-            show(printable(_begins_with(run), keep=""))
+            tell(_begins_with(run))
     next_save, next_report = time.monotonic() + autosave, 0.0
     with progress_bar(epochs * num_chars) as bar:
         while not run.is_over:
@@ -245,13 +249,13 @@ def _epochs(run: Run, stop: Stop, autosave: float) -> Iterator[dict[str, Any]]:
             bar.n = bar.initial = progress.epoch * num_chars + progress.num_chars
             for count in run.train_epoch():
                 now = time.monotonic()
-                text = f"epoch {progress.epoch + 1}, perplexity {progress.perplexity:.1f}"
-                bar.set_postfix_str(text, refresh=False)
-                bar.update(count)
-                if run.is_first and now >= next_report:  # the bar of a launcher
+                if run.is_first and now >= next_report:
                     next_report = now + REPORT
+                    text = f"epoch {progress.epoch + 1}, perplexity {progress.perplexity:.1f}"
+                    bar.set_postfix_str(translated(text), refresh=False)
                     n = progress.epoch * num_chars + progress.num_chars
-                    report(bar={"n": n, "total": bar.total, "text": text})
+                    report(bar={"n": n, "total": bar.total, "text": text})  # the bar of a launcher
+                bar.update(count)
                 save, stopped = run.agree(now >= next_save, bool(stop.signal))
                 if save or stopped:
                     run.save()
@@ -268,19 +272,27 @@ def _announce(run: Run) -> str:
 
     settings, dataset = run.settings, run.dataset
     heldout = f" ({dataset.heldout})" if dataset.heldout else ""
-    lines = "line ends kept" if dataset.manner.lines == "keep" else "line ends as spaces"
-    form = "" if dataset.manner.normalize == "none" else f", {dataset.manner.normalize}"
-    number = f"{len(dataset.documents):,} documents, " if len(dataset.documents) > 1 else ""
-    manner = "" if set(settings.corpus) <= set(NAMES) else f" ({number}{lines}{form})"
     corpus = listed(["stdin" if name == STDIN else name for name in settings.corpus])
-    together = f", {settings.workers} workers" if settings.workers > 1 else ""
+    if not set(settings.corpus) <= set(NAMES):
+        corpus = f"{corpus} ({_manner(dataset)})"
+    device = f"{run.ctx}, {settings.workers} workers" if settings.workers > 1 else run.ctx
     where = f", from {_where(run)} on" if run.optimizer.t else ""
-    return (
-        f"{corpus}{manner}: {len(dataset.train_indices):,} characters to train on, "
+    line = (
+        f"{corpus}: {len(dataset.train_indices):,} characters to train on, "
         f"{len(dataset.heldout_indices):,} held out{heldout}, {len(run.vocab):,} distinct; "
-        f"{settings.cell} of {run.num_params:,} parameters on {run.ctx}{together}, "
-        f"into {run.directory.path}/{where}" + (f"; {run.by_text}" if run.by_text else "")
+        f"{settings.cell} of {run.num_params:,} parameters on {device}, into {run.directory.path}/{where}"
     )
+    return f"{line}; {run.by_text}" if run.by_text else line
+
+
+def _manner(dataset: Dataset) -> str:
+    """How a text of one's own was read."""
+    kept, form = dataset.manner.lines == "keep", dataset.manner.normalize
+    lines = "line ends kept" if kept else "line ends as spaces"
+    if form != "none":
+        lines = f"line ends kept, {form}" if kept else f"line ends as spaces, {form}"
+    number = len(dataset.documents)
+    return f"{number:,} documents, {lines}" if number > 1 else lines
 
 
 def _begins_with(run: Run) -> str:
@@ -295,12 +307,12 @@ def _begins_with(run: Run) -> str:
 def _report(run: Run, metrics: dict[str, Any]) -> None:
     from .running.writing import listed
 
-    heldout = metrics["heldout_perplexity"]
-    show(
-        f"epoch {metrics['epoch']:3}  perplexity {metrics['train_perplexity']:8.2f}"
-        + (f"  held out {heldout:8.2f}" if heldout is not None else "")
-        + f"  {metrics['chars_per_second']:8,.0f} characters/s  {metrics['seconds']:6.2f} s"
-    )
+    train, heldout = metrics["train_perplexity"], metrics["heldout_perplexity"]
+    speed = f"{metrics['chars_per_second']:8,.0f} characters/s  {metrics['seconds']:6.2f} s"
+    line = f"epoch {metrics['epoch']:3}  perplexity {train:8.2f}  {speed}"
+    if heldout is not None:
+        line = f"epoch {metrics['epoch']:3}  perplexity {train:8.2f}  held out {heldout:8.2f}  {speed}"
+    tell(line)
     if metrics["epoch"] % run.settings.pred_period == 0 or run.is_over:
         for text in run.samples():
             show(listed(text))

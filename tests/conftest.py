@@ -13,6 +13,8 @@ import pytest
 
 pytest.register_assert_rewrite("cell_laws")
 
+os.environ["LANGUAGE"] = "en"  # of what commands say, whatever the developer reads
+
 # Examples are the same in every run, and none is called slow on a busy machine.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")

@@ -65,7 +65,8 @@ class Reader:
             if self._encoding is None:
                 _refuse_marks(block)
         if self._encoding is None and b"\0" in block:
-            raise self._refusal(block, block.index(0), f"holds a NUL byte at {self._place(block)}, so it ")
+            place = self._place(block)
+            raise self._refusal(block, block.index(0), f"holds a NUL byte at {place}, so it is no UTF-8 text")
         try:
             text = self._decoder.decode(block, self.ended)
         except UnicodeError as error:
@@ -89,17 +90,17 @@ class Reader:
         where = f"(byte 0x{data[i]:02x} at {self._stream.num_bytes - len(data) + i})"
         if self._encoding:
             return ValueError(f"is no {self._encoding} text {where}")
-        return self._refusal(data, i, "", f" {where}")
+        return self._refusal(data, i, "is no UTF-8 text", f" {where}")
 
-    def _refusal(self, data: bytes, i: int, before: str, where: str = "") -> ValueError:
+    def _refusal(self, data: bytes, i: int, refusal: str, where: str = "") -> ValueError:
         """Why this is no UTF-8, and what it may be. data: what was read last; i: where it is wrong."""
         refuse_foreign(self._first)
         more = self._stream.read(SAMPLE)
         begin = b"" if self._stream.num_bytes - len(data) - len(more) else data
         what = guess(begin or data[max(0, i - SAMPLE) :], more, at_start=bool(begin))
-        if before and not what:
+        if not where and not what:
             what = " (binary, or UTF-16?): convert it to UTF-8"
-        return ValueError(f"{before}is no UTF-8 text{where}{what}")
+        return ValueError(f"{refusal}{where}{what}")
 
 
 def _refuse_marks(data: bytes) -> None:

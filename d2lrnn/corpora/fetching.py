@@ -28,6 +28,8 @@ from urllib.request import (
     proxy_bypass,
 )
 
+from ..messages import translated
+
 MAX_FETCH_BYTES = 8 * 2**20
 CONNECT_SECONDS, FETCH_SECONDS = 10, 120
 
@@ -121,7 +123,8 @@ def _keep(data: bytes, path: Path) -> None:
 def _download(remote: Remote) -> bytes:
     from ..cli import say
 
-    say(f"fetching {remote.url}\n({remote.note})")
+    say(translated(f"fetching {remote.url}"))
+    say(translated(f"({remote.note})"))
     deadline = time.monotonic() + FETCH_SECONDS
     opener = _opener()
     try:
@@ -196,8 +199,8 @@ def _certificates() -> ssl.SSLContext:
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
         error.close()
-        circle = ", redirects without end or to no web address" if 300 <= error.code < 400 else ""
-        return f"HTTP status {error.code}{circle}"
+        status = f"HTTP status {error.code}"
+        return f"{status}, redirects without end or to no web address" if 300 <= error.code < 400 else status
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = "apt install ca-certificates, run a Mac's Install Certificates.command, or set SSL_CERT_FILE"

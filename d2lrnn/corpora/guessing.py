@@ -99,8 +99,12 @@ def guess(data: bytes, more: bytes, *, at_start: bool) -> str:
     if not found:
         return ""
     begins = at_start and (b"\0" in data or not data.split(b"\n")[0][:SHOWN].isascii())
-    verb = "begin" if begins else "read there"
-    ways = [f"{one.encoding}, and would then {verb} {one.text!r}" for one in found[:3]]
+    ways = [
+        f"{one.encoding}, and would then begin {one.text!r}"
+        if begins
+        else f"{one.encoding}, and would then read there {one.text!r}"
+        for one in found[:3]
+    ]
     if len(found) == 1 or found[0].score > SURE * found[1].score:
         ways = ways[:1]
     return f", perhaps {'; or '.join(ways)}: name its encoding (--encoding {found[0].encoding})"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..messages import translated
 from .files import looks_like_text
 from .names import NAMES, find_corpus
 
@@ -48,7 +49,7 @@ def find_files(
     for source in sources:
         for path, name, why in _expanded(str(source), stdin, encoding is not None):
             if why:
-                left_out.append(f"{name} ({why})")
+                left_out.append(f"{name} ({translated(why)})")
                 continue
             place = os.stat(path)
             if (place.st_dev, place.st_ino) in seen:

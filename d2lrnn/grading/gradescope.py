@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..corpora import OURS, PACKAGE, shipped
+from ..messages import TABLE
 
 SETUP = """\
 #!/usr/bin/env bash
@@ -56,6 +57,7 @@ def write_autograder(
         "points.toml": points,
         "seed": f"{seed}\n",
         "d2lrnn/data/lyrics.txt": OURS.read_text("utf-8"),
+        "d2lrnn/messages_zh.txt": TABLE.read_text("utf-8"),
     }
     files = [file for file in PACKAGE.rglob("*") if file.suffix in (".py", ".toml") and file.is_file()]
     texts |= {f"d2lrnn/{file.relative_to(PACKAGE).as_posix()}": file.read_text("utf-8") for file in files}

@@ -13,13 +13,12 @@ import io
 import json
 import re
 import shutil
-import textwrap
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import CHAPTERS
 from ..cli import one_line
+from ..messages import fill, translated, width
 from .marking import Marks, Outcome, Points, Suspicion, by_function
 
 COLOURS, PLAIN = {"right": "\033[32m", "wrong": "\033[31m", "missing": "\033[2m"}, "\033[0m"
@@ -80,7 +79,7 @@ def isolation(marks: Marks) -> str:
 
 def check_report(marks: Marks, *, colour: bool = False) -> str:
     """Function by function: right, or what is not; at the end, what is not written yet."""
-    lines = [line(marks.note)] if marks.note else []
+    lines = [line(translated(marks.note))] if marks.note else []
     if marks.status != "graded":
         return lines[0]
     missing, num_right = [], 0
@@ -91,29 +90,24 @@ def check_report(marks: Marks, *, colour: bool = False) -> str:
             missing.append(function)
             continue
         found = "wrong" if wrong else "right"
-        text = f"{SIGNS[found]} {function:22} {len(outcomes) - len(wrong)} of {len(outcomes)}"
+        text = translated(f"{SIGNS[found]} {function:22} {len(outcomes) - len(wrong)} of {len(outcomes)}")
         lines.append(f"{COLOURS[found]}{text}{PLAIN}" if colour else text)
         for outcome in wrong:
-            lines += [_filled(outcome.case, 4), _filled(line(_said(outcome)), 8)]
+            lines += [_filled(translated(outcome.case), 4), _filled(line(translated(_said(outcome))), 8)]
         num_right += not wrong
     if missing:
-        text = _filled(f"{SIGNS['missing']} not written yet: {', '.join(missing)}", 0)
+        text = _filled(translated(f"{SIGNS['missing']} not written yet: {', '.join(missing)}"), 0)
         lines.append(f"{COLOURS['missing']}{text}{PLAIN}" if colour else text)
     num_written = len(groups) - len(missing)
-    lines.append(
-        f"{num_right} of {num_written} written functions are right"
-        if num_written
-        else "nothing is written yet"
-    )
+    total = f"{num_right} of {num_written} written functions are right"
+    lines.append(translated(total if num_written else "nothing is written yet"))
     return "\n".join(lines)
 
 
 def _filled(text: str, indent: int) -> str:
     """text in lines as wide as the terminal."""
-    width, blanks = max(40, shutil.get_terminal_size().columns), " " * indent
-    return textwrap.fill(
-        text, width, initial_indent=blanks, subsequent_indent=f"{blanks}  ", break_on_hyphens=False
-    )
+    columns, blanks = max(40, shutil.get_terminal_size().columns), " " * indent
+    return fill(text, columns, blanks, f"{blanks}  ")
 
 
 def class_table(all_marks: Sequence[Marks], points: Points) -> str:
@@ -129,7 +123,7 @@ def class_table(all_marks: Sequence[Marks], points: Points) -> str:
         rows.append(
             (line(marks.submission, 40), f"{number(score)} / {number(best)}", percent, line(note, 120))
         )
-    widths = [max(_width(row[i]) for row in rows) for i in range(3)]
+    widths = [max(width(row[i]) for row in rows) for i in range(3)]
     lines = [
         f"{_padded(name, widths[0])}  {score:>{widths[1]}}  {percent:>{widths[2]}}  {note}".rstrip()
         for name, score, percent, note in rows
@@ -151,12 +145,8 @@ def _progress(graded: Sequence[Marks]) -> Iterator[str]:
         yield _filled(f"lesson {lesson}, {CHAPTERS[lesson][0]}: {counts}", 2)
 
 
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
+def _padded(text: str, columns: int) -> str:
+    return text + " " * (columns - width(text))
 
 
 # --- files ----------------------------------------------------------------------------------------

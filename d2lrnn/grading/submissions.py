@@ -261,7 +261,8 @@ def _choose(name: str, entries: list[_Entry]) -> Submission:
     )
     if not files:
         others = ", ".join(one_line(str(entry.path), 60) for entry in entries[:3])
-        return Submission(name, problem=f"no .py and no .ipynb {f'(but {others})' if others else 'in it'}")
+        problem = f"no .py and no .ipynb (but {others})" if others else "no .py and no .ipynb in it"
+        return Submission(name, problem=problem)
     readable: list[Submission] = []
     problems: list[str] = []
     for entry in files[:MAX_CANDIDATES]:

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from ..cli import printable, progress_bar, say, say_last, show
+from ..messages import translated
 
 
 class Console(threading.Thread):
@@ -27,7 +28,7 @@ class Console(threading.Thread):
 
     def show(self, facts: dict[str, Any]) -> None:
         """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
-        news = int(facts["n"]), int(facts["total"]), printable(str(facts["text"]), keep="")
+        news = int(facts["n"]), int(facts["total"]), translated(printable(str(facts["text"]), keep=""))
         with self._lock:
             if self._news is None:
                 self._lines.put(("bar", None))

@@ -9,6 +9,7 @@ thread decides (supervisor.py); a thread of its own prints (console.py).
 from __future__ import annotations
 
 from ..cli import first_and_second, hear, one_line, warn
+from ..messages import translated
 from .console import Console
 from .job import Host, Job, is_loopback, read_hosts
 from .supervisor import End, Supervisor
@@ -50,7 +51,8 @@ def _run(job: Job, console: Console, signals: list[int]) -> int:
             end = supervisor.watch()
             again = end.again and restarts < job.max_restarts and not signals
             if end.line:
-                console.say(one_line(end.line + _what_now(end, again, restarts, job.max_restarts)))
+                line = _with_what_comes_now(end, again, restarts, job.max_restarts)
+                console.say(one_line(translated(line)))
         finally:
             supervisor.end()
         if not again:
@@ -58,9 +60,14 @@ def _run(job: Job, console: Console, signals: list[int]) -> int:
         restarts += 1
 
 
-def _what_now(end: End, again: bool, restarts: int, max_restarts: int) -> str:
+def _with_what_comes_now(end: End, again: bool, restarts: int, max_restarts: int) -> str:
+    line = end.line
     if again:
-        return f"; starting again from the last checkpoint (restart {restarts + 1} of {max_restarts})"
+        return f"{line}; starting again from the last checkpoint (restart {restarts + 1} of {max_restarts})"
     if end.code not in (1, 2):
-        return ""
-    return "; the job is ended" + (f" after restart {restarts} of {max_restarts}" if restarts else "")
+        return line
+    return (
+        f"{line}; the job is ended after restart {restarts} of {max_restarts}"
+        if restarts
+        else f"{line}; the job is ended"
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cli import SIGNALS, printable
+from ..messages import speaks_chinese, translated
 from .console import Console
 from .job import Job, free_port
 from .process import Process
@@ -67,6 +68,7 @@ class Supervisor:
         hosts = [host for host in job.hosts for _ in range(host.num_workers)]
         environment = {
             **_environment(),
+            "LANGUAGE": "zh" if speaks_chinese() else "en",
             "DMLC_PS_ROOT_URI": first.address,
             "DMLC_PS_ROOT_PORT": str(free_port(first.address) or random.randrange(20_000, 32_000)),
             "DMLC_NUM_WORKER": str(len(hosts)),
@@ -141,7 +143,7 @@ class Supervisor:
         elif kind == "err":
             process.has_explained = True
             if self.said.setdefault(value, process) is process:
-                self.console.say(f"{self._name(process)}: {printable(value)}")
+                self.console.say(f"{translated(self._name(process))}: {printable(value)}")
         elif kind == "report":
             process.noted = now
             with contextlib.suppress(ValueError, TypeError, KeyError):
@@ -161,10 +163,11 @@ class Supervisor:
             self.console.show(facts["bar"])
 
     def _name(self, process: Process) -> str:
-        return process.name + (f" on {process.host.address}" if len(self.job.hosts) > 1 else "")
+        return f"{process.name} on {process.host.address}" if len(self.job.hosts) > 1 else process.name
 
     def _whom(self, process: Process) -> str:
-        return self._name(process) + ("" if process.step is None else f" (step {process.step})")
+        name = self._name(process)
+        return name if process.step is None else f"{name} (step {process.step})"
 
     # --- whether it is over, and whose fault it is ---
 
@@ -255,8 +258,8 @@ class Supervisor:
         for worker in here:
             if worker.step is not None and worker.step < max(steps):
                 return f"{self._whom(worker)}: behind the others (step {max(steps)}) for {patience}"
-        phases = ", ".join(
-            f"{self._whom(worker)} {worker.phase if worker in here else 'ended'}" for worker in self.workers
+        phases = "; ".join(
+            f"{self._whom(worker)}: {worker.phase if worker in here else 'ended'}" for worker in self.workers
         )
         return f"no worker can go on for {patience}: {phases}"
 

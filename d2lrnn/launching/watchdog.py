@@ -9,9 +9,12 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from typing import Any
+
+from ..messages import translated
 
 STALLED = 75  # the exit code of a worker that could not go on; sysexits.h calls it a temporary failure
 STEP = ("computing", "exchanging")  # phases that come with every step
@@ -120,14 +123,14 @@ class Watchdog:
             what = f"no word from the others for {self.patience:g} s"
             if phase not in WAITING:
                 what = f"stuck in {phase} for {self.patience:g} s"
-            self._say(what + (f"; cannot reach {unreachable}" if unreachable else ""))
+            self._say(f"{what}; cannot reach {unreachable}" if unreachable else what)
         os._exit(STALLED)
 
     def _say(self, what: str) -> None:
         _, step = self._last
-        where = "" if step is None else f"step {step}: "
+        line = f"{self.who}: {what}" if step is None else f"{self.who}: step {step}: {what}"
         with contextlib.suppress(OSError):
-            os.write(2, f"{self.who}: {where}{what}\n".encode())
+            os.write(2, f"{translated(line)}\n".encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
 
 
 def _unreachable() -> str | None:

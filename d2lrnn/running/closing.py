@@ -10,6 +10,7 @@ import numpy as np
 
 from ..cli import printable, warn
 from ..heldout import CountModel, evaluate_counts
+from ..messages import translated
 from .writing import listed
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SHOWN = 40  # characters of a passage
 def close(run: Run) -> Iterator[str]:
     """Write the closing samples, of the best network, to samples.txt; say what it has learnt, in lines."""
     if run.has_stalled:
-        yield (
+        yield translated(
             f"stopped after epoch {run.progress.epoch}: no better held-out perplexity for "
             f"{run.settings.early_stop} epoch{'s' * (run.settings.early_stop != 1)}"
         )
@@ -32,24 +33,23 @@ def close(run: Run) -> Iterator[str]:
     except (OSError, ValueError) as error:  # what it did is measured and told all the same
         warn(f"the best network cannot be read again: {error}")
         params = None
-    yield from _say_how_well(run)
+    yield translated(_say_how_well(run))
     if params is not None:
         if run.best["epoch"] < run.progress.epoch:  # else it has just written
             texts = run.samples(params, f", written by the best, of epoch {run.best['epoch']}")
             yield from (listed(text) for text in texts)
-        yield _say_what_by_heart(run, params)
+        yield translated(_say_what_by_heart(run, params))
 
 
-def _say_how_well(run: Run) -> Iterator[str]:
+def _say_how_well(run: Run) -> str:
     if not run.best:
         last = run.metrics[-1]["train_perplexity"]
-        yield (
+        return (
             f"perplexity {last:,.4g} ({math.log2(last):.2f} bits per character) on text it was trained on; "
             "nothing was held out that would show what it has learnt beyond that text"
         )
-        return
     epoch, best = run.best["epoch"], run.best["heldout_perplexity"]
-    yield (
+    return (
         f"best held-out {best:,.4g} at epoch {epoch} ({math.log2(best):.2f} bits per character); "
         f"guessing has {len(run.vocab):,}{_say_counts(run)}"
     )

@@ -28,6 +28,7 @@ from ..corpora import (
 )
 from ..dist import shard
 from ..fast import CELLS
+from ..messages import translated
 from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from ..text import Vocab, encode_prefix
 from .settings import PREFIXES, Settings
@@ -94,7 +95,7 @@ def load_dataset(
     """
     form, manner = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}", manner_of(settings)
     # total: to read, to count and to look up, which take about as long as each other
-    with progress_bar(3, desc="reading", bar_format=form, delay=1) as bar:
+    with progress_bar(3, desc=translated("reading"), bar_format=form, delay=1) as bar:
         texts = read_texts(
             settings.corpus,
             manner,

@@ -97,9 +97,10 @@ class Run:
         self.dataset = load_dataset(settings, folder, **check)
         self.vocab, num_train = self.dataset.vocab, len(self.dataset.train_indices)
         sizes = num_train, len(self.dataset.heldout_indices), len(self.vocab)
-        self.by_text = settings.say_if_sparse(num_train, len(self.vocab))
-        default = dataclasses.replace(settings, warmup=None).chosen(*sizes)
-        warmup = settings.warmup if settings.warmup != default.warmup else 0  # a resumed run has it stored
+        self.by_text, warmup = (
+            settings.say_if_sparse(num_train, len(self.vocab)),
+            settings.given_warmup(*sizes),
+        )
         self.settings = settings = settings.chosen(*sizes)
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         for note in self.dataset.notes if self.is_first else ():
@@ -126,15 +127,19 @@ class Run:
         self.best: dict[str, Any] = {}
         self.origin: dict[str, Any] = {}
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
-        try:
-            next(self._batches())  # a corpus too short for one batch is refused here
-        except ValueError as error:
-            raise ValueError(f"{error}{', or give fewer workers' * (settings.workers > 1)}") from None
-        if warmup and self.is_first and self._count_updates(warmup) <= warmup:
-            warn(f"--warmup {settings.warmup}: training ends before the learning rate reaches --lr")
+        self._check_batches(warmup)
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
+
+    def _check_batches(self, warmup: int) -> None:
+        try:
+            next(self._batches())  # a corpus too short for one batch is refused here
+        except ValueError as error:
+            several = self.settings.workers > 1
+            raise ValueError(f"{error}, or give fewer workers" if several else error) from None
+        if warmup and self.is_first and self._count_updates(warmup) <= warmup:
+            warn(f"--warmup {warmup}: training ends before the learning rate reaches --lr")
 
     def _first_params(self) -> Any:
         """Weights at random, the same for the same seed; the output bias as --init-bias says."""

@@ -21,8 +21,17 @@ GROUPS = {  # of flags, as --help shows them
     "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup weight_decay "
     "clip average seed ctx",
     "output": "prefix pred_period pred_len temperature",
-    "several workers (chapter 17)": "workers deterministic",
+    "several workers": "workers deterministic",
 }
+ABOUT = {  # each group: what it is about, and an example
+    "text": ("What the network learns from.", "--corpus poems.txt plays/ --heldout 0.05"),
+    "network": ("What it is made of.", "--cell lstm --layers 2 --dropout 0.3"),
+    "training": ("How it learns.", "--epochs 50 --lr 0.002 --schedule cosine"),
+    "output": ("What is written, and where.", r"--out runs/poems --prefix 'QUEEN:\n'"),
+    "several workers": (
+        "Train in several processes, on one machine or more.", "--workers 4 --batch-size 16"
+    ),
+}  # fmt: skip
 OLDER: dict[str, Any] = {  # what a setting meant of which the config of an older run does not speak
     "deterministic": False,
     "lines": "space", "encoding": None, "normalize": "none", "field": None, "valid": [],
@@ -31,11 +40,14 @@ OLDER: dict[str, Any] = {  # what a setting meant of which the config of an olde
     "init": None, "init_last": False, "chars": None,
 }  # fmt: skip
 MANY = ("corpus", "valid")  # flags that take several values at once
+KNOWN = "lyrics, jaychou and timemachine"
+TEMPERATURE = "0: always the likeliest character; 1: as likely as the network says; above 1: more surprising"
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
 # The defaults of a dense text, in which each distinct character occurs often, and of a sparse one: to learn
 # that by heart is easier than to learn from it.
 DENSE = 30  # times, on average, that a character of a dense text occurs in what is trained on
+SPARSE = f"a text whose characters occur fewer than {DENSE} times each on average"
 BY_TEXT: dict[str, tuple[Any, Any]] = {"dropout": (0.0, 0.8), "lr": (LR, {**LR, "adam": 0.01})}
 EARLY_STOP = 5  # epochs, where text is held out
 WARMUP = 100, 4  # steps, but no more than so many epochs have
@@ -46,15 +58,26 @@ MOST_EPOCHS = 100_000  # of a cosine, which takes some seconds to find out how m
 
 def setting(
     default: Any, help: str, *, choices: Sequence[str] = (), low: float = -math.inf, below: float = math.inf,
-    metavar: str | None = None, escapes: bool = False,
+    metavar: str | None = None, unset: str = "none", escapes: bool = False,
 ) -> Any:  # fmt: skip
     """A field of Flags: its default, its line in --help, what it may be, and what --help calls that.
 
-    escapes: whether its flag is given with those of cli.unescape.
+    unset: how --help says a default of None or (). escapes: whether its flag is given with those of
+    cli.unescape.
     """
-    metadata = {"help": help, "choices": choices, "low": low, "below": below, "metavar": metavar}
-    metadata["escapes"] = escapes
-    return dataclasses.field(default=default, metadata=metadata)
+    words = {"help": help, "default": _in_words(default, unset), "metavar": metavar}
+    rules = {"choices": choices, "low": low, "below": below, "escapes": escapes}
+    return dataclasses.field(default=default, metadata={**rules, **words})
+
+
+def _in_words(default: Any, unset: str) -> str:
+    if default in (None, ()):
+        return unset
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    if isinstance(default, float):
+        return f"{default:g}"
+    return ", ".join(default) if isinstance(default, tuple) else str(default)
 
 
 @dataclass(frozen=True)
@@ -84,119 +107,112 @@ class Settings(Flags):
     """Everything that decides how a run goes. None stands for a choice that the help line explains."""
 
     corpus: tuple[str, ...] = setting(
-        ("lyrics",),
-        "one or several: lyrics (ours), jaychou, timemachine, or your own: texts, folders, '*.txt', .zip, "
-        ".gz, .bz2, .xz, .jsonl, - (standard input)",
-        metavar="NAME",
-    )
-    max_chars: int | None = setting(None, "read only the first so many characters", **SIZE)
+        ("lyrics",), "one or more of lyrics (ours), jaychou, timemachine, or texts of your own: files, "
+        "folders, '*.txt', .zip, .gz, .bz2, .xz, .jsonl, or - for the standard input", metavar="NAME"
+    )  # fmt: skip
+    max_chars: int | None = setting(None, "read only the first N characters", unset="all", **SIZE)
     lines: str | None = setting(
-        None,
-        "what becomes of line ends (keep, and space for corpora known by name)",
-        choices=("keep", "space"),
+        None, "keep line ends, or turn each into a space", unset=f"keep; space for {KNOWN}",
+        choices=("keep", "space")
+    )  # fmt: skip
+    encoding: str | None = setting(
+        None, "encoding of your files, such as gbk or cp1252", unset="utf-8", metavar="NAME"
     )
-    encoding: str | None = setting(None, "of your files, such as gbk or cp1252 (utf-8)", metavar="NAME")
     normalize: str | None = setting(
-        None, "Unicode form of your files (NFC, and none for known corpora)", choices=("none", "NFC", "NFKC")
+        None, "Unicode normal form that your files are brought into", unset=f"NFC; none for {KNOWN}",
+        choices=("none", "NFC", "NFKC")
+    )  # fmt: skip
+    field: str | None = setting(
+        None, "key of the text in the records of a .jsonl file, text perhaps", metavar="NAME"
     )
-    field: str | None = setting(None, "where the records of a .jsonl have their texts", metavar="NAME")
     heldout: float = setting(
-        0.1,
-        "share of the corpus, at its end, that is not trained on but measured; of 10 documents or more, some",
-        low=0,
-        below=1,
+        0.1, "share of the text, at its end, that is not trained on: how well the network predicts it shows "
+        "whether it learns or only memorises; from ten documents up it is whole documents", low=0, below=1
+    )  # fmt: skip
+    valid: tuple[str, ...] = setting(
+        (), "files to hold out instead of the end of the text", metavar="FILE"
+    )  # fmt: skip
+    cell: str = setting(
+        "rnn",
+        "kind of network: plain, or with gates, which remember for longer",
+        choices=("rnn", "gru", "lstm"),
     )
-    valid: tuple[str, ...] = setting((), "files to measure on instead, one or several", metavar="FILE")
-    cell: str = setting("rnn", "the kind of network", choices=("rnn", "gru", "lstm"))
-    layers: int = setting(1, "hidden layers, one on top of the other", **SIZE)
-    hidden_dim: int = setting(256, "size of the hidden state", **SIZE)
+    layers: int = setting(1, "hidden layers, stacked", **SIZE)
+    hidden_dim: int = setting(256, "size of the hidden state of a layer: more learns more, slower", **SIZE)
     dropout: float | None = setting(
-        None,
-        "share of what each layer hands upward that is set to 0 while training "
-        f"({BY_TEXT['dropout'][0]:g}; in a sparse text, whose characters occur fewer than {DENSE} times each "
-        f"on average, {BY_TEXT['dropout'][1]:g})",
-        low=0,
-        below=1,
-    )
+        None, "share of what a layer passes upward that is zeroed in training, against overfitting",
+        unset=f"{BY_TEXT['dropout'][0]:g}; {BY_TEXT['dropout'][1]:g} for {SPARSE}", low=0, below=1
+    )  # fmt: skip
     scale: float = setting(
-        0.05, "deviation of the first weights; the tutorial's 0.01 takes longer to get going", **FACTOR
+        0.05, "standard deviation of the initial weights; with 0.01 learning takes longer to start", **FACTOR
     )
     init_bias: str = setting(
-        "frequencies",
-        "what the output bias begins as: how often each character occurs, or the tutorial's zeros",
-        choices=("frequencies", "zero"),
-    )
-    init: str | None = setting(
-        None, "begin with the weights of a run or an exported file, on its characters and those of the text",
-        metavar="RUN",
+        "frequencies", "initial output bias: the log frequencies of the characters, or zeros",
+        choices=("frequencies", "zero")
     )  # fmt: skip
-    init_last: bool = setting(False, "with --init: take the end of that run, not its best on held-out text")
+    init: str | None = setting(
+        None, "start from the weights of a run or of an exported file; its characters are kept, new ones "
+        "are added", unset="random weights", metavar="RUN"
+    )  # fmt: skip
+    init_last: bool = setting(False, "with --init: take the end of that run, not its best epoch")
     chars: str | None = setting(
-        None, "characters that the vocabulary has beside those of the text (with --init: those of that run)"
-    )
-    sampler: str = setting("random", "how batches are cut", choices=("random", "consecutive"))
-    epochs: int = setting(25, "times through the corpus", **SIZE)
+        None, "characters to have in the vocabulary besides those of the text",
+        unset="none; with --init those of that run"
+    )  # fmt: skip
+    sampler: str = setting(
+        "random", "how batches are cut: random windows, or each continuing the one before, state and all",
+        choices=("random", "consecutive")
+    )  # fmt: skip
+    epochs: int = setting(25, "passes over the text", **SIZE)
     early_stop: int | None = setting(
-        None,
-        "stop after so many epochs without a better held-out perplexity; 0: never "
-        f"({EARLY_STOP} where text is held out)",
-        low=0,
-        below=2**31,
-    )
+        None, "stop after N epochs without a better held-out perplexity; 0: never",
+        unset=f"{EARLY_STOP} where text is held out, else 0", low=0, below=2**31
+    )  # fmt: skip
     batch_size: int = setting(32, "windows in a batch", **SIZE)
-    num_steps: int = setting(35, "characters in a window", **SIZE)
-    optimizer: str = setting("adam", "how weights are changed", choices=("adam", "sgd"))
+    num_steps: int = setting(35, "characters in a window, which is as far as gradients go back", **SIZE)
+    optimizer: str = setting("adam", "how the weights are updated", choices=("adam", "sgd"))
     lr: float | None = setting(
-        None,
-        f"learning rate ({LR['adam']:g} for adam, in a sparse text {BY_TEXT['lr'][1]['adam']:g}; "
-        f"{LR['sgd']:g} for sgd)",
-        **FACTOR,
-    )
+        None, "learning rate",
+        unset=f"{LR['adam']:g} for adam, or {BY_TEXT['lr'][1]['adam']:g} for {SPARSE}; {LR['sgd']:g} for sgd",
+        **FACTOR
+    )  # fmt: skip
     schedule: str = setting(
-        "constant",
-        "the learning rate after the warm-up: a cosine falls to 0 by the last epoch's end",
-        choices=("constant", "cosine"),
-    )
+        "constant", "course of the learning rate after the warm-up: constant, or along a cosine to 0 at the "
+        "end of the last epoch", choices=("constant", "cosine")
+    )  # fmt: skip
     warmup: int | None = setting(
-        None,
-        "steps (batches) over which the learning rate rises to --lr "
-        f"({WARMUP[0]}, at most those of {WARMUP[1]} epochs)",
-        metavar="STEPS",
-        low=0,
-        below=2**31,
-    )
+        None, "batches over which the learning rate rises to --lr",
+        unset=f"{WARMUP[0]}, or {WARMUP[1]} epochs if that is less", low=0, below=2**31
+    )  # fmt: skip
     weight_decay: float = setting(
-        0.0, "every step shrinks all weights by --lr times this (AdamW, decoupled; biases too)", low=0
-    )
+        0.0, "decoupled weight decay (AdamW): every step shrinks all weights and biases by --lr times this",
+        low=0
+    )  # fmt: skip
     clip: float | None = setting(
-        None,
-        f"the longest gradient allowed, theta ({CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd)",
-        **FACTOR,
-    )
+        None, "largest norm of the gradients; longer ones are scaled down to it",
+        unset=f"{CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd", **FACTOR
+    )  # fmt: skip
     average: float = setting(
-        0.98,
-        "measure and write with a running mean of the weights, of which so much stays with every batch; "
-        "0: with the weights themselves",
-        low=0,
-        below=1,
+        0.98, "evaluate and sample with an exponential moving average of the weights that decays by this "
+        "factor every batch; 0: with the weights themselves", low=0, below=1
+    )  # fmt: skip
+    seed: int = setting(0, "of all random draws: the same seed gives the same numbers", low=0, below=2**32)
+    ctx: str = setting(
+        "auto", "device to compute on; auto is a GPU if MXNet finds one", choices=("auto", "cpu", "gpu")
     )
-    seed: int = setting(0, "the same seed gives the same numbers", low=0, below=2**32)
-    ctx: str = setting("auto", "where to compute", choices=("auto", "cpu", "gpu"))
     prefix: tuple[str, ...] = setting(
-        (), rf"what samples begin with, \n a line end; may be repeated ({', '.join(PREFIXES)})", escapes=True
-    )
-    pred_period: int = setting(5, "write samples every so many epochs", **SIZE)
+        (), r"what samples begin with, \n for a line end; repeat it for several",
+        unset=f"of {', '.join(PREFIXES)} those that the text can spell, or its first characters",
+        escapes=True
+    )  # fmt: skip
+    pred_period: int = setting(5, "epochs between two samples", **SIZE)
     pred_len: int = setting(50, "characters in a sample after its prefix", **SIZE)
-    temperature: float = setting(
-        0.8,
-        "how boldly samples are drawn; 0: always the likeliest character, which soon goes in circles",
-        low=0,
-        below=1e31,
-    )
-    workers: int = setting(1, "processes that train together, each on its shard of the corpus", **SIZE)
+    temperature: float = setting(0.8, TEMPERATURE, low=0, below=1e31)
+    workers: int = setting(1, "processes that train together, each on its share of the text", **SIZE)
     deterministic: bool = setting(
-        False, "add up what more than two workers send in a fixed order, at as many times the traffic"
-    )
+        False, "with more than two workers: add up gradients in a fixed order, so that a run can be repeated "
+        "to the last digit; takes as many times the traffic as there are workers"
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the flag, for a value that cannot be."""
@@ -263,6 +279,11 @@ class Settings(Flags):
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
 
+    def given_warmup(self, num_train: int, num_heldout: int, vocab_size: int) -> int:
+        """The warm-up that somebody asked for; 0 where it is the default, which a resumed run has stored."""
+        default = dataclasses.replace(self, warmup=None).chosen(num_train, num_heldout, vocab_size)
+        return self.warmup or 0 if self.warmup != default.warmup else 0
+
     def say_if_sparse(self, num_train: int, vocab_size: int) -> str:
         """In words: what chosen() takes because the text is sparse, "" where it is not."""
         chosen = self.chosen(num_train, 1, vocab_size)
@@ -277,18 +298,28 @@ class Settings(Flags):
 class LaunchOptions(Flags):
     """How a run is trained, as often as it is gone on with: nothing of it changes its numbers."""
 
-    autosave: float = setting(60, "between two checkpoints", metavar="SECONDS", low=0)
+    autosave: float = setting(
+        60, "seconds between two checkpoints, from which a run that was killed goes on",
+        metavar="SECONDS", low=0
+    )  # fmt: skip
     tensorboard: bool = setting(
-        False, "write the metrics as events, too, for TensorBoard, where it is installed"
+        False, "write the metrics for TensorBoard, too; the package tensorboard must be installed"
     )
-    in_turn: bool = setting(False, "all in this process: slower, and the same numbers, bit for bit")
+    in_turn: bool = setting(
+        False, "train all workers in this process, one after the other: slower, the same numbers"
+    )
     hosts: str | None = setting(
-        None, "machines, a line each: IPv4 address and number of workers there", metavar="FILE"
+        None, "file with the machines, one a line: IPv4 address and number of workers there",
+        metavar="FILE", unset="this machine"
+    )  # fmt: skip
+    ssh: str = setting(shlex.join(SSH), "command that reaches another machine", metavar="COMMAND")
+    servers: int = setting(1, "processes that add up the workers' gradients", metavar="N", low=1)
+    max_restarts: int = setting(
+        3, "how often training restarts from the last checkpoint after a failure", metavar="N", low=0
     )
-    ssh: str = setting(shlex.join(SSH), "to reach them", metavar="COMMAND")
-    servers: int = setting(1, "processes that add up", metavar="N", low=1)
-    max_restarts: int = setting(3, "after one of them has ended", metavar="N", low=0)
-    patience: float = setting(60, "without a step, then it ends", metavar="SECONDS", low=0)
+    patience: float = setting(
+        60, "seconds without a step after which a worker counts as hung", metavar="SECONDS", low=0
+    )
     locked: bool = setting(False, argparse.SUPPRESS)  # a launcher, which has locked the directory, says it
 
     def __post_init__(self) -> None:
@@ -301,9 +332,12 @@ class LaunchOptions(Flags):
 
 
 def _bounds(rule: Any) -> str:
-    words = [f"of at least {rule['low']:.10g}"] if rule["low"] > -math.inf else []
-    words += [f"below {rule['below']:.10g}"] if rule["below"] < math.inf else []
-    return " and ".join(words)
+    low, below = f"of at least {rule['low']:.10g}", f"below {rule['below']:.10g}"
+    if rule["below"] == math.inf:
+        return low
+    if rule["low"] == -math.inf:
+        return below
+    return f"of at least {rule['low']:.10g} and below {rule['below']:.10g}"
 
 
 def flag_of(name: str) -> str:
@@ -343,20 +377,22 @@ def add_setting(
     default: what the namespace holds if the flag is not given; SUPPRESS leaves no trace there.
     """
     field, hint = kind.__dataclass_fields__[name], typing.get_type_hints(kind)[name]
-    line = field.metadata["help"]
+    line, hidden = field.metadata["help"], argparse.SUPPRESS
+    line = line if line == hidden else f"{line} (default: {field.metadata['default']})"
     if hint is bool:
         parser.add_argument(flag_of(name), action="store_true", help=line, default=default)
         return
-    metavar = None if field.metadata["choices"] else name.split("_")[-1].upper()
+    kind_of = (typing.get_args(hint) or (hint,))[0]  # int of Optional[int], str of tuple[str, ...]
+    letters = {int: "N", float: "X", str: name.split("_")[-1].upper()}
+    metavar = None if field.metadata["choices"] else letters[kind_of]
     parser.add_argument(
         flag_of(name),
-        # int of Optional[int], str of tuple[str, ...]
-        type=unescape if field.metadata["escapes"] else (typing.get_args(hint) or (hint,))[0],
+        type=unescape if field.metadata["escapes"] else kind_of,
         action="extend" if name in MANY else "append" if isinstance(field.default, tuple) else "store",
         nargs="+" if name in MANY else None,
         choices=field.metadata["choices"] or None,
         metavar=field.metadata["metavar"] or metavar,
-        help=line if field.default in (None, ()) else f"{line} ({spelled(field.default)})",
+        help=line,
         default=default,
     )
 
@@ -370,16 +406,16 @@ def add_prefix_file(parser: Any, *, default: Any = argparse.SUPPRESS) -> None:
         action="append",
         type=read_text,
         default=default,
-        help="a prefix of more lines than one: a UTF-8 text, taken exactly (-: standard input)",
+        help="file with one more prefix, taken exactly, line ends and all; - for the standard input "
+        "(default: none)",
     )
 
 
 def add_best_or_last(parser: Any) -> None:
     """--best and --last: arguments.best as load_network takes it."""
     either = parser.add_mutually_exclusive_group()
-    default = "(the best where held-out text was measured, else the end)"
     for flag, value, what in (
-        ("--best", True, f"take the run where it did best on held-out text {default}"),
-        ("--last", False, "take the end of the run"),
+        ("--best", True, "take the epoch that did best on held-out text (default: where text was held out)"),
+        ("--last", False, "take the end of the run (default: where no text was held out)"),
     ):
         either.add_argument(flag, dest="best", action="store_const", const=value, default=None, help=what)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cli import command_line, say, warn
 from ..launching.job import Host, Job
+from ..messages import translated
 from .settings import LaunchOptions, Settings, flags, given
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _kept_stdin(settings: Settings, folder: Path | None) -> Iterator[Path]:
     where.mkdir(parents=True, exist_ok=True)
     try:
         if sys.stdin.isatty():
-            say("reading what you type, until Ctrl-D")
+            say(translated("reading what you type, until Ctrl-D"))
         keep_stdin(settings, where, sys.stdin.buffer)
         yield where
     finally:

@@ -21,7 +21,7 @@ def load_writer() -> Any:
         ValueError: it is not installed.
     """
     try:
-        from tensorboard.summary import Writer  # type: ignore[import-not-found,unused-ignore]
+        from tensorboard.summary import Writer  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError as error:
         raise ValueError(
             f"--tensorboard: TensorBoard cannot be loaded ({error}): install it with {INSTALL}"

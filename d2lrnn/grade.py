@@ -87,12 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         "--single", action="store_true", help="every SUBMISSION is one student's, also a folder"
     )
     parser.add_argument(
-        "-j",
-        "--jobs",
-        type=int,
-        metavar="N",
+        "-j", "--jobs", type=int, metavar="N",
         help="submissions graded at once (default: the number of cores)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--write-points", metavar="FILE", help="write the points to a file, to edit (default: off)"
     )

@@ -47,7 +47,6 @@ CLIP = {"adam": 1.0, "sgd": 0.01}
 # The defaults of a dense text, in which each distinct character occurs often, and of a sparse one: to learn
 # that by heart is easier than to learn from it.
 DENSE = 30  # times, on average, that a character of a dense text occurs in what is trained on
-SPARSE = f"a text whose characters occur fewer than {DENSE} times each on average"
 BY_TEXT: dict[str, tuple[Any, Any]] = {"dropout": (0.0, 0.8), "lr": (LR, {**LR, "adam": 0.01})}
 EARLY_STOP = 5  # epochs, where text is held out
 WARMUP = 100, 4  # steps, but no more than so many epochs have
@@ -141,7 +140,8 @@ class Settings(Flags):
     hidden_dim: int = setting(256, "size of the hidden state of a layer: more learns more, slower", **SIZE)
     dropout: float | None = setting(
         None, "share of what a layer passes upward that is zeroed in training, against overfitting",
-        unset=f"{BY_TEXT['dropout'][0]:g}; {BY_TEXT['dropout'][1]:g} for {SPARSE}", low=0, below=1
+        unset=f"{BY_TEXT['dropout'][0]:g}; {BY_TEXT['dropout'][1]:g} for a text whose characters occur fewer "
+        f"than {DENSE} times each on average", low=0, below=1
     )  # fmt: skip
     scale: float = setting(
         0.05, "standard deviation of the initial weights; with 0.01 learning takes longer to start", **FACTOR
@@ -173,7 +173,8 @@ class Settings(Flags):
     optimizer: str = setting("adam", "how the weights are updated", choices=("adam", "sgd"))
     lr: float | None = setting(
         None, "learning rate",
-        unset=f"{LR['adam']:g} for adam, or {BY_TEXT['lr'][1]['adam']:g} for {SPARSE}; {LR['sgd']:g} for sgd",
+        unset=f"{LR['adam']:g} for adam, or {BY_TEXT['lr'][1]['adam']:g} for a text whose characters occur "
+        f"fewer than {DENSE} times each on average; {LR['sgd']:g} for sgd",
         **FACTOR
     )  # fmt: skip
     schedule: str = setting(

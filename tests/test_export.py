@@ -237,7 +237,7 @@ def test_the_lines_of_the_readme_write_with_onnxruntime_what_predict_writes(
     monkeypatch.chdir(tmp_path)
     assert export.main([str(exported / "run"), "--onnx"]) == 0
     capsys.readouterr()
-    exec(compile(readme_block("import numpy"), "README.md", "exec"), {})
+    exec(compile(readme_block("import json"), "README.md", "exec"), {})
     text = capsys.readouterr().out
     predict.main([str(exported / "run"), "--length", "50", "--temperature", "0"])
 

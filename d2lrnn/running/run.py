@@ -100,10 +100,10 @@ class Run:
             corpus.
         """
         self.dataset = load_dataset(settings)
-        num_train, num_heldout = len(self.dataset.train_indices), len(self.dataset.heldout_indices)
         self.vocab = self.dataset.vocab
-        warmup, self.by_text = settings.warmup, settings.say_if_sparse(num_train, len(self.vocab))
-        self.settings = settings = settings.chosen(num_train, num_heldout, len(self.vocab))
+        sizes = len(self.dataset.train_indices), len(self.dataset.heldout_indices), len(self.vocab)
+        self.by_text = settings.say_if_sparse(sizes[0], len(self.vocab))
+        self.settings = settings = settings.chosen(*sizes)
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
@@ -130,11 +130,16 @@ class Run:
             next(self._batches())  # a corpus too short for one batch is refused here
         except ValueError as error:
             raise ValueError(f"{error}{', or give fewer workers' * (settings.workers > 1)}") from None
-        if warmup and self.is_first and self._count_updates(warmup) <= warmup:
-            warn(f"--warmup {settings.warmup}: training ends before the learning rate reaches --lr")
+        usual = dataclasses.replace(settings, warmup=None).chosen(*sizes).warmup
+        if settings.warmup and settings.warmup != usual and self.is_first:  # the usual one needs no word
+            self._check_warmup(settings.warmup)
         self.learner: Network | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
+
+    def _check_warmup(self, warmup: int) -> None:
+        if self._count_updates(warmup) <= warmup:
+            warn(f"--warmup {warmup}: training ends before the learning rate reaches --lr")
 
     def _first_params(self) -> Any:
         """Weights at random, the same for the same seed; the output bias as --init-bias says."""

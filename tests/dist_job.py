@@ -23,7 +23,14 @@ from small_run import KINDS
 FOLDER, INDEX = Path(sys.argv[1]), int(os.environ["D2LRNN_WORKER_INDEX"])
 NUM_WORKERS = int(os.environ["DMLC_NUM_WORKER"])
 SMALL = Settings(
-    max_chars=300, hidden_dim=8, batch_size=4, num_steps=5, epochs=2, pred_len=3, workers=NUM_WORKERS
+    max_chars=300,
+    hidden_dim=8,
+    batch_size=4,
+    num_steps=5,
+    epochs=2,
+    pred_len=3,
+    workers=NUM_WORKERS,
+    warmup=0,
 )
 SOME_KINDS = {
     "rnn adam random": {},

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_a_run_ends_where_lesson_14_would_have_stopped_it(
     assert perplexities("a") == perplexities("whole")[:end]
     assert end < 30 == len(heldout)  # or this would tell nothing
     out = capsys.readouterr().out
-    assert f"stopped after epoch {end}: no better held-out perplexity for {patience} epoch" in out
+    assert f"stopped after epoch {end}: no better held-out perplexity since epoch {end - patience}\n" in out
     k = d2lrnn.best_epoch(heldout[:end])
     assert best("a")[1] == k
     assert f"\nbest held-out {heldout[k - 1]:,.4g} at epoch {k} ({math.log2(heldout[k - 1]):.2f} bits" in out
@@ -358,6 +359,39 @@ def test_where_tensorboard_is_missing_it_is_refused_before_anything_is_written(
     assert (out, err.count("\n")) == ("", 1)
     assert "python -m pip install tensorboard" in err
     assert not Path("a").exists()
+
+
+def test_events_are_the_metrics_and_begin_with_the_epochs_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for TensorBoard's writer, where that is not installed."""
+    written: list[tuple[str, float, int]] = []
+    closed: list[str] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            self.folder = folder
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            written.append((name, value, step))
+
+        def flush(self) -> None:
+            pass
+
+        def close(self) -> None:
+            closed.append(self.folder)
+
+    monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
+    monkeypatch.setitem(sys.modules, "tensorboard.summary", types.SimpleNamespace(Writer=Writer))
+    run_small("--epochs", 2, "--heldout", 0, "--out", "a")
+    Path("a/events.out.tfevents.1").touch()
+
+    assert train.main(["--resume", "a", "--epochs", "3", "--tensorboard"]) == 0
+
+    assert not Path("a/events.out.tfevents.1").exists()
+    found = [(value, step) for name, value, step in written if name == "train_perplexity"]
+    assert found == [(value, k) for k, (value, _) in enumerate(perplexities("a"), 1)]
+    assert len(found) == 3
+    assert "heldout_perplexity" not in {name for name, _, _ in written}  # nothing was held out
+    assert closed == ["a"]
 
 
 def test_tensorboard_reads_each_epoch_once_also_of_a_run_that_goes_on() -> None:

@@ -105,6 +105,13 @@ def test_a_warm_up_that_is_never_over_is_warned_of(capsys: pytest.CaptureFixture
     for warmup in (25, 27):  # steps: there are 26
         assert run_small("--epochs", 1, "--warmup", warmup) == 0
     assert run_small("--epochs", 1, "--warmup", warmup, "--workers", 2, "--in-turn") == 0
+    without = [
+        *SMALL[: SMALL.index("--warmup")],
+        "--out",
+        "a",
+    ]  # more than an epoch's steps, and not asked for
+    for more in (["--epochs", "1"], ["--epochs", "2", "--resume", "a"]):
+        assert train.main([*without, *more]) == 0
 
     warning = "warning: --warmup 27: training ends before the learning rate reaches --lr\n"
     assert capsys.readouterr().err == 2 * warning

@@ -25,8 +25,8 @@ def close(run: Run) -> Iterator[str]:
     """Write the closing samples, of the best network, to samples.txt; say what it has learnt, in lines."""
     if run.has_stalled:
         yield translated(
-            f"stopped after epoch {run.progress.epoch}: no better held-out perplexity for "
-            f"{run.settings.early_stop} epoch{'s' * (run.settings.early_stop != 1)}"
+            f"stopped after epoch {run.progress.epoch}: no better held-out perplexity since epoch "
+            f"{run.progress.epoch - (run.settings.early_stop or 0)}"
         )
     try:
         params = run.best_params()

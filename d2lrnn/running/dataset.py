@@ -288,8 +288,7 @@ def check_fits(settings: Settings, vocab_size: int) -> None:
     rows, gates = settings.batch_size * settings.num_steps, CELLS[settings.cell].num_gates
     width = settings.hidden_dim
     weights = (2 * vocab_size + 1) * width * gates + 2 * settings.layers * gates * width * (width + 1)
-    floats = weights * (4 if settings.optimizer == "adam" else 2) + rows * (
-        3 * vocab_size + 6 * gates * settings.layers * width
-    )
+    copies = (4 if settings.optimizer == "adam" else 2) + bool(settings.average)
+    floats = weights * copies + rows * (3 * vocab_size + 6 * gates * settings.layers * width)
     remedy = "give a smaller --hidden-dim, --batch-size, --num-steps or --layers"
     check_memory("these settings need", 4 * floats, remedy)

@@ -95,12 +95,10 @@ class Run:
             corpus.
         """
         self.dataset = load_dataset(settings, folder, **check)
-        self.vocab, num_train = self.dataset.vocab, len(self.dataset.train_indices)
-        sizes = num_train, len(self.dataset.heldout_indices), len(self.vocab)
-        self.by_text, warmup = (
-            settings.say_if_sparse(num_train, len(self.vocab)),
-            settings.given_warmup(*sizes),
-        )
+        self.vocab = self.dataset.vocab
+        sizes = len(self.dataset.train_indices), len(self.dataset.heldout_indices), len(self.vocab)
+        self.by_text = settings.say_if_sparse(sizes[0], len(self.vocab))
+        warmup = settings.given_warmup(*sizes)
         self.settings = settings = settings.chosen(*sizes)
         self.shards = cut_shards(self.dataset.train_indices, settings.workers, index)
         for note in self.dataset.notes if self.is_first else ():

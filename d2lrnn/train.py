@@ -97,11 +97,9 @@ def _load(settings: Settings) -> Trained:
     from mxnet import cpu
 
     from .formats.safetensors_file import load_network
-    from .running.folder import BEST
 
     assert settings.init
-    source = _from_here(settings.init)
-    return load_network(source, cpu(), best=not settings.init_last and (source / BEST).is_dir())
+    return load_network(_from_here(settings.init), cpu(), best=False if settings.init_last else None)
 
 
 def _from_here(path: str) -> Path:

@@ -70,6 +70,12 @@ def samples(folder: str) -> str:
     return Path(folder, "samples.txt").read_text("utf-8")
 
 
+def texts_of(folder: str, what: str) -> list[str]:
+    """The texts in samples.txt whose headings begin so."""
+    _, *parts = re.split(r"^--- (.*?): .*\n", samples(folder), flags=re.MULTILINE)
+    return [text[:-1] for heading, text in zip(parts[::2], parts[1::2]) if heading == what]
+
+
 # --- early stopping ---
 
 
@@ -191,10 +197,10 @@ def test_the_mean_is_what_is_measured_kept_and_written_with(capsys: pytest.Captu
     heldout = found.vocab.encode(text)[540:]
     measured = d2lrnn.evaluate(d2lrnn.rnn, found.params, d2lrnn.init_rnn_state, heldout, 4, 5)
     assert measured == pytest.approx(perplexities("a")[-1][1], rel=1e-4)
-    last = samples("a").split("epoch 2\n")[1].splitlines()[0]
+    last, *_ = texts_of("a", "epoch 2")
     capsys.readouterr()
     predict.main(["a", "--length", "6", "--temperature", "0"])
-    assert capsys.readouterr().out.splitlines()[0] == last
+    assert f"{last}\n" in capsys.readouterr().out
 
 
 def test_the_output_bias_begins_as_the_unigram_of_lesson_14() -> None:
@@ -249,7 +255,7 @@ def test_samples_repeat_however_often_they_are_written() -> None:
     ):
         run_small("--epochs", 4, *DRAWN, "--pred-period", period, *more, "--out", folder)
 
-    of = {folder: samples(folder).split("epoch 4\n")[1] for folder in "abcd"}
+    of = {folder: "\n".join(texts_of(folder, "epoch 4")) for folder in "abcd"}
     assert of["a"] == of["b"]
     assert len({of["b"], of["c"], of["d"]}) == 3
 
@@ -273,7 +279,7 @@ def test_a_run_that_knew_nothing_of_these_settings_goes_on_as_it_would_have(
 
     assert weights("a") == weights("whole")
     assert perplexities("a") == perplexities("whole")
-    assert samples("a").split("epoch 4")[1] == samples("whole").split("epoch 4")[1]
+    assert texts_of("a", "epoch 4") == texts_of("whole", "epoch 4") != []
     assert OLDER.items() <= json.loads(Path("a/config.json").read_text("utf-8")).items()
 
 
@@ -292,11 +298,9 @@ def test_the_closing_lines_tell_the_truth(capsys: pytest.CaptureFixture[str]) ->
         assert f"counting {name} {d2lrnn.evaluate_counts(counts, indices[540:], 4):,.4g}" in out
     known = d2lrnn.evaluate(d2lrnn.rnn, facts.params, d2lrnn.init_rnn_state, indices[:540], 4, 5)
     assert f"learnt by heart: perplexity {known:,.4g} on text it was trained on" in out
-    written = samples("a").split(f", written by the best, of epoch {best('a')[1]}\n")[1].splitlines()
-    texts = [
-        line[len(p) :] for line, p in zip(written, ("分开", "不分开", "战争中部队")) if line.startswith(p)
-    ]
-    texts = texts or [line[5:] for line in written if line]
+    end = len(perplexities("a"))
+    written = texts_of("a", f"epoch {end}, written by the best, of epoch {best('a')[1]}")
+    texts = [one[len(p) :] for one, p in zip(written, facts.settings.prefix)]
     copied = longest_by_trying(texts, text[:540])
     assert re.search(rf"copied word for word has {len(copied)} characters", out)
 

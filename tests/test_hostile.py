@@ -154,8 +154,9 @@ def test_a_text_is_at_most_max_chars_long() -> None:
 
 
 def test_a_corpus_of_control_characters_is_written_without_them(
-    trained: str, capsys: pytest.CaptureFixture[str]
+    trained: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("d2lrnn.cli.is_terminal", lambda file: True)
     Path("a.txt").write_text("\x1b[31m\u202e\x9b" * 99)
     capsys.readouterr()
 

@@ -174,7 +174,7 @@ class Settings(Flags):
     lr: float | None = setting(
         None, "learning rate",
         unset=f"{LR['adam']:g} for adam, or {BY_TEXT['lr'][1]['adam']:g} for a text whose characters occur "
-        f"fewer than {DENSE} times each on average; {LR['sgd']:g} for sgd",
+        f"fewer than {DENSE} times each on average (less for small batches); {LR['sgd']:g} for sgd",
         **FACTOR
     )  # fmt: skip
     schedule: str = setting(
@@ -271,7 +271,7 @@ class Settings(Flags):
         most, num_epochs = WARMUP
         defaults = {
             "dropout": BY_TEXT["dropout"][is_sparse],
-            "lr": BY_TEXT["lr"][is_sparse][self.optimizer],
+            "lr": self._usual_lr(is_sparse),
             "warmup": min(
                 most, num_epochs * (num_train // (self.batch_size * self.num_steps * self.workers))
             ),
@@ -279,6 +279,13 @@ class Settings(Flags):
         }
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
         return dataclasses.replace(self, **missing)
+
+    def _usual_lr(self, is_sparse: bool) -> float:
+        """The default; of a sparse text, by Adam, less for small batches, whose gradients waver more."""
+        lr = BY_TEXT["lr"][is_sparse][self.optimizer]
+        if not is_sparse or self.optimizer == "sgd":
+            return lr
+        return round(lr * min(1, self.batch_size / Settings.batch_size) ** 0.5, 4)
 
     def given_warmup(self, num_train: int, num_heldout: int, vocab_size: int) -> int:
         """The warm-up that somebody asked for; 0 where it is the default, which a resumed run has stored."""

@@ -315,9 +315,10 @@ def test_two_processes_grade_as_one_does_even_when_stopped_between(
 
 @pytest.mark.slow
 def test_a_terminal_that_is_closed_ends_the_grader_and_all_its_processes(tmp_path: Path) -> None:
-    for name, text in (("ada", "x = 1\n"), ("zoe", "while True:\n    pass\n")):
-        (tmp_path / f"{name}.py").write_text(text)
-    submissions = [str(tmp_path / f"{name}.py") for name in ("ada", "zoe")]
+    names = ["ada", *(f"zoe_{k}" for k in range(20))]  # long after the first is done there is more to do
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("x = 1\n" if name == "ada" else "while True:\n    pass\n")
+    submissions = [str(tmp_path / f"{name}.py") for name in names]
     options = ["--out", str(tmp_path / "out"), *SOME, "-j", "2"]
     command = [sys.executable, "-m", "d2lrnn.grade", *submissions, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as grader:

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 TABLE = Path(__file__).with_name("messages_zh.txt")
 MOST_CHARS = 1000  # a longer line was not written by us alone, and is not looked up
-MOST_WAYS = 10  # to read a line by one entry
+MOST_WAYS = 30  # to read a line by one entry
 MOST_DEEP = 6  # messages within messages
 KINDS = {"": "(?s:.*)", "d": r"\d[\d.,]*", "w": r"\S+ *"}  # what a field may hold
 

@@ -258,8 +258,9 @@ class Supervisor:
         for worker in here:
             if worker.step is not None and worker.step < max(steps):
                 return f"{self._whom(worker)}: behind the others (step {max(steps)}) for {patience}"
-        phases = "; ".join(
-            f"{self._whom(worker)}: {worker.phase if worker in here else 'ended'}" for worker in self.workers
+        phases = ", ".join(
+            translated(f"{self._whom(worker)} {worker.phase if worker in here else 'ended'}")
+            for worker in self.workers
         )
         return f"no worker can go on for {patience}: {phases}"
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COUNTED = 2_000_000  # characters that are counted within seconds
 READ_AGAIN = 20_000  # characters of the training text, to measure the best network on
+SEARCHED = 5 * 10**9  # characters that are looked through in seconds
 SHOWN = 40  # characters of a passage
 
 
@@ -71,11 +72,15 @@ def _say_what_by_heart(run: Run, params: Sequence[Any]) -> str:
     dataset, best = run.dataset, run.best["heldout_perplexity"]
     known = run.measure(params, dataset.train_indices[-max(READ_AGAIN, 2 * run.settings.batch_size) :])
     run.note("searching")
+    most = SEARCHED // (len(dataset.train_indices) * len(dataset.prefixes))  # each costs a look through it
     written = [text[len(prefix) :] for prefix, text in zip(dataset.prefixes, run.written)]
-    copied = longest_copy(written, decode(dataset.train_indices, run.vocab.idx_to_char))
+    copied = longest_copy(
+        [text[:most] for text in written], decode(dataset.train_indices, run.vocab.idx_to_char)
+    )
+    searched = f" (searched: the first {most:,} of each text)" if most < run.settings.pred_len else ""
     return (
         f"learnt by heart: perplexity {known:,.4g} on text it was trained on, {best:,.4g} on new text; "
-        f"the longest passage above that is copied word for word has {len(copied)} characters: "
+        f"the longest passage above that is copied word for word has {len(copied)} characters{searched}: "
         f"{_shorten(copied)}"
     )
 

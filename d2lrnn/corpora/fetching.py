@@ -28,8 +28,6 @@ from urllib.request import (
     proxy_bypass,
 )
 
-from ..messages import translated
-
 MAX_FETCH_BYTES = 8 * 2**20
 CONNECT_SECONDS, FETCH_SECONDS = 10, 120
 
@@ -122,6 +120,7 @@ def _keep(data: bytes, path: Path) -> None:
 
 def _download(remote: Remote) -> bytes:
     from ..cli import say
+    from ..messages import translated
 
     say(translated(f"fetching {remote.url}"))
     say(translated(f"({remote.note})"))

@@ -20,8 +20,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import NamedTuple
@@ -59,37 +58,22 @@ def _shows(text: str) -> bool:
 # --- what a line is in Chinese ---
 
 
-@dataclass(frozen=True)
 class Entry:
-    """An entry of the table: the English before, between and after its fields, these, and the Chinese.
+    """An entry of the table, of English and Chinese templates. No dataclass: these take time to load.
 
-    kinds: of the fields, keys of KINDS.
+    pieces: the English before, between and after its fields. kinds: of the fields, keys of KINDS. messages:
+    the fields that are messages themselves. has_words: whether there is more between the fields than marks,
+    which only join other messages. size: its characters without blanks. longest: its longest piece, which
+    most lines do not have.
     """
 
-    pieces: tuple[str, ...]
-    fields: tuple[str, ...]
-    kinds: tuple[str, ...]
-    chinese: str
-
-    @cached_property
-    def messages(self) -> set[str]:
-        """The fields that are messages themselves."""
-        return {name for _, name, spec, _ in Formatter().parse(self.chinese) if name and spec == "zh"}
-
-    @cached_property
-    def has_words(self) -> bool:
-        """Whether there is more between the fields than marks, which only join other messages."""
-        return not self.fields or any(map(str.isalpha, "".join(self.pieces)))
-
-    @cached_property
-    def size(self) -> int:
-        """Its characters without blanks."""
-        return len("".join("".join(self.pieces).split()))
-
-    @cached_property
-    def longest(self) -> str:
-        """Its longest piece, which most lines do not have."""
-        return max(self.pieces, key=len)
+    def __init__(self, english: str, chinese: str) -> None:
+        self.chinese = chinese
+        self.pieces, self.fields, self.kinds = split_template(english)
+        self.messages = {name for _, name, spec, _ in Formatter().parse(chinese) if name and spec == "zh"}
+        self.has_words = not self.fields or any(map(str.isalpha, "".join(self.pieces)))
+        self.size = len("".join("".join(self.pieces).split()))
+        self.longest = max(self.pieces, key=len)
 
 
 class Reading(NamedTuple):
@@ -104,7 +88,7 @@ def table() -> list[Entry]:
     """The entries of messages_zh.txt."""
     lines = TABLE.read_text("utf-8").splitlines()
     pairs = [(english, line[2:]) for english, line in itertools.pairwise(lines) if line.startswith("= ")]
-    return [Entry(*split_template(english), chinese) for english, chinese in pairs]
+    return [Entry(english, chinese) for english, chinese in pairs]
 
 
 def split_template(template: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

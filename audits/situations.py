@@ -109,7 +109,7 @@ SITUATIONS = {
     "300 kB of a program, through all commands": r"""
         find "$(python -c 'import d2lrnn; print(d2lrnn.__path__[0])')" -name '*.py' -not -path '*mistakes*' | sort | xargs cat > all
         head -c 300000 all > all.py
-        all_commands all.py""",
+        all_commands all.py --prefix import""",
     "forty small files, through all commands": r"""
         mkdir days; mv day-*.text days; for f in days/*; do for k in $(seq 20); do cat "$f"; done > all; mv all "$f"; done; all_commands days""",
     "Arabic, through all commands": r"""

@@ -23,6 +23,7 @@ from d2lrnn import __file__ as package
 from d2lrnn.__main__ import COMMANDS
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.cli import Stream, outlive_stdout, show
+from d2lrnn.running.writing import listed
 
 import pytest
 from small_run import SMALL
@@ -100,7 +101,8 @@ def test_a_run_says_in_every_encoding_what_it_can_and_escapes_the_rest(encoding:
     assert (told.returncode, told.stderr) == (0, b"")
     samples = Path("run/samples.txt").read_text("utf-8")
     assert "分开 😀 \u200f\u2028" in samples
-    assert escaped(samples.split("epoch 2\n")[1].strip(" \n"), codec) in told.stdout.decode(codec)
+    text = samples.split("--- epoch 2: ")[1].partition("\n")[2].split("\n---")[0].rstrip("\n")
+    assert escaped(listed(text), codec) in told.stdout.decode(codec)
 
 
 @pytest.mark.slow
@@ -280,7 +282,7 @@ def test_a_run_without_stdout_says_so_once_and_trains_to_its_end(how: str, toget
         how != "all closed"
     )
     assert done() == 3
-    assert Path("run/samples.txt").read_text("utf-8").startswith("epoch 2\n")
+    assert Path("run/samples.txt").read_text("utf-8").startswith("--- epoch 2: ")
 
 
 @pytest.mark.slow

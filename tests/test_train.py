@@ -42,7 +42,7 @@ def test_a_run_leaves_settings_metrics_curve_samples_and_weights(capsys: pytest.
     assert (config_json["hidden_dim"], config_json["cell"], config_json["lr"]) == (
         8,
         "rnn",
-        0.01,
+        0.0035,  # less for so small a batch
     )  # of a sparse text
     first = json.loads(Path("a/metrics.jsonl").read_text().splitlines()[0])
     assert list(first) == ["epoch", "train_perplexity", "heldout_perplexity", "chars_per_second", "seconds"]
@@ -332,7 +332,7 @@ def test_predict_writes_what_the_run_wrote(trained: str, capsys: pytest.CaptureF
     predict.main([trained, "--length", "6", "--temperature", "0", "--last"])
 
     written = capsys.readouterr().out
-    assert re.sub(r"(?m)^--- \d+:", "--- epoch 2:", written) == samples
+    assert re.sub(r"(?m)^--- \d+:", "--- epoch 2:", written) == samples.partition("--- epoch 2, ")[0]
 
 
 @pytest.mark.parametrize("drawn", [["--temperature", "1.5"], ["--top-k", "5"], ["--top-p", "0.9"]])

@@ -46,7 +46,7 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
         asked = {**read_settings(arguments.config, asked), **asked}
     for flag in {"corpus", "valid"} & asked.keys():
         asked[flag] = _whole_paths(flag, asked[flag], said="locked" in arguments)  # by the launcher
-    if asked.get("init"):
+    if asked.get("init") is not None:
         asked["init"] = os.path.abspath(os.path.expanduser(asked["init"]))
     return asked
 

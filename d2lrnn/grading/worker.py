@@ -167,7 +167,6 @@ def answer(isolation: str, question: int, reply: int, console: int) -> None:
     os.setsid()  # whoever kills his group, kills himself
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     call = wire.read_frame(question, None)
-    os.close(question)
     for low, high in ((3, reply), (reply + 1, 256)):  # what a library keeps open would be shared by all calls
         os.closerange(low, high)
     sandbox.enter_call(isolation, call["seconds"], call["memory"])

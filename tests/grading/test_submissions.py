@@ -68,7 +68,8 @@ def test_a_file_is_read_as_python_reads_it(data: bytes, tmp_path: Path) -> None:
         pytest.param("a.py", os.urandom(64) + b"\xff", "is not UTF-8 text", id="noise"),
         ("a.py", "x = 1\n".encode("utf-16"), "is not UTF-8 text"),
         ("a.py", b"x = 1\0\n", "is no text"),
-        ("a.py", b"# coding: punycode\nx = 1\n", "save it as UTF-8"),
+        ("a.py", b"# coding: koi8-r\nx = 1\n", "says that it is written in koi8-r"),
+        ("a.py", b"# coding: punycode\nx = 1\n", "save it as UTF-8"),  # Python 3.14 does not know it
         ("a.py", b"# coding: nonsense\nx = 1\n", "is not UTF-8 text"),
         ("a.py", b"#" * (submissions.MAX_BYTES + 1), f"at most {submissions.MAX_BYTES:,}"),
         ("a.ipynb", b"", "is empty"),

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,12 @@ import pytest
 pytest.register_assert_rewrite("cell_laws")
 
 os.environ["LANGUAGE"] = "en"  # of what commands say, whatever the developer reads
+
+# A job in the background of a script ignores Ctrl-C, one under nohup SIGHUP, and so does all that it starts,
+# unless there is a handler: with one, this process still ignores them, and what tests start does not.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 # Examples are the same in every run, and none is called slow on a busy machine.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

@@ -360,7 +360,7 @@ def test_ctrl_c_that_ends_tee_as_well_saves_and_says_how_to_go_on(together: Sequ
     shell = subprocess.Popen(
         ["bash", "-c", f"{line} | tee log; echo ${{PIPESTATUS[0]}} > code"],
         env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        start_new_session=True,
     )  # fmt: skip
     assert until(lambda: logged() > 2)
     os.killpg(shell.pid, signal.SIGINT)
@@ -374,8 +374,11 @@ def test_ctrl_c_that_ends_tee_as_well_saves_and_says_how_to_go_on(together: Sequ
     )
 
 
-def in_terminal(*arguments: str, ignores: Sequence[int] = ()) -> tuple[subprocess.Popen[bytes], int]:
-    """A run that is the leader of a session at a terminal, and the terminal."""
+@contextlib.contextmanager
+def in_terminal(
+    *arguments: str, ignores: Sequence[int] = ()
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A run that is the leader of a session at a terminal, and the terminal. What is left of it is killed."""
     ours, theirs = pty.openpty()
 
     def begin() -> None:
@@ -389,17 +392,21 @@ def in_terminal(*arguments: str, ignores: Sequence[int] = ()) -> tuple[subproces
             preexec_fn=begin, env=environment(),
         )  # fmt: skip
     os.close(theirs)
-    return process, ours
+    with process:
+        try:
+            yield process, ours
+        finally:
+            process.kill()  # its workers end with it
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("together", WORKERS, ids=["one worker", "two"])
 def test_a_terminal_that_is_closed_stops_the_run_which_saves(together: Sequence[str]) -> None:
-    process, terminal = in_terminal(*ENDLESS, *together)
-    assert until(lambda: logged() > 2)
-    os.close(terminal)
+    with in_terminal(*ENDLESS, *together) as (process, terminal):
+        assert until(lambda: logged() > 2)
+        os.close(terminal)
 
-    assert process.wait(120) == 129
+        assert process.wait(120) == 129
     assert done() == logged()
     assert "Traceback" not in Path("err").read_text()
 
@@ -407,15 +414,15 @@ def test_a_terminal_that_is_closed_stops_the_run_which_saves(together: Sequence[
 @pytest.mark.slow
 @pytest.mark.parametrize("together", WORKERS, ids=["one worker", "two"])
 def test_under_nohup_a_run_outlives_its_terminal(together: Sequence[str]) -> None:
-    process, terminal = in_terminal(*ENDLESS, *together, ignores=[signal.SIGHUP])
-    assert until(lambda: logged() > 2)
-    os.close(terminal)
-    process.send_signal(signal.SIGHUP)
-    reached = logged()
-    assert until(lambda: logged() > reached + 5)
-    process.send_signal(signal.SIGTERM)
+    with in_terminal(*ENDLESS, *together, ignores=[signal.SIGHUP]) as (process, terminal):
+        assert until(lambda: logged() > 2)
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+        reached = logged()
+        assert until(lambda: logged() > reached + 5)
+        process.send_signal(signal.SIGTERM)
 
-    assert process.wait(120) == 143
+        assert process.wait(120) == 143
     assert done() == logged() > reached + 5
     assert "Traceback" not in Path("err").read_text()
 

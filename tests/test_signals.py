@@ -41,15 +41,8 @@ each_signal = pytest.mark.parametrize(
 )
 
 
-def heed() -> None:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-
-
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    # a job in the background of a script ignores Ctrl-C, under nohup SIGHUP, and so would all that it starts
-    options.setdefault("preexec_fn", heed)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     return subprocess.Popen([sys.executable, *arguments], env=environment, text=True, **pipes, **options)
 

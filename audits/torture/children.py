@@ -24,6 +24,8 @@ import d2lrnn.running.plot
 import d2lrnn.running.resume  # noqa: F401
 from d2lrnn import predict, train
 
+NOTES = ("warning: ", f"{predict.PROG}: writes from ")  # lines on stderr that tell of no mistake begin so
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -37,8 +39,8 @@ class Answer:
 
     @property
     def errors(self) -> list[str]:
-        """The lines on stderr that are no warnings."""
-        return [line for line in self.err.splitlines() if not line.startswith("warning: ")]
+        """The lines on stderr that tell of a mistake."""
+        return [line for line in self.err.splitlines() if not line.startswith(NOTES)]
 
     def complaint(self, *codes: int) -> str:
         """What is wrong with this answer, if one of codes and, when not 0, one line was asked for."""

@@ -263,7 +263,19 @@ class Stream:
             lost = error
         else:
             return
+        _empty(self.stream)
         self.lost(lost)
+
+
+def _empty(stream: Any) -> None:
+    """Let what a lost stream still holds go nowhere: Python tries it again at the end, and would complain."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        fd = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        if nowhere != fd:
+            os.dup2(nowhere, fd)
+            os.close(nowhere)
+        stream.flush()
 
 
 def guard_streams(who: str) -> None:

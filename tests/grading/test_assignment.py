@@ -6,7 +6,6 @@ import inspect
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -210,17 +209,22 @@ def test_check_exits_with_0_when_all_that_is_written_is_right(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_all_examples_take_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_examples_take_seconds(tmp_path: Path) -> None:
     (tmp_path / "submission.py").write_text(right())
-    start = time.process_time()
+    timed = """if True:
+        import sys, time
+        from d2lrnn import assignment
+        start = time.process_time()
+        code = assignment.main(["check", sys.argv[1]])
+        print(code, time.process_time() - start)"""  # in a process of its own, which no other test has filled
+    command = [sys.executable, "-c", timed, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    code, seconds = said[-1].split()
 
-    code = assignment.main(["check", str(tmp_path)])
-
-    out = capsys.readouterr().out
-    assert code == 0, out
-    assert f"{len(GRADED)} of {len(GRADED)} written functions are right" in out
+    assert code == "0", said
+    assert f"{len(GRADED)} of {len(GRADED)} written functions are right" in said[-2], said
     assert len(CASES) > 100
-    assert time.process_time() - start < 5  # of ours; that of the worker is in the report of the class
+    assert float(seconds) < 5  # of ours; that of the worker is in the report of the class
 
 
 @pytest.mark.parametrize(

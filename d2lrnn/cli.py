@@ -377,16 +377,15 @@ def hear(
 ) -> Iterator[None]:
     """While entered, a signal calls handler(number) in the main thread, and beside(number) in one of its own.
 
-    The handler is called when Python gets there, beside at once. SIGHUP stays ignored where nohup has begun
-    us. Where the caller is not in the main thread nothing is changed: only that one can have handlers.
+    The handler is called when Python gets there, beside at once, and neither after the end. SIGHUP stays
+    ignored where nohup has begun us. Where the caller is not in the main thread nothing is changed: only that
+    one can have handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     with contextlib.ExitStack() as stack:
-        fd = _open_pipe(beside) if beside else -1
-        if beside:
-            stack.callback(os.close, fd)
+        fd = stack.enter_context(_pipe_to(beside)) if beside else -1
         stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(fd))
         for number in numbers:
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
@@ -395,8 +394,9 @@ def hear(
         yield
 
 
-def _open_pipe(beside: Callable[[int], object]) -> int:
-    """The end of a pipe that takes numbers of signals, until it is closed, for beside."""
+@contextlib.contextmanager
+def _pipe_to(beside: Callable[[int], object]) -> Iterator[int]:
+    """The end of a pipe that takes numbers of signals, for beside."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
 
@@ -406,8 +406,13 @@ def _open_pipe(beside: Callable[[int], object]) -> int:
                 beside(number[0])
         os.close(read_end)
 
-    threading.Thread(target=listen, daemon=True).start()
-    return write_end
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield write_end
+    finally:
+        os.close(write_end)
+        listener.join()  # what has come is heard now or never: not in the middle of what follows
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -191,6 +192,19 @@ def test_the_first_signal_decides_the_exit_code() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
 
     assert stop.signal == signal.SIGINT
+
+
+def test_what_has_come_is_heard_before_the_end_and_not_in_what_follows() -> None:
+    heard = []
+
+    def hear_late(number: int) -> None:
+        time.sleep(0.2)
+        heard.append(number)
+
+    with hear(beside=hear_late):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert heard == [signal.SIGTERM]
 
 
 def test_after_a_run_signals_are_handled_as_before() -> None:

@@ -153,7 +153,7 @@ SITUATIONS = {
         until grep -q 'epoch   2' log; do sleep 0.2; done; kill -HUP $pid; ends 129 wait $pid; clean log; says saved log""",
     "a text with marks of direction goes to a file": r"""
         printf 'abc\u200fdef\u2028ghi\fjkl\n%.0s' $(seq 30) > marks.txt; train --corpus marks.txt $HEART
-        predict run --temperature 0 --prefix abc --length 12 > out; head -c 17 marks.txt | head -n 1 | cmp - <(head -n 1 out)""",
+        predict run --temperature 0 --prefix abc --length 12 > out; head -n 1 marks.txt | cmp - out""",
     # --- runs that move ---
     "the corpus lies elsewhere now": r"""
         train --corpus play.txt $SMALL; mkdir new; mv play.txt new/p.txt; mv run moved; ends 2 train --resume moved --epochs 3 2> err; says --corpus err

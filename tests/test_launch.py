@@ -395,6 +395,15 @@ def test_a_fault_that_a_worker_has_explained_ends_the_job_with_its_line_said_onc
     assert (code, re.sub(r"worker \d", "worker", err)) == (fault, "worker: train: --lr -1: give more\n")
 
 
+def test_a_fault_of_all_is_explained_even_if_another_ends_first(launched: Any) -> None:
+    code, _, err = launched(
+        "meet()\nif me: sys.exit(1)\ntime.sleep(0.5); print('why', file=sys.stderr); sys.exit(1)",
+        max_restarts=3,
+    ).end()
+
+    assert (code, err) == (1, "worker 0: why\n")
+
+
 def test_a_line_that_another_worker_has_said_is_not_said_again(launched: Any) -> None:
     _, _, err = launched(
         "if me: wait_for('heard', 'worker 0 err only 0')\n"

@@ -213,7 +213,9 @@ class Supervisor:
         line = f"{self._whom(process)}: {_how(code)}"
         if process.role == "worker":
             if code in OWN_FAULTS:
-                return End(code, "" if process.has_explained else line)
+                if not process.has_explained and self.now - process.ended_at < WORDS:
+                    return None  # a fault that all of them met is explained by one
+                return End(code, "" if any(worker.has_explained for worker in self.workers) else line)
             if code in STOPPED and code > 0 and not self.signals:  # somebody has stopped the workers, not us
                 self.signals.append(code - 128)
             if code == 0 or (self.signals and code in STOPPED):

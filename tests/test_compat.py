@@ -16,6 +16,8 @@ from d2lrnn import compat
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.find_spec("mxnet")
 MXNET = Path(SPEC.origin).parent if SPEC and SPEC.origin else Path()

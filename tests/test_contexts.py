@@ -27,6 +27,8 @@ import numpy as np
 import pytest
 from mxnet import autograd, gluon, nd
 
+pytestmark = pytest.mark.slow
+
 HOME = mx.cpu(1)
 ALLOWED = {  # who may use another device, and why
     "mxnet.gluon.parameter._finish_deferred_init": "Gluon draws weights on the CPU and copies them",

@@ -30,6 +30,8 @@ from d2lrnn.launching.watchdog import STALLED
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SILENCE = 2  # seconds, in tests of what is silent; else 10, as outside of tests
 

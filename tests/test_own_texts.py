@@ -19,6 +19,8 @@ from d2lrnn.running.settings import Settings
 import pytest
 from small_run import exit_code_of, perplexities, weights
 
+pytestmark = pytest.mark.slow
+
 SMALL = shlex.split("--hidden-dim 8 --batch-size 4 --num-steps 5 --pred-len 6 --pred-period 1")
 PLAY = "QUEEN:\r\nGood morrow, my lord.\r\n\r\nKING:\r\nA cre\u0300me, my queen?\r\n\r\n" * 9
 KEPT = PLAY.replace("\r\n", "\n").replace("e\u0300", "è")

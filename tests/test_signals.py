@@ -23,6 +23,8 @@ from small_run import SMALL
 
 from audits.torture.workers import state, until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 # A call of C that does not come back, with the interpreter released: the thread waits for its own lock.
 STUCK = """

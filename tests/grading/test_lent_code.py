@@ -12,6 +12,8 @@ from d2lrnn.grading.lent_code import IMPORTS, NEVER_LENT, bound, source_of, supp
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ORDER = list(LESSON_OF)
 each_function = pytest.mark.parametrize("function", ORDER)
 

@@ -40,11 +40,11 @@ import json, sys
 from d2lrnn.launching import supervisor
 from d2lrnn.launching.console import Console
 from d2lrnn.launching.launch import Host, Job, launch
-supervisor.SILENCE, supervisor.GRACE = map(float, sys.argv[2:])
+supervisor.SILENCE, supervisor.GRACE, supervisor.WORDS = map(float, sys.argv[2:])
 hear = supervisor.Supervisor.hear
 def hear_and_write_down(self, process, kind, value):
     hear(self, process, kind, value)
-    if kind in ("out", "err", "report"):
+    if kind in ("out", "err", "report", "ended"):
         with open("heard", "a", encoding="utf-8") as heard: print(process.name, kind, value, file=heard)
 supervisor.Supervisor.hear = hear_and_write_down
 job = json.loads(sys.argv[1])
@@ -83,7 +83,7 @@ class Launched:
     def __init__(self, folder: Path, worker: str, **options: Any) -> None:
         self.mark = f"D2LRNN_TEST_MARK={uuid.uuid4().hex}"
         self.folder = folder
-        defaults = {"silence": supervisor.SILENCE, "grace": supervisor.GRACE}
+        defaults = {"silence": supervisor.SILENCE, "grace": supervisor.GRACE, "words": supervisor.WORDS}
         pauses = [str(options.pop(name, default)) for name, default in defaults.items()]
         streams = {name: options.pop(name) for name in ("stdout", "stderr") if name in options}
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MXNET_"))}
@@ -399,8 +399,10 @@ def test_a_fault_that_a_worker_has_explained_ends_the_job_with_its_line_said_onc
 
 def test_a_fault_of_all_is_explained_even_if_another_ends_first(launched: Any) -> None:
     code, _, err = launched(
-        "meet()\nif me: sys.exit(1)\ntime.sleep(0.5); print('why', file=sys.stderr); sys.exit(1)",
+        "if me: sys.exit(1)\n"
+        "wait_for('heard', 'worker 1 ended 1'); print('why', file=sys.stderr); sys.exit(1)",
         max_restarts=3,
+        words=60,
     ).end()
 
     assert (code, err) == (1, "worker 0: why\n")

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -196,13 +195,21 @@ def test_the_first_signal_decides_the_exit_code() -> None:
     assert stop.signal == signal.SIGINT
 
 
-def test_what_has_come_is_heard_before_the_end_and_not_in_what_follows() -> None:
-    heard = []
+def test_what_has_come_is_heard_before_the_end_and_not_in_what_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[int] = []
+    is_waited_for, join = threading.Event(), threading.Thread.join
 
     def hear_late(number: int) -> None:
-        time.sleep(0.2)
+        is_waited_for.wait()
         heard.append(number)
 
+    def join_and_say(thread: threading.Thread, *arguments: Any) -> None:
+        is_waited_for.set()
+        join(thread, *arguments)
+
+    monkeypatch.setattr(threading.Thread, "join", join_and_say)
     with hear(beside=hear_late):
         os.kill(os.getpid(), signal.SIGTERM)
 

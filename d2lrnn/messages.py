@@ -182,8 +182,13 @@ UNIT = re.compile(rf" +|[（《“‘「]*(?:[{WIDE}]|[^ {WIDE}]+)[，。、；�
 
 
 def width(text: str) -> int:
-    """The columns that text takes: a Chinese character has two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    """How many columns of a terminal text takes: wide characters two, marks above others none."""
+    return sum(
+        0
+        if unicodedata.category(char) in ("Mn", "Me", "Cf")
+        else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def fill(text: str, columns: int, indent: str = "", hanging: str = "") -> str:

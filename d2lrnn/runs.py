@@ -24,13 +24,12 @@ import shutil
 import signal
 import sys
 import time
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .cli import Parser, complain, exit_code, printable, show, tell
-from .messages import translated
+from .messages import translated, width
 from .running.listing import DAMAGED, Listed, find_runs, look_at
 
 PROG = "python -m d2lrnn.runs"
@@ -105,11 +104,11 @@ def _date(seconds: float) -> str:
     return time.strftime("%m-%d %H:%M" if when.tm_year == now.tm_year else "%Y-%m-%d", when)
 
 
-def _lines(rows: Sequence[dict[str, str]], width: int) -> list[str]:
-    """The rows below each other, none wider than width if the long columns can be shortened so far."""
+def _lines(rows: Sequence[dict[str, str]], columns: int) -> list[str]:
+    """The rows below each other, none wider than columns if the long cells can be shortened so far."""
     rows = [{name: printable(cell, keep="") for name, cell in row.items()} for row in rows]
-    widths = {name: max(_width(row.get(name, "")) for row in rows) for name in COLUMNS[:-1]}
-    too_much = sum(widths.values()) + 2 * (len(widths) - 1) - width
+    widths = {name: max(width(row.get(name, "")) for row in rows) for name in COLUMNS[:-1]}
+    too_much = sum(widths.values()) + 2 * (len(widths) - 1) - columns
     while too_much > 0 and max(widths[name] for name in LONG) > NARROW:
         widths[max(LONG, key=lambda name: widths[name])] -= 1
         too_much -= 1
@@ -120,38 +119,28 @@ def _lines(rows: Sequence[dict[str, str]], width: int) -> list[str]:
             cells += [_fit(row[name], widths[name], right=name in RIGHT) for name in COLUMNS[1:-1]]
         line = "  ".join(cells)
         rest = row.get("fault", row.get("settings", ""))
-        room = width - _width(line) - 2
+        room = columns - width(line) - 2
         lines.append((f"{line}  {_cut_end(rest, room)}" if room >= NARROW else line).rstrip())
     return lines
 
 
-def _width(text: str) -> int:
-    """How many columns of a terminal text takes: wide characters two, marks above others none."""
-    return sum(
-        0
-        if unicodedata.category(char) in ("Mn", "Me", "Cf")
-        else 1 + (unicodedata.east_asian_width(char) in "WF")
-        for char in text
-    )
-
-
-def _fit(text: str, width: int, *, right: bool = False) -> str:
+def _fit(text: str, columns: int, *, right: bool = False) -> str:
     """text in so many columns: filled up, or without its middle."""
-    if _width(text) > width:
+    if width(text) > columns:
         middle = len(text) // 2
-        head, tail = text[:middle][:width], text[middle:][-width:]
-        while _width(head) + 1 + _width(tail) > width:
+        head, tail = text[:middle][:columns], text[middle:][-columns:]
+        while width(head) + 1 + width(tail) > columns:
             head, tail = (head[:-1], tail) if len(head) >= len(tail) else (head, tail[1:])
         text = f"{head}…{tail}"
-    fill = " " * (width - _width(text))
+    fill = " " * (columns - width(text))
     return fill + text if right else text + fill
 
 
-def _cut_end(text: str, width: int) -> str:
+def _cut_end(text: str, columns: int) -> str:
     """text in at most so many columns."""
-    if _width(text) <= width:
+    if width(text) <= columns:
         return text
-    while _width(text) > width - 1:
+    while width(text) > columns - 1:
         text = text[:-1]
     return text + "…"
 
@@ -222,7 +211,7 @@ def _table(runs: Sequence[Listed], differ: dict[str, list[Any]]) -> list[str]:
         ("state", [run.state for run in runs]),
     ]
     shown = [[printable(cell, keep="") for cell in (name, *cells)] for name, cells in rows]
-    widths = [max(map(_width, column)) for column in zip(*shown)]
+    widths = [max(map(width, column)) for column in zip(*shown)]
     lines = ["  ".join(map(_fit, cells, widths)).rstrip() for cells in shown]
     count = f"{len(differ)} settings differ" if len(differ) > 1 else "1 setting differs"
     lines.insert(1, translated(count if differ else "all settings are the same"))

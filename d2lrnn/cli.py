@@ -43,6 +43,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
 
+    def add_group(self, title: str, about: str, example: str) -> argparse._ArgumentGroup:
+        """A group of flags: what it is about, and the arguments of an example."""
+        return self.add_argument_group(title, f"{about}\n\n    {self.prog} {example}")
+
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage lines, and leave."""
         self.exit(2, f"{self.prog}: {one_line(translated(f'{message}; see --help'))}\n")
@@ -193,6 +197,13 @@ def say(text: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             show(text, sys.stderr)
+
+
+def say_at_once(line: str, stderr: int = 2) -> None:
+    """One line, in the language of the user, to the file of stderr itself: from any thread, at the end."""
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    with contextlib.suppress(OSError):
+        os.write(stderr, f"{translated(line)}\n".encode(encoding, "backslashreplace"))
 
 
 def say_last(text: str) -> None:
@@ -479,7 +490,5 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 def leave(number: int, line: str, stderr: int = 2) -> NoReturn:
     """End the process at once with 128 + number, from any thread, and say line."""
-    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    with contextlib.suppress(OSError):
-        os.write(stderr, f"{translated(line)}\n".encode(encoding, "backslashreplace"))
+    say_at_once(line, stderr)
     os._exit(128 + number)

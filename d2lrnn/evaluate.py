@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from .cli import Parser, complain, exit_code, printable, progress_bar, show
 from .compat import CannotLoad
 from .messages import translated
-from .running.settings import Settings, add_best_or_last, add_setting
+from .running.settings import Settings, add_best_or_last, add_run, add_setting
 
 if TYPE_CHECKING:
     from .running.directory import Trained
@@ -170,9 +170,7 @@ def _entry(score: Score) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...] [run] [FILE ...]", description=__doc__)
-    parser.add_argument(
-        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
-    )
+    add_run(parser)
     parser.add_argument(
         "files",
         nargs="*",

@@ -36,7 +36,7 @@ from pathlib import Path
 
 from .cli import Parser, command_line, complain, exit_code, interrupting, tell
 from .compat import CannotLoad
-from .running.settings import Settings, add_best_or_last, add_setting
+from .running.settings import Settings, add_best_or_last, add_run, add_setting
 
 PROG = "python -m d2lrnn.export"
 
@@ -78,9 +78,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, description=__doc__)
-    parser.add_argument(
-        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
-    )
+    add_run(parser)
     parser.add_argument(
         "--out", metavar="FILE", help="file to write (default: network.safetensors or network.onnx)"
     )

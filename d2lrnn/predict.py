@@ -32,6 +32,7 @@ from .running.settings import (
     Settings,
     add_best_or_last,
     add_prefix_file,
+    add_run,
     add_setting,
     flag_of,
 )
@@ -232,10 +233,6 @@ def _print(
     show("".join(waiting))
 
 
-def _group(parser: Parser, title: str, about: str, example: str) -> argparse._ArgumentGroup:
-    return parser.add_argument_group(title, f"{about}\n\n    {PROG} {example}")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...] [run]", description=__doc__)
     _add_network(parser)
@@ -245,16 +242,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_network(parser: Parser) -> None:
-    group = _group(parser, "network", "The network that writes.", "runs/poems --last")
-    group.add_argument(
-        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
-    )
+    group = parser.add_group("network", "The network that writes.", "runs/poems --last")
+    add_run(group)
     add_best_or_last(group)
     add_setting(group, "ctx", default=Settings.ctx)
 
 
 def _add_text(parser: Parser) -> None:
-    group = _group(parser, "text", "What it writes.", r"--prefix 'QUEEN:\n' --stop '\n\n' --num-samples 3")
+    group = parser.add_group("text", "What it writes.", r"--prefix 'QUEEN:\n' --stop '\n\n' --num-samples 3")
     group.add_argument(
         "--prefix",
         action="append",
@@ -280,8 +275,8 @@ def _add_text(parser: Parser) -> None:
 
 
 def _add_drawing(parser: Parser) -> None:
-    group = _group(
-        parser, "drawing", "How the next character is chosen.", "--temperature 1 --top-k 20 --seed 1"
+    group = parser.add_group(
+        "drawing", "How the next character is chosen.", "--temperature 1 --top-k 20 --seed 1"
     )
     group.add_argument("--temperature", type=float, default=0.8, metavar="X", help=TEMPERATURE)
     group.add_argument(

@@ -186,8 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROG, usage="%(prog)s [OPTION ...]", description=__doc__)
     groups = {}
     for title, names in GROUPS.items():
-        about, example = ABOUT[title]
-        groups[title] = parser.add_argument_group(title, f"{about}\n\n    {PROG} {example}")
+        groups[title] = parser.add_group(title, *ABOUT[title])
         for name in names.split():
             add_setting(groups[title], name)
     add_prefix_file(groups["output"])

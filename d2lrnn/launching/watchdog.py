@@ -9,12 +9,11 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from typing import Any
 
-from ..messages import translated
+from ..cli import say_at_once
 
 STALLED = 75  # the exit code of a worker that could not go on; sysexits.h calls it a temporary failure
 STEP = ("computing", "exchanging")  # phases that come with every step
@@ -129,8 +128,7 @@ class Watchdog:
     def _say(self, what: str) -> None:
         _, step = self._last
         line = f"{self.who}: {what}" if step is None else f"{self.who}: step {step}: {what}"
-        with contextlib.suppress(OSError):
-            os.write(2, f"{translated(line)}\n".encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
+        say_at_once(line)
 
 
 def _unreachable() -> str | None:

@@ -419,6 +419,13 @@ def add_prefix_file(parser: Any, *, default: Any = argparse.SUPPRESS) -> None:
     )
 
 
+def add_run(parser: Any) -> None:
+    """The network that a command reads: arguments.run as load_network takes it."""
+    parser.add_argument(
+        "run", nargs="?", help="run directory, or a file that export wrote (default: the newest run in runs/)"
+    )
+
+
 def add_best_or_last(parser: Any) -> None:
     """--best and --last: arguments.best as load_network takes it."""
     either = parser.add_mutually_exclusive_group()

@@ -32,6 +32,10 @@ BAR: Any = {"unit": " chars", "unit_scale": True, "disable": None, "leave": Fals
 BARS = threading.RLock()  # tqdm's own lock is for processes too: Python 3.14 warns where they end at once
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ECHO = 10.0  # seconds in which SIGHUP or SIGTERM may come twice and mean one thing
+# What ends a wait of the main thread, and after how many seconds again. Python calls handlers in the order of
+# their numbers, so that this one comes last, with all that it raises: input() of Python 3.10 breaks where one
+# is left that has to be called while an exception is on its way.
+WAKE, AGAIN = signal.SIGURG, 0.1
 
 
 # --- arguments ---
@@ -472,15 +476,30 @@ def interrupting() -> Iterator[None]:
 
     exit_code tells what the process should then end with. A process that was forked here ends at once.
     """
-    pid = os.getpid()
+    pid, main = os.getpid(), threading.get_ident()
+    heard: list[int] = []
+    is_heard = threading.Event()
 
     def interrupt(number: int) -> None:
-        if os.getpid() != pid:
+        if number == WAKE:
+            if heard:
+                raise KeyboardInterrupt(heard.pop())
+        elif os.getpid() != pid:
             os._exit(128 + number)
-        raise KeyboardInterrupt(number)
+        else:
+            heard.append(number)
+            is_heard.set()
+            signal.raise_signal(WAKE)
 
-    with hear(interrupt):
-        yield
+    def wake(_: int) -> None:  # what waits, where another thread got the signal, or it came just before
+        while not is_heard.wait(AGAIN):
+            signal.pthread_kill(main, WAKE)
+
+    with hear(interrupt, wake, (*SIGNALS, WAKE)):
+        try:
+            yield
+        finally:
+            is_heard.set()
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:

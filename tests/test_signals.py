@@ -282,6 +282,25 @@ def test_an_interrupt_knows_its_exit_code() -> None:
     assert exit_code(KeyboardInterrupt()) == 130
 
 
+def test_a_signal_that_does_not_end_a_wait_is_heard_all_the_same() -> None:
+    code = """
+import os, signal, threading, time
+from d2lrnn.cli import exit_code, interrupting
+def send():  # and take it, as any thread may; only handlers are for the main thread
+    time.sleep(0.2)  # it begins to wait; if it does not, nothing is tested
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+try:
+    with interrupting():
+        threading.Thread(target=send, daemon=True).start()
+        os.read(os.pipe()[0], 1)
+except KeyboardInterrupt as interrupt:
+    print(exit_code(interrupt), flush=True)
+"""
+    process = start("-c", code)
+    assert says(process, "143")
+    assert end(process) == (0, [])
+
+
 def test_a_process_forked_in_between_ends_at_once() -> None:
     code = """
 import os, signal
@@ -295,7 +314,7 @@ with interrupting():
     os.kill(child, signal.SIGTERM)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-    process = start("-c", code)
+    process = start("-W", "ignore", "-c", code)  # Python 3.12 does not like that there are threads
     assert says(process, "here")
     assert process.stdin
     print(file=process.stdin, flush=True)

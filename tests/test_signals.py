@@ -284,19 +284,20 @@ def test_an_interrupt_knows_its_exit_code() -> None:
 
 def test_a_signal_that_does_not_end_a_wait_is_heard_all_the_same() -> None:
     code = """
-import os, signal, threading, time
+import os, signal
 from d2lrnn.cli import exit_code, interrupting
-def send():  # and take it, as any thread may; only handlers are for the main thread
-    time.sleep(0.2)  # it begins to wait; if it does not, nothing is tested
-    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 try:
     with interrupting():
-        threading.Thread(target=send, daemon=True).start()
-        os.read(os.pipe()[0], 1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # so that another thread takes it
+        print("stuck", flush=True)
+        os.read(0, 1)
 except KeyboardInterrupt as interrupt:
     print(exit_code(interrupt), flush=True)
 """
     process = start("-c", code)
+    assert gets_stuck(process)
+    process.send_signal(signal.SIGTERM)
+
     assert says(process, "143")
     assert end(process) == (0, [])
 
@@ -314,7 +315,8 @@ with interrupting():
     os.kill(child, signal.SIGTERM)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-    process = start("-W", "ignore", "-c", code)  # Python 3.12 does not like that there are threads
+    no_warning = "-W", "ignore::DeprecationWarning"  # Python 3.12 does not like that there are threads
+    process = start(*no_warning, "-c", code)
     assert says(process, "here")
     assert process.stdin
     print(file=process.stdin, flush=True)

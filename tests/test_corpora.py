@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn import Vocab, load_corpus
+from d2lrnn.running.dataset import load_dataset
 from d2lrnn.running.run import Run
 from d2lrnn.running.settings import Settings
 from d2lrnn.text import one_line
@@ -49,6 +50,10 @@ names, fetching, files, archives, documents, counting, encodings = PARTS = [
 
 SONG = "风吹过山岗\n我在等天亮\n"
 ONE_LINE = "风吹过山岗 我在等天亮 "
+TEXTS = {  # that come with us, packed, and their sha256
+    "songci": "4bbd08b98fa262200863220c2c7c1996016769f41c140952e7401508720c4935",
+    "timemachine": "8424dbd9532ac81f7e5f0b6add90e6952baea29158309d7d1bf3884f4e12c516",
+}
 TRAVERSALS = ["../x.txt", "a/../../x.txt", "/abs.txt", "C:\\x.txt", "C:x.txt", "..\\x.txt", "\\x.txt"]
 
 
@@ -118,7 +123,7 @@ def files_under(folder: Path) -> list[Path]:
     ("name", "data", "why"),
     [
         ("gbk.txt", SONG.encode("gbk"), "perhaps gbk, and would then begin '风吹过山岗': name its encoding"),
-        ("gb18030.txt", ("𠮷ḿ" + SONG).encode("gb18030"), "no UTF-8 text"),
+        ("gb18030.txt", ("𠮷ḿ" + SONG).encode("gb18030"), "not UTF-8 text"),
         ("utf16.txt", SONG.encode("utf-16"), "utf-16.*iconv -f utf-16 -t utf-8"),
         ("utf16-be.txt", b"\xfe\xff" + SONG.encode("utf-16-be"), "utf-16.*iconv -f utf-16 -t utf-8"),
         (
@@ -128,11 +133,11 @@ def files_under(folder: Path) -> list[Path]:
         ),
         ("utf32.txt", SONG.encode("utf-32"), "utf-32.*iconv -f utf-32 -t utf-8"),
         ("utf32 without mark.txt", SONG.encode("utf-32-be"), "NUL byte at 0"),
-        ("bad.txt", "好".encode() + b"a\xff", r"no UTF-8 text \(byte 0xff at 4\)"),
-        ("bad behind a mark.txt", b"\xef\xbb\xbfa\xff", r"no UTF-8 text \(byte 0xff at 4\)"),
-        ("latin1.txt", "déjà vu".encode("latin-1"), "no UTF-8 text"),
-        ("cut.txt", SONG.encode()[:-2], "no UTF-8 text"),
-        ("surrogate.txt", b"\xed\xa0\x80", "no UTF-8 text"),
+        ("bad.txt", "好".encode() + b"a\xff", r"not UTF-8 text \(byte 0xff at 4\)"),
+        ("bad behind a mark.txt", b"\xef\xbb\xbfa\xff", r"not UTF-8 text \(byte 0xff at 4\)"),
+        ("latin1.txt", "déjà vu".encode("latin-1"), "not UTF-8 text"),
+        ("cut.txt", SONG.encode()[:-2], "not UTF-8 text"),
+        ("surrogate.txt", b"\xed\xa0\x80", "not UTF-8 text"),
         ("binary.txt", bytes(range(256)), "NUL byte at 0"),
         ("nul.txt", b"a\0b", "NUL byte at 1"),
         ("empty.txt", b"", "holds no text"),
@@ -187,7 +192,7 @@ def test_what_is_no_regular_file_is_refused_without_opening_it(tmp_path: Path) -
     (tmp_path / "gone.txt").symlink_to("nowhere.txt")
 
     for path in (fifo, Path("/dev/zero"), Path("/dev/full"), tmp_path / "socket.txt"):
-        check_refused(path, "is no regular file", FileNotFoundError)
+        check_refused(path, "is not a regular file", FileNotFoundError)
     for path in (tmp_path / "loop.txt", tmp_path / "gone.txt"):
         check_refused(path, "is a link that leads nowhere", FileNotFoundError)
     check_refused(tmp_path, "is a directory", FileNotFoundError)
@@ -199,7 +204,7 @@ def test_what_turns_into_a_fifo_behind_our_back_is_not_waited_for(tmp_path: Path
     path = tmp_path / "fifo.txt"
     os.mkfifo(path)
 
-    with pytest.raises(ValueError, match=r"fifo.txt' is no regular file"):
+    with pytest.raises(ValueError, match=r"fifo.txt' is not a regular file"):
         corpora.read_corpus(path)
 
 
@@ -328,7 +333,7 @@ def test_memory_is_a_small_multiple_of_the_file(tmp_path: Path, data: bytes, fir
 @pytest.mark.parametrize("source", ["", "a\0b.txt", "a\nb.txt", "~nobody-of-that-name/a.txt", "a" * 300])
 def test_a_path_that_cannot_be_is_a_file_that_does_not_exist(source: str) -> None:
     with pytest.raises(
-        FileNotFoundError, match="give one of lyrics, jaychou, timemachine, or the path"
+        FileNotFoundError, match="give one of lyrics, songci, timemachine, jaychou, or the path"
     ) as caught:
         load_corpus(source)
     assert "\n" not in str(caught.value)
@@ -337,9 +342,9 @@ def test_a_path_that_cannot_be_is_a_file_that_does_not_exist(source: str) -> Non
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"size": 2**28}, "would swell"),
+        ({"size": 2**28}, "would unpack"),
         ({"size": 1000}, "zip archive"),
-        ({"size": 2**28, "deflated": 2**28}, "would swell"),  # zipfile takes both numbers on trust
+        ({"size": 2**28, "deflated": 2**28}, "would unpack"),  # zipfile takes both numbers on trust
     ],
     ids=["honest", "lying of its size", "lying of both"],
 )
@@ -799,7 +804,7 @@ def test_a_packed_bomb_is_refused_on_the_way(
     patch_everywhere(monkeypatch, "FREE_BYTES", 2**20)
     patch_everywhere(monkeypatch, "SWELLING", 1)
 
-    check_refused(path, "swells from [0-9,]+ bytes to more than 1,048,576: not read on")
+    check_refused(path, "unpacks from [0-9,]+ bytes to more than 1,048,576: not read further")
     assert load_corpus(path, max_chars=9) == "a" * 9
 
 
@@ -843,7 +848,7 @@ def test_a_zip_of_many_texts_is_read_in_the_order_of_their_names(tmp_path: Path)
     ]
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("c.txt", "déjà".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"poems\.zip', 'c\.txt' in it is no UTF-8 text \(byte 0xe9 at 1\)"):
+    with pytest.raises(ValueError, match=r"poems\.zip', 'c\.txt' in it is not UTF-8 text \(byte 0xe9 at 1\)"):
         read(path)
     path.write_bytes(zipped("a.py", "b.py", text="def f():\n    pass\n"))
     assert load_corpus_with_notes(path)[0].startswith("def f():     pass  def f()")
@@ -872,13 +877,13 @@ def test_the_records_of_a_jsonl_are_documents(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("{", "line 2: no JSON"),
-        ("[" * 10**5, "line 2: no JSON"),
-        ("[1]", "line 2: a list, and an object"),
-        ('"a"', "line 2: a string, and an object"),
+        ("{", "line 2: not JSON"),
+        ("[" * 10**5, "line 2: not JSON"),
+        ("[1]", "line 2: a list, but an object"),
+        ('"a"', "line 2: a string, but an object"),
         ('{"body": "a", "id": 1}', "line 2: no field 'text', but 'body', 'id'"),
-        ('{"text": null}', "line 2: 'text' is a null, and a text is due"),
-        ('{"text": ["a"]}', "line 2: 'text' is a list, and a text is due"),
+        ('{"text": null}', "line 2: 'text' is a null, but a text is expected"),
+        ('{"text": ["a"]}', "line 2: 'text' is a list, but a text is expected"),
         (r'{"text": "\ud800"}', "line 2: 'text' holds a NUL or half of a character"),
         (r'{"text": "\u0000"}', "line 2: 'text' holds a NUL or half of a character"),
     ],
@@ -965,7 +970,7 @@ def test_the_encoding_of_a_text_is_guessed_and_obeying_gives_the_text(
     text = f"{ENCODED[encoding]}\n" * times
     (path,) = write(tmp_path, a_txt=text.encode(encoding))
 
-    with pytest.raises(ValueError, match=r"is no UTF-8 text") as caught:
+    with pytest.raises(ValueError, match=r"is not UTF-8 text") as caught:
         read(path)
     message = str(caught.value)
     (guess,) = re.findall(r"\(--encoding (\S+)\)$", message)
@@ -1022,7 +1027,7 @@ def test_an_encoding_is_of_the_users_files_and_a_mark_is_no_character(tmp_path: 
     manner = KEEP._replace(encoding="GBK")
 
     assert read(gbk, "lyrics", manner=manner).text.startswith(f"{SONG}\n十一点四十")
-    with pytest.raises(ValueError, match=r"b\.txt' is no GBK text \(byte 0xff at 1\)"):
+    with pytest.raises(ValueError, match=r"b\.txt' is not GBK text \(byte 0xff at 1\)"):
         read(wrong, manner=manner)
     for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-32"):
         (path,) = write(tmp_path, c_txt=("\ufeff" * (encoding == "utf-16-le") + SONG).encode(encoding))
@@ -1168,13 +1173,13 @@ def test_a_terminal_shows_how_much_has_come(publisher: Publisher, monkeypatch: p
 REFUSED: dict[str, tuple[Callable[[Answering], object], str]] = {
     "missing": (answer(status=404), "HTTP status 404"),
     "faulty": (answer(status=500), "HTTP status 500"),
-    "cut": (answer(SONG.encode()[:-4], Content_Length=len(SONG.encode())), "broke off"),
-    "chunks cut": (in_chunks(SONG.encode()), "broke off"),
+    "cut": (answer(SONG.encode()[:-4], Content_Length=len(SONG.encode())), "was lost"),
+    "chunks cut": (in_chunks(SONG.encode()), "was lost"),
     "other": (answer(b"something else"), "sha256"),
     "empty": (answer(), "sha256"),
-    "not compressed": (answer(SONG.encode(), Content_Encoding="gzip"), "broke off"),
-    "no http": (lambda request: request.wfile.write(b"\xff\n" * 99), "no connection, or it broke off"),
-    "no answer": (lambda request: None, "no connection, or it broke off"),
+    "not compressed": (answer(SONG.encode(), Content_Encoding="gzip"), "was lost"),
+    "no http": (lambda request: request.wfile.write(b"\xff\n" * 99), "no connection, or it was lost"),
+    "no answer": (lambda request: None, "no connection, or it was lost"),
     "a strange length": (answer(SONG.encode()[:9], Content_Length="many"), "sha256"),
     "redirected for ever": (redirect("first.txt"), "HTTP status 302, redirects without end"),
     "redirected nowhere": (answer(status=302), "HTTP status 302, redirects"),
@@ -1307,7 +1312,7 @@ def test_a_proxy_is_asked_for_a_way_to_https(
     monkeypatch.setenv(variable, publisher.url)
     publisher.answers["publisher.invalid:443"] = answer(status=407)
 
-    check_not_fetched("no connection, or it broke off", tmp_path)
+    check_not_fetched("no connection, or it was lost", tmp_path)
 
     assert publisher.asked == ["publisher.invalid:443"]
 
@@ -1499,14 +1504,94 @@ def test_the_newest_file_of_the_users_own_under_data_comes_before_fetching(
 
 
 @pytest.mark.parametrize("place", ["site-packages/d2lrnn/data", "site-packages/data"])
-def test_our_own_lyrics_are_found_beside_a_folder_of_others(tmp_path: Path, place: str) -> None:
+def test_the_corpora_that_come_with_us_are_found_beside_a_folder_of_others(
+    tmp_path: Path, place: str
+) -> None:
     package = tmp_path / "site-packages" / "d2lrnn"
     (package / "data").mkdir(parents=True)
     (tmp_path / "site-packages" / "data").mkdir()
     shutil.copytree(Path(corpora.__file__).parent, package / "corpora")
-    (tmp_path / place / "lyrics.txt").write_text(SONG)
+    ours = [names.OURS, *(names.shipped(corpus.file) for corpus in names.PACKED_CORPORA.values())]
+    for path in ours:
+        shutil.copy(path, tmp_path / place)
 
-    program = "import sys; sys.path.insert(0, sys.argv[1]); from corpora.names import OURS; print(OURS)"
-    found = subprocess.check_output([sys.executable, "-c", program, package], text=True).strip()
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from corpora.names import find_corpus;"
+    program += "print(*map(find_corpus, sys.argv[2:]), sep=chr(10))"
+    command = [sys.executable, "-c", program, package, "lyrics", *names.PACKED_CORPORA]
+    found = subprocess.check_output(command, cwd=tmp_path, text=True).splitlines()
 
-    assert found == str(tmp_path / place / "lyrics.txt")
+    assert found == [str(tmp_path / place / path.name) for path in ours]
+
+
+@pytest.mark.parametrize(("name", "sha256"), TEXTS.items())
+def test_a_corpus_that_comes_with_us_is_the_known_text_and_asks_no_network(
+    publisher: Publisher, name: str, sha256: str
+) -> None:
+    text = load_corpus(name, lines="keep")
+
+    assert hashlib.sha256(text.encode()).hexdigest() == sha256
+    assert load_corpus(name) == text.replace("\n", " ")
+    assert load_corpus(name, max_chars=300, lines="keep") == text[:300]
+    assert publisher.asked == []
+
+
+@pytest.mark.parametrize("folder", ["here", "project"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_file_of_the_users_own_comes_before_the_one_that_comes_with_us(
+    publisher: Publisher, tmp_path: Path, folder: str, name: str
+) -> None:
+    (tmp_path / folder / "data").mkdir()
+    (tmp_path / folder / "data" / f"{name}-mine.txt").write_text(SONG)
+
+    assert load_corpus(name) == ONE_LINE
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    ("size", "error", "why"),
+    [(9, ValueError, "is damaged, its sha256"), (None, FileNotFoundError, "does not exist")],
+    ids=["damaged", "missing"],
+)
+def test_what_came_with_us_and_is_damaged_or_missing_is_refused(
+    publisher: Publisher,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    size: int | None,
+    error: type[Exception],
+    why: str,
+) -> None:
+    file = names.PACKED_CORPORA[name].file
+    half = names.shipped(file).read_bytes()[:size]
+    monkeypatch.setattr(names, "PACKAGE", tmp_path / "d2lrnn")
+    (tmp_path / "data").mkdir()
+    if size:
+        (tmp_path / file).write_bytes(half)
+
+    with pytest.raises(error, match=rf"{file}' {why}.*: install d2lrnn again$"):
+        load_corpus(name)
+
+
+@pytest.mark.parametrize("name", ["lyrics", "songci"])
+def test_the_pieces_of_a_corpus_keep_their_lines_with_a_blank_line_between(name: str) -> None:
+    number = {"lyrics": 104, "songci": 19_913}[name]
+
+    pieces = load_corpus(name, lines="keep").strip("\n").split("\n\n")
+
+    assert len(pieces) == len(set(pieces)) == number
+    assert all(line.strip() for piece in pieces for line in piece.split("\n"))
+    assert max(piece.count("\n") for piece in pieces) >= 10
+
+
+def test_train_holds_the_last_tenth_of_songci_out_as_the_readme_of_the_data_says() -> None:
+    dataset = load_dataset(Settings(corpus=("songci",)))
+    unknown = ~np.isin(dataset.heldout_indices, dataset.train_indices)
+    readme = names.shipped("data/README.md").read_text("utf-8")
+
+    assert f"{len(dataset.heldout_indices):,}, starting in the middle of a poem. {unknown.sum()} of" in readme
+    assert len(dataset.train_indices) + len(dataset.heldout_indices) == 1_769_407
+    assert (
+        dataset.vocab.decode(dataset.heldout_indices[:2])
+        != "  "
+        != dataset.vocab.decode(dataset.train_indices[-2:])
+    )

@@ -48,7 +48,7 @@ def check_refused(
 def test_a_size_that_cannot_be_is_refused_before_anything_is_allocated(
     flag: str, size: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delattr(run_module, "get_network")
+    monkeypatch.delattr(run_module, "get_regularised")
 
     line = check_refused(train.main, [*SMALL, f"--{flag}={size}"], capsys)
 
@@ -108,7 +108,7 @@ def test_a_name_that_is_no_unicode_arrives_from_the_shell_and_a_fifo_is_not_wait
     done = subprocess.run(command, capture_output=True, timeout=300)
 
     assert (done.returncode, done.stdout) == (2, b"")
-    assert rb"'\udcff\n.txt' is no regular file" in done.stderr
+    assert rb"'\udcff\n.txt' is not a regular file" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 

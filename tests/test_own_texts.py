@@ -306,7 +306,7 @@ def test_of_an_endless_standard_input_no_more_is_read_than_needed(monkeypatch: p
     [
         (b"", "stdin holds no text"),
         (b" \n", "stdin holds no text"),
-        (b"d\xe9j\xe0 vu", "stdin is no UTF-8 text"),
+        (b"d\xe9j\xe0 vu", "stdin is not UTF-8 text"),
     ],
 )
 def test_nothing_is_left_of_a_run_whose_standard_input_is_no_text(
@@ -334,7 +334,7 @@ def test_nothing_is_left_of_a_run_whose_standard_input_is_no_text(
         ("--corpus empty", "'empty' is a directory without a text in it"),
         ("--corpus a.txt --encoding rot13", "encoding 'rot13' is none of text files"),
         ("--corpus a.txt --encoding utf-9", "encoding 'utf-9' is unknown: give one such as utf-8"),
-        ("--corpus a.txt --field text", "field 'text' is given, and no .jsonl to read it from"),
+        ("--corpus a.txt --field text", "field 'text' is given, but no .jsonl to read it from"),
         (
             "--corpus r.jsonl",
             "'{here}/r.jsonl' holds records: name the field of their texts, --field NAME, of 'text'",

@@ -1,12 +1,12 @@
-"""Texts from files: what people name as a corpus, read with care, document by document.
+"""Texts from files: whatever users name as a corpus, read with care, document by document.
 
-names      the corpora that we know, and where a corpus lies
-fetching   the corpora that others publish
+names      the corpora that we know, and where a corpus is
+fetching   the corpus that others publish and we may not ship
 sources    names, folders and patterns become files, in a fixed order
-files      a file becomes streams of bytes, one a text
-archives   which members of a .zip are opened
+files      a file becomes streams of bytes, one per text
+archives   which members of a .zip may be opened
 encodings  bytes become characters
-guessing   in which encoding a text may be that is no UTF-8
+guessing   which encoding a text that is not UTF-8 may have
 records    the texts in a .jsonl
 preparing  line ends and normal forms
 documents  all of them become one text
@@ -17,7 +17,7 @@ from .archives import DAMAGED, MAX_BYTES, Unreadable, check_length, check_member
 from .counting import BLOCK, count_characters, find_characters
 from .documents import Document, Manner, Texts, read_corpus, read_stdin, read_texts
 from .encodings import check_encoding
-from .names import NAMES, OURS, PACKAGE, find_corpus, shipped
+from .names import NAMES, OURS, PACKAGE, PACKED_CORPORA, find_corpus, shipped
 from .preparing import FORMS, LINES, prepare
 from .sources import STDIN, called, check_sources, listed, whole_path
 
@@ -30,6 +30,7 @@ __all__ = [
     "NAMES",
     "OURS",
     "PACKAGE",
+    "PACKED_CORPORA",
     "STDIN",
     "Document",
     "Manner",

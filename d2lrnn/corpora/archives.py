@@ -1,4 +1,4 @@
-"""Texts in a .zip, and which members of an archive are opened at all."""
+"""Texts in a .zip, and which members of an archive may be opened."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def text_members(
         check_member(text, MAX_BYTES)
     total, most = sum(text.file_size for text in texts), most_unpacked(num_bytes)
     if total > most:
-        raise ValueError(f"would swell from {num_bytes:,} bytes to {total:,}: not opened")
+        raise ValueError(f"would unpack from {num_bytes:,} bytes to {total:,}: not opened")
     return texts
 
 

@@ -1,4 +1,4 @@
-"""The characters of a long text, counted and looked up in pieces that a processor's cache holds."""
+"""The characters of a long text, counted and looked up in pieces that fit into the processor's cache."""
 
 from __future__ import annotations
 

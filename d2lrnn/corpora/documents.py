@@ -23,7 +23,7 @@ BLANK_LINE = 2  # line ends one behind the other
 class Manner(NamedTuple):
     """How files become text.
 
-    lines: "keep" or "space", or None: every character stays as it is, for whoever prepares it. encoding: None
+    lines: "keep" or "space", or None: every character stays as it is, to be prepared later. encoding: None
     is UTF-8. field: where the records of a .jsonl have their texts.
     """
 
@@ -92,7 +92,7 @@ def read_texts(
         manner_of_it = manner._replace(encoding=None) if file.is_utf8 else manner
         _read_file(file, manner_of_it, gathering, lambda share, weight=weight: progress(share * weight))  # type: ignore[misc]
     if manner.field and not gathering.num_records:
-        raise ValueError(f"field {manner.field!r} is given, and no .jsonl to read it from")
+        raise ValueError(f"field {manner.field!r} is given, but no .jsonl to read it from")
     return gathering.end([str(file.path) for file in files], notes)
 
 
@@ -250,7 +250,7 @@ class _Gathering:
             first.setdefault(sha256, name)
         if same:
             yield (
-                f"the same text twice, and used twice: {listed(same)}; where one of two is held out, it was "
+                f"the same text twice, and used twice: {listed(same)}; if one copy is held out, the other is "
                 "trained on"
             )
 

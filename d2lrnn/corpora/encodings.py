@@ -1,4 +1,4 @@
-"""Bytes become characters: UTF-8 unless an encoding is given, and nothing is ever decoded on a guess."""
+"""Bytes become characters: UTF-8 unless an encoding is given; nothing is ever decoded by guessing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class Reader:
                 _refuse_marks(block)
         if self._encoding is None and b"\0" in block:
             place = self._place(block)
-            raise self._refusal(block, block.index(0), f"holds a NUL byte at {place}, so it is no UTF-8 text")
+            raise self._refusal(
+                block, block.index(0), f"holds a NUL byte at {place}, so it is not UTF-8 text"
+            )
         try:
             text = self._decoder.decode(block, self.ended)
         except UnicodeError as error:
@@ -85,12 +87,12 @@ class Reader:
 
     def _undecodable(self, error: UnicodeError) -> ValueError:
         if not isinstance(error, UnicodeDecodeError):
-            return ValueError(f"is no {self._encoding} text ({error})")
+            return ValueError(f"is not {self._encoding} text ({error})")
         data, i = bytes(error.object), error.start  # data ends where the block ends, and may begin before it
         where = f"(byte 0x{data[i]:02x} at {self._stream.num_bytes - len(data) + i})"
         if self._encoding:
-            return ValueError(f"is no {self._encoding} text {where}")
-        return self._refusal(data, i, "is no UTF-8 text", f" {where}")
+            return ValueError(f"is not {self._encoding} text {where}")
+        return self._refusal(data, i, "is not UTF-8 text", f" {where}")
 
     def _refusal(self, data: bytes, i: int, refusal: str, where: str = "") -> ValueError:
         """Why this is no UTF-8, and what it may be. data: what was read last; i: where it is wrong."""

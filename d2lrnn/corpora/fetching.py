@@ -1,7 +1,6 @@
-"""The corpora that others publish: looked for in the user's cache, else fetched once and kept there.
+"""A corpus that others publish: taken from the user's cache, or else fetched once and kept there.
 
-The lyrics of Jay Chou and The Time Machine are not part of this project: they are accepted only with the
-known sha256.
+The lyrics of Jay Chou are not part of this project: they are accepted only with a known sha256.
 """
 
 from __future__ import annotations
@@ -53,13 +52,6 @@ REMOTES = {
             "182180582bd7811aa93f4eb954f9a8d7990177044c374b16bd9304132d2dc39c",
             _COPYRIGHT,
         ),
-    ],
-    "timemachine": [
-        Remote(
-            "http://d2l-data.s3-accelerate.amazonaws.com/timemachine.txt",
-            "8424dbd9532ac81f7e5f0b6add90e6952baea29158309d7d1bf3884f4e12c516",
-            "The Time Machine, H. G. Wells 1895: in the public domain in the US",
-        )
     ],
 }
 
@@ -206,4 +198,4 @@ def _reason(error: Exception) -> str:
         return f"the server's certificate is not trusted, {cause.verify_message}: {remedy}"
     if isinstance(cause, TimeoutError):
         return "no answer in time"
-    return cause if isinstance(cause, str) else "no connection, or it broke off"
+    return cause if isinstance(cause, str) else "no connection, or it was lost"

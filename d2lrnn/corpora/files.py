@@ -1,4 +1,4 @@
-"""A file becomes streams of bytes, one a text: as it is, unpacked, or member by member of an archive."""
+"""A file becomes streams of bytes, one per text: as it is, unpacked, or member by member of an archive."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     with open(path, "rb", opener=_open_at_once) as file:
         try:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError("is no regular file")
+                raise ValueError("is not a regular file")
             yield file
         except ValueError as error:
             raise ValueError(f"{str(path)!r}{'' if str(error)[:1] == ',' else ' '}{error}") from None
@@ -186,7 +186,7 @@ def streams(
     packing = packing_of(head, path)
     if packing:
         most, share = most_unpacked(num_bytes), _shares_of_the_file(file, num_bytes, progress)
-        swells = f"swells from {num_bytes:,} bytes to more than {most:,}: not read on"
+        swells = f"unpacks from {num_bytes:,} bytes to more than {most:,}: not read further"
         yield Stream(packing.unpack(file), most, swells, share, packing.name)
         return
     stream = Stream(

@@ -1,4 +1,4 @@
-"""In which encoding a text may be that is no UTF-8: a guess, for the user to judge by how it would read."""
+"""Which encoding a text that is not UTF-8 may have: a guess that the user can judge by how it would read."""
 
 from __future__ import annotations
 

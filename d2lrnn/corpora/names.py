@@ -1,13 +1,32 @@
-"""Where a corpus lies: by the name of one that we know, or by the path of the user's own."""
+"""Where a corpus is: found by its name if we know it, or by the path of the user's own."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from .fetching import REMOTES, fetch
 
 PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Packed(NamedTuple):
+    """A corpus of others that comes with us: its file, packed, and the sha256 of that file."""
+
+    file: str
+    sha256: str
+
+
+PACKED_CORPORA = {
+    "songci": Packed(
+        "data/songci.txt.xz", "2bb0e6e45f0c86164c49b7dac3047d54b428a0cfd31f917ff71e1555a8fc62f6"
+    ),
+    "timemachine": Packed(
+        "data/timemachine.txt.xz", "0f7762c64da41b72cf24418da5226832f139d1ac90d1aef7e665845829a598d4"
+    ),
+}  # fmt: skip
 
 
 def shipped(name: str) -> Path:
@@ -16,7 +35,7 @@ def shipped(name: str) -> Path:
 
 
 OURS = shipped("data/lyrics.txt")
-NAMES = ("lyrics", *REMOTES)
+NAMES = ("lyrics", *PACKED_CORPORA, *REMOTES)
 
 
 def find_corpus(source: str | os.PathLike[str]) -> Path:
@@ -27,15 +46,18 @@ def find_corpus(source: str | os.PathLike[str]) -> Path:
 
     Raises:
         FileNotFoundError: there is none, and none could be fetched.
+        ValueError: a file that comes with us is not as it was.
     """
     if str(source) == "lyrics":
         return OURS
+    if str(source) in PACKED_CORPORA:
+        return _own_file(str(source)) or _unchanged(PACKED_CORPORA[str(source)])
     if str(source) in REMOTES:
         return _own_file(str(source)) or fetch(str(source))
     path = Path(os.path.expanduser(source)) if source else Path("?")
     if not os.path.isfile(path):
         kind = "is a link that leads nowhere" if os.path.islink(path) else "does not exist"
-        kind = "is no regular file" if os.path.exists(path) else kind
+        kind = "is not a regular file" if os.path.exists(path) else kind
         kind = "is a directory" if os.path.isdir(path) else kind
         names = ", ".join(NAMES)
         raise FileNotFoundError(
@@ -50,3 +72,12 @@ def _own_file(name: str) -> Path | None:
         if files:
             return max(files)  # of several versions the latest: they carry their date in their name
     return None
+
+
+def _unchanged(corpus: Packed) -> Path:
+    path = shipped(corpus.file)
+    if not path.is_file():
+        raise FileNotFoundError(f"{str(path)!r} does not exist: install d2lrnn again")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != corpus.sha256:
+        raise ValueError(f"{str(path)!r} is damaged, its sha256 is not the known one: install d2lrnn again")
+    return path

@@ -1,4 +1,4 @@
-"""A .jsonl: a JSON object a line, one field of which is a text."""
+"""A .jsonl file: one JSON object per line, with a text in one of its fields."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def read_records(pieces: Iterable[str], field: str | None) -> Iterator[tuple[int
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f", line {number}: no JSON ({error})") from None
+            raise ValueError(f", line {number}: not JSON ({error})") from None
         if not isinstance(record, dict):
             raise ValueError(
-                f", line {number}: a {_kind(record)}, and an object with the text in a field is due"
+                f", line {number}: a {_kind(record)}, but an object with the text in a field is expected"
             )
         if field is None:
             raise ValueError(
@@ -41,7 +41,7 @@ def _text(record: dict[str, Any], field: str, number: int) -> str:
         raise ValueError(f", line {number}: no field {field!r}, but {_names(record)}")
     text = record[field]
     if not isinstance(text, str):
-        raise ValueError(f", line {number}: {field!r} is a {_kind(text)}, and a text is due")
+        raise ValueError(f", line {number}: {field!r} is a {_kind(text)}, but a text is expected")
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueError(f", line {number}: {field!r} holds a NUL or half of a character")
     return text

@@ -1,4 +1,4 @@
-"""What the user named as corpora becomes files, in an order that is the same each time."""
+"""What the user named as corpora becomes files, always in the same order."""
 
 from __future__ import annotations
 
@@ -168,4 +168,4 @@ def check_sources(sources: Iterable[str]) -> None:
     """
     total = sum(len(source) for source in sources)
     if total > 2**19:
-        raise ValueError("so many names that no run could keep them: give their folder, or '*.txt' in quotes")
+        raise ValueError("too many names for a run to keep: give their folder, or '*.txt' in quotes")

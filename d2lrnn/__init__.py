@@ -34,6 +34,19 @@ CHAPTERS = {
     15: ("fast", "get_rows get_network"),
     16: ("checkpoint", "write_atomically save_checkpoint load_checkpoint save_next load_newest"),
     17: ("dist", "shard flat_gradients InTurn Workers Replica"),
+    18: (
+        "scale",
+        "KneserNey estimate_discounts cut_rows network_probabilities mean_perplexity load_results",
+    ),
+    19: (
+        "regularise",
+        "get_tied_params untie embedding_dropout locked_dropout tied_lstm variable_lengths "
+        "data_iter_variable scheduled_batches interpolate mixture_weights",
+    ),
+    20: (
+        "adaptive",
+        "OnlineKneserNey DynamicNetwork NeuralCache LongestMatch AdaptiveModel predict_and_read",
+    ),
 }
 LESSON_OF = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}
 __all__ = ["CHAPTERS", *LESSON_OF]

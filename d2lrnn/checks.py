@@ -1,4 +1,4 @@
-"""What MXNet would answer with wrong numbers, refused in words: every check of the lessons stands here."""
+"""Every check of the lessons: what MXNet would answer with wrong numbers is refused in words."""
 
 from __future__ import annotations
 

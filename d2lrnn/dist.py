@@ -46,9 +46,9 @@ def shard(corpus_indices: Any, index: int, num_workers: int) -> Any:
 
 
 def flat_gradients(params: Params, spare: int = 0) -> nd.NDArray:
-    """A new buffer of which every param.grad is now a part, in order, with room for spare numbers behind.
+    """A new buffer of which every param.grad is now a part, in order, with room for `spare` more numbers.
 
-    What backward() writes to the gradients stands in the buffer, and what is written to the buffer is in the
+    The gradients that backward() writes are in the buffer, and what is written to the buffer is in the
     gradients: nothing needs to be copied.
     """
     sizes = [param.size for param, _ in check_gradients(params)]
@@ -60,7 +60,7 @@ def flat_gradients(params: Params, spare: int = 0) -> nd.NDArray:
 
 
 class InTurn:
-    """All workers in one process, one after the other: what they must reproduce, to the last bit."""
+    """All workers in one process, one after the other: what several must reproduce, to the last bit."""
 
     def __init__(self, num_workers: int) -> None:
         check_size(num_workers=num_workers)
@@ -71,7 +71,7 @@ class InTurn:
         out[:] = functools.reduce(operator.add, rows)
 
     def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Everybody's row, a matrix: as it is here, with all in one process."""
+        """The rows of all workers, as a matrix: unchanged here, where all are in one process."""
         return rows
 
 
@@ -84,7 +84,7 @@ class Rows(NamedTuple):
 
 
 class Replica:
-    """A network that learns together with its like, and can be used in its place.
+    """A network that learns together with other replicas, and is used like an ordinary one.
 
     prepare: called with the index of a worker before it learns (dropout is seeded there). sent: called when
     this process has done its part of a step, and the rest is up to the others.
@@ -145,6 +145,6 @@ class Replica:
             yield Rows(data[mine], label[mine], tuple(S[mine] for S in state))
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
-        """What anybody asked for with the last batch, the same for all; save and stop go with the next."""
+        """What any worker asked for with the last batch, the same for all; save and stop go with the next."""
         self.asked = save and not self.heard[0], stop
         return self.heard

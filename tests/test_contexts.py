@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
@@ -42,6 +43,7 @@ CORPUS = VOCAB.encode("abcdeedcbaaabbccddee" * 2)
 DATA = nd.array([[0, 1, 2], [3, 4, 0]], HOME, "int32")
 LABEL = nd.array([[1, 2, 3], [4, 0, 1]], HOME, "int32")
 V, N, BATCH_SIZE, NUM_STEPS = len(VOCAB), 4, *DATA.shape
+RNG = np.random.default_rng(0)
 CELLS = ("rnn", "gru", "lstm")
 
 
@@ -354,6 +356,42 @@ def use_dist(lessons: Any, ctx: mx.Context | None) -> None:
     assert lessons.flat_gradients(learnt_rnn(ctx), spare=4).context == HOME
 
 
+def use_scale(lessons: Any, ctx: mx.Context | None) -> None:
+    model, rows = lessons.KneserNey(CORPUS, V, 3), lessons.cut_rows(CORPUS, 2, V)
+    lessons.estimate_discounts(np.array([1, 2, 2]))
+    p = lessons.network_probabilities(d2lrnn.rnn, learnt_rnn(ctx), d2lrnn.init_rnn_state, rows, 3)
+    assert lessons.mean_perplexity(0.5 * p + 0.5 * model.probabilities(rows)) > 1
+    assert lessons.load_results(study="none of this name") == []
+
+
+def use_regularise(lessons: Any, ctx: mx.Context | None) -> None:
+    params = lessons.get_tied_params(V, N, ctx, indices=CORPUS)
+    optimizer, lengths = d2lrnn.Optimizer("adam", params, 0.1), lessons.variable_lengths(20, 6, RNG)
+    batches = lessons.data_iter_variable(CORPUS, lengths, 2, ctx, offset=3)
+    batches = lessons.scheduled_batches(batches, optimizer, 0.1, num_steps=6)
+    drops = {"p_embedding": 0.2, "p_in": 0.2, "p_weights": 0.2, "p_out": 0.2}
+    cell, how = partial(lessons.tied_lstm, **drops), (optimizer, 1.0)
+    d2lrnn.train_epoch(cell, params, d2lrnn.init_lstm_state, batches, *how, is_random_iter=False)
+    assert {array.context for array in (*lessons.untie(params), *(p.grad for p in params))} == {HOME}
+    with autograd.record():
+        lessons.embedding_dropout(params.W_e, 0.5)
+        lessons.locked_dropout(nd.ones((2, 3, 4), HOME), 0.5)
+    mixed = lessons.interpolate([[0.1, 0.4], [0.3, 0.2]])
+    assert mixed @ lessons.mixture_weights([[0.1, 0.4], [0.3, 0.2]]) > 0
+
+
+def use_adaptive(lessons: Any, ctx: mx.Context | None) -> None:
+    for cell, num_layers in itertools.product(CELLS, (1, 2)):
+        network = d2lrnn.get_network(cell, num_layers)
+        params = learnt(network.rnn, network.get_params, network.init_state, ctx)
+        dynamic = lessons.DynamicNetwork(network, params, num_steps=3)
+        counts, match = lessons.OnlineKneserNey(V), lessons.LongestMatch(V)
+        models = [dynamic, lessons.NeuralCache(dynamic), counts, match]
+        model = lessons.AdaptiveModel(models, ctx=ctx)
+        assert np.isfinite(lessons.predict_and_read(model, CORPUS)).all()
+        assert {array.context for array in (model.W, dynamic.logits, *dynamic.params)} == {HOME}
+
+
 class Asked:
     """A module that remembers which of its names it was asked for."""
 
@@ -396,6 +434,8 @@ KINDS: dict[str, Any] = {
     "rnn": {"cell": "rnn", "sampler": "random", "optimizer": "adam", "dropout": 0.3, "weight_decay": 0.1},
     "gru": {"cell": "gru", "sampler": "consecutive", "optimizer": "sgd"},
     "lstm": {"cell": "lstm", "sampler": "consecutive", "optimizer": "adam", "layers": 2, "dropout": 0.3},
+    "tied": {"cell": "lstm", "sampler": "variable", "tied": True, "locked_dropout": True, "dropout": 0.3}
+    | {"dropout_in": 0.3, "dropout_embedding": 0.3, "weight_drop": 0.3},
     "workers": {"cell": "lstm", "sampler": "consecutive", "optimizer": "adam", "workers": 2},
 }
 

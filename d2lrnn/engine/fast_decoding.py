@@ -1,4 +1,4 @@
-"""How lesson 15 writes: many steps of all layers are one graph, and each reads what the one before chose."""
+"""How lesson 15 writes: many steps of all layers are one graph; each step reads what the last one chose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameter server of lesson 17: sums over all workers, with its traps in one place."""
+"""The parameter server of lesson 17: sums over all workers, with all its pitfalls in one place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers of lesson 15: all time steps of one are a graph, which MXNet runs without Python."""
+"""The layers of lesson 15: all time steps of a layer are one graph, which MXNet runs without Python."""
 
 from __future__ import annotations
 

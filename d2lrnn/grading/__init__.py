@@ -1,20 +1,20 @@
-"""Grading of files from people one does not know. No submission is ever run in the grader's own process.
+"""Grading untrusted files. No submission is ever run in the grader's own process.
 
-wire            plain values <-> bytes: all that passes between the grader and a worker
-sandbox         what a worker takes away from itself
+wire            plain values to bytes and back: all that passes between the grader and a worker
+sandbox         what a worker gives up
 seccomp         the system calls that it may still make, as a program for the kernel
-worker          the untrusted side: locks itself up, forks for each call, runs submission and driver there
+worker          the untrusted side: sandboxes itself, forks for each call, runs submission and driver there
 loading         how mxnet is loaded, on both sides, in two thirds of the time
 jail            the trusted side of a worker: start, ask, watch, kill
 case            a case, the comparison of an answer with the right one, the words for what went wrong
 drivers         what the grader itself asks a worker, beside the cases
-lent_code       the reference code that a graded function leans on, without the function itself
+lent_code       the reference code that a graded function depends on, without the function itself
 cases           the cases of each lesson
-mistakes        what goes wrong, a file each: the words for it, and how to know it by its answer
+mistakes        common mistakes, a file for each: the words for it, and how its answers give it away
 submissions     files, notebooks, folders and zips -> named sources
 marking         one submission x cases x jail -> marks
 report          marks -> terminal table, grades.csv, feedback.html, results.json
-results         the folder of a class: seed, points, what came of every submission; several processes at once
+results         the folder of a class: seed, points, the result of every submission; several processes at once
 gradescope      the same grading as an autograder for Gradescope
 skeleton        the lessons' signatures and docstrings for a student to fill
 """

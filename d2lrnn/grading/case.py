@@ -1,4 +1,4 @@
-"""A case: one question to a submission, how its answer is judged, and what a good teaching assistant says.
+"""A case: one question to a submission, how its answer is judged, and what a good tutor would say.
 
 Answers are plain values: None, numbers, strings, containers, numpy arrays. Their structure is never trusted.
 """

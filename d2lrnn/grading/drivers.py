@@ -1,4 +1,4 @@
-"""The programs that the grader itself sends to a worker: what they ask of s, a submission's namespace.
+"""The programs that the grader sends to a worker: what they ask of s, a submission's namespace.
 
 Their source is sent (lent_code.program), so they import what they need, and they hold no answers.
 """

@@ -1,4 +1,4 @@
-"""An autograder for Gradescope: a zip of this package, a seed, points, and the two scripts that it wants.
+"""An autograder for Gradescope: a zip of this package, a seed, points, and the two scripts that it requires.
 
 setup.sh runs once, when the image is built; run_autograder runs for every submission and leaves
 results/results.json. Both take their folder from AUTOGRADER_ROOT, /autograder if it is not set.
@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..corpora import OURS, PACKAGE, shipped
+from ..corpora import OURS, PACKAGE, PACKED_CORPORA, shipped
 from ..messages import TABLE
 
 SETUP = """\
@@ -56,15 +56,17 @@ def write_autograder(
         "requirements.txt": shipped("setup/train.lock").read_text("utf-8"),
         "points.toml": points,
         "seed": f"{seed}\n",
-        "d2lrnn/data/lyrics.txt": OURS.read_text("utf-8"),
         "d2lrnn/messages_zh.txt": TABLE.read_text("utf-8"),
     }
     files = [file for file in PACKAGE.rglob("*") if file.suffix in (".py", ".toml") and file.is_file()]
     texts |= {f"d2lrnn/{file.relative_to(PACKAGE).as_posix()}": file.read_text("utf-8") for file in files}
+    contents = {name: text.encode() for name, text in texts.items()}
+    corpora = [OURS, *(shipped(corpus.file) for corpus in PACKED_CORPORA.values())]
+    contents |= {f"d2lrnn/data/{file.name}": file.read_bytes() for file in corpora}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in sorted(texts.items()):
+        for name, content in sorted(contents.items()):
             info = zipfile.ZipInfo(name)  # without a date: the same course gives the same archive
-            mode = 0o755 if text.startswith("#!") else 0o600 if name == "seed" else 0o644
+            mode = 0o755 if content.startswith(b"#!") else 0o600 if name == "seed" else 0o644
             info.external_attr = (stat.S_IFREG | mode) << 16
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, text.encode())
+            archive.writestr(info, content)

@@ -1,4 +1,4 @@
-"""What a function leans on, as source text: our earlier lessons, lent to a submission while it is graded.
+"""What a function depends on, as source text: our earlier lessons, lent to a submission for grading.
 
 The text is made from the package itself, statement by statement, so it cannot drift from it. It runs alone:
 all that it needs comes with it, and nothing else does.
@@ -17,14 +17,15 @@ from .. import LESSON_OF
 from ..corpora import PACKAGE
 
 IMPORTS = (ast.Import, ast.ImportFrom)
-# Nothing leans on these: load_corpus opens what a worker has not, the others are the end of their road.
-NEVER_LENT = {"load_corpus", "bptt", "grad_norms_by_lag"}
+# Nothing leans on these: the first two open what a worker has not, the others are the end of their road.
+NEVER_LENT = {"load_corpus", "load_results", "bptt", "grad_norms_by_lag"}
 # What two of them share, a loop or the way a checkpoint lies on the disk, one would tell of the other.
 GIVEN_AWAY_BY = {
     "generate": {"predict_rnn"},
     "get_lstm_params": {"get_gru_params"},
     "read_gradients": {"read_params"},
     "load_checkpoint": {"save_checkpoint"},
+    "estimate_discounts": {"KneserNey"},
 }
 
 

@@ -1,4 +1,4 @@
-"""One submission and all cases become marks: what `check` shows a student and `grade` gives points for.
+"""One submission and all cases become marks: what `check` shows a student, and `grade` turns into points.
 
 The submission itself is only ever handed to the jail. A case is asked with its public example and, where
 there is a seed, with hidden inputs drawn from it; what comes back is judged here.
@@ -36,8 +36,8 @@ else:
 
 POINTS_FILE = Path(__file__).with_name("points.toml")
 HIDDEN_DRAWS = 2  # a case
-# So often a function, and a submission, may let us wait for nothing: a class does not wait for one student.
-# (Whoever reads that more was not asked learns that a question, perhaps a hidden one, has kept us waiting.)
+# So often may a function, and a submission, fail to answer in time: a class does not wait for one student.
+# (The note that more was not asked tells a student that some question, perhaps a hidden one, timed out.)
 WAITS_OF_A_FUNCTION, WAITS = 3, 6
 _exam: Exam  # of a process that makes answers
 NOT_WRITTEN = "not written yet"
@@ -214,7 +214,7 @@ class _Marking:
         self.digest = submission.digest
         self.suspicions: list[Suspicion] = []
         self.notes = [submission.note] if submission.note else []
-        self.waits = 0  # how often it made us wait for nothing
+        self.waits = 0  # how often it did not answer in time
         self.defined: set[str] = set()  # the graded names that are there
 
     def marks(self) -> Marks:
@@ -373,7 +373,7 @@ class _Marking:
         return replace(reply, line=None, error=f"{error} ({self.submission.place(reply.line)})")
 
     def _suspect_tables(self, outcomes: Iterable[Outcome]) -> None:
-        """Right for all examples, which everybody can read, and for nothing else: a list of answers?"""
+        """Right for all examples, which everybody can read, but for no hidden case: a list of answers?"""
         for function, asked in by_function(outcomes).items():
             if all(outcome.example and outcome.hidden is False for outcome in asked):
                 what = f"right for all {len(asked)} examples, wrong for hidden inputs"
@@ -383,7 +383,7 @@ class _Marking:
 def _cannot_run(reply: Reply) -> str:
     what = {
         "import": reply.error,
-        "time": "it comes to no end; put what is not a definition under if __name__ == '__main__'",
+        "time": "it never ends; put what is not a definition under if __name__ == '__main__'",
         "memory": "it asks for more memory than there is",
         "output": "it prints far too much",
         "died": "it ends the process",
@@ -425,7 +425,7 @@ def read_points(path: Path, cases: Iterable[Case]) -> Points:
     """The points of cases from a .toml file: a table for every function, a line for every case (default 1).
 
     Raises:
-        ValueError: it is no TOML, names what is not there, or a value is no number from 0 up.
+        ValueError: it is no TOML, names what is not there, or a value is not a number from 0 up.
         OSError: it cannot be read.
     """
     try:
@@ -436,9 +436,9 @@ def read_points(path: Path, cases: Iterable[Case]) -> Points:
     known = {function: [case.name for case in group] for function, group in by_function(cases).items()}
     for function, table in tables.items():
         if function not in known:
-            raise ValueError(f"{path}: [{function}] is no graded function: give one of {', '.join(known)}")
+            raise ValueError(f"{path}: [{function}] is not a graded function: give one of {', '.join(known)}")
         if not isinstance(table, dict):
-            raise ValueError(f"{path}: {function} is no table: write [{function}] above its cases")
+            raise ValueError(f"{path}: {function} is not a table: write [{function}] above its cases")
         for name in table:
             if name not in known[function]:
                 raise ValueError(

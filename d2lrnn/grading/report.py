@@ -263,7 +263,7 @@ def _item(outcome: Outcome) -> str:
 
 def _said(outcome: Outcome) -> str:
     if outcome.example and outcome.hidden is False:
-        return outcome.message or "The example is answered rightly, hidden inputs are not."
+        return outcome.message or "The example is answered correctly, hidden inputs are not."
     return outcome.message
 
 

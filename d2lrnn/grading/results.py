@@ -1,4 +1,4 @@
-"""The results of a class: a folder with its seed, its points, what came of every submission, and the reports.
+"""The results of a class: a folder with its seed, points, the result of every submission, and reports.
 
 Several processes share the work; each has a jail of its own, and none ever imports a submission. What came of
 a submission is kept as soon as it is known, without points: these are counted when the reports are written.

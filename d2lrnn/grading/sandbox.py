@@ -1,6 +1,6 @@
-"""What a worker takes away from itself before it sees a submission. Beyond rlimits this is Linux only.
+"""The sandbox: what a worker gives up before it sees a submission. Beyond rlimits this is Linux only.
 
-Each layer stands when another is not to be had. Namespaces leave no network, no other processes, and a root
+Each layer works even where another is missing. Namespaces leave no network, no other processes, and a root
 directory in which nothing else exists. A user of its own owns nothing. Landlock lets it read Python and write
 to one scratch directory. seccomp refuses the system calls that these do not cover, and new processes. Forks
 inherit all of it, and nothing can undo it. Landlock and seccomp belong to a thread: they are put on while

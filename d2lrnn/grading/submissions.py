@@ -1,4 +1,4 @@
-"""What was handed in: files, notebooks, folders and zips, as named texts or one line that says why not.
+"""What was handed in: files, notebooks, folders and zips become named texts, or a line that says why not.
 
 Nothing is extracted, executed or compiled here. Names and bytes come from people whom nobody knows: sizes are
 bounded while reading, links are not followed, and a name is cleaned before it becomes that of a file.
@@ -178,7 +178,7 @@ def _read_file(path: Path, *, follow: bool) -> bytes:
             raise Unreadable("is a link: hand in the file itself")
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise Unreadable("is no regular file")
+            raise Unreadable("is not a regular file")
         check_length(found.st_size, MAX_BYTES)
         with path.open("rb") as file:
             return file.read(MAX_BYTES)
@@ -191,7 +191,7 @@ def _in_zip(file: Path | IO[bytes], left: list[int]) -> Iterator[_Entry]:
     try:
         archive = zipfile.ZipFile(file)
     except (*DAMAGED, ValueError):
-        raise Unreadable("is no zip archive, or a damaged one") from None
+        raise Unreadable("is not a zip archive, or is damaged") from None
     members = [info for info in archive.infolist() if not info.is_dir()]
     if len(members) > MAX_FILES:
         raise Unreadable(f"holds more than {MAX_FILES:,} files")
@@ -314,7 +314,7 @@ def _python_text(data: bytes) -> str:
     except (SyntaxError, UnicodeDecodeError, LookupError):
         raise Unreadable("is not UTF-8 text: save it as UTF-8") from None
     if "\0" in text:
-        raise Unreadable("is no text: it holds NUL characters")
+        raise Unreadable("is not text: it holds NUL characters")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -323,10 +323,10 @@ def _notebook_cells(data: bytes) -> tuple[Cell, ...]:
     try:
         notebook = json.loads(data)
     except (ValueError, RecursionError):
-        raise Unreadable("is no notebook: it is not JSON") from None
+        raise Unreadable("is not a notebook: it is not JSON") from None
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
-        raise Unreadable("is no notebook of format 4: it has no cells")
+        raise Unreadable("is not a notebook of format 4: it has no cells")
     codes = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
     numbered = list(enumerate(codes, 1))
     chosen = [(number, cell) for number, cell in numbered if TAG in _tags(cell)] or numbered

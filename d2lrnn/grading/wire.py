@@ -1,4 +1,4 @@
-"""Plain values <-> bytes: all that ever passes between the grader and a worker.
+"""Plain values to bytes and back: nothing else ever passes between the grader and a worker.
 
 A value is None, a bool, an int of 64 bits, a float, a str, bytes, a list, a tuple, a dict with str or int
 keys, or a numpy array of a type in ``DTYPES``. It is written as one letter and what follows it; a count or a

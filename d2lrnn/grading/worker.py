@@ -1,4 +1,4 @@
-"""The untrusted side: a process that locks itself up, loads mxnet once, and forks for each call.
+"""The untrusted side: a process that sandboxes itself, loads mxnet once, and forks for each call.
 
 jail.py starts this file as a script, with a clean environment and one socket. The process that forks runs
 nothing of a submission and parses nothing: a question comes as three pipes, which it hands to its child. The
@@ -164,7 +164,7 @@ def answer(isolation: str, question: int, reply: int, console: int) -> None:
     null = os.open(os.devnull, os.O_RDONLY)  # not the one of all calls: flags of an open file stay
     os.dup2(null, 0)
     os.close(null)
-    os.setsid()  # whoever kills his group, kills himself
+    os.setsid()  # a process that kills its group kills itself
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     call = wire.read_frame(question, None)
     for low, high in ((3, reply), (reply + 1, 256)):  # what a library keeps open would be shared by all calls

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from d2lrnn import grade
+from d2lrnn.corpora import shipped
 
 import pytest
 from in_process import lessons
@@ -55,7 +56,8 @@ def test_the_archive_holds_what_it_needs(root: Path) -> None:
     assert (source / "seed").read_text() == "42\n"
     assert "public = 0.5" in (source / "points.toml").read_text("utf-8")
     assert "mxnet==1.9.1" in (source / "requirements.txt").read_text()
-    assert (source / "d2lrnn" / "data" / "lyrics.txt").exists()
+    for name in ("lyrics.txt", "songci.txt.xz", "timemachine.txt.xz"):
+        assert (source / "d2lrnn/data" / name).read_bytes() == shipped(f"data/{name}").read_bytes()
     for script in ("setup.sh", "run_autograder"):
         subprocess.run(["bash", "-n", str(source / script)], check=True)
 

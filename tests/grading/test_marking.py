@@ -438,8 +438,8 @@ def test_the_points_of_the_course_fit_its_cases(tmp_path: Path) -> None:
             "[perplexity]\n'it is' = 1\n",
             r"\[perplexity\] has no case 'it is'; --write-points FILE shows them",
         ),
-        ("[exp]\n", r"\[exp\] is no graded function: give one of cross_entropy, perplexity"),
-        ("perplexity = 1\n", r"perplexity is no table"),
+        ("[exp]\n", r"\[exp\] is not a graded function: give one of cross_entropy, perplexity"),
+        ("perplexity = 1\n", r"perplexity is not a table"),
         ("= 1\n", r"no TOML"),
     ],
 )

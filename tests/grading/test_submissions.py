@@ -67,19 +67,19 @@ def test_a_file_is_read_as_python_reads_it(data: bytes, tmp_path: Path) -> None:
         ("a.py", b" \n\n", "is empty"),
         pytest.param("a.py", os.urandom(64) + b"\xff", "is not UTF-8 text", id="noise"),
         ("a.py", "x = 1\n".encode("utf-16"), "is not UTF-8 text"),
-        ("a.py", b"x = 1\0\n", "is no text"),
+        ("a.py", b"x = 1\0\n", "is not text"),
         ("a.py", b"# coding: koi8-r\nx = 1\n", "says that it is written in koi8-r"),
         ("a.py", b"# coding: punycode\nx = 1\n", "save it as UTF-8"),  # Python 3.14 does not know it
         ("a.py", b"# coding: nonsense\nx = 1\n", "is not UTF-8 text"),
         ("a.py", b"#" * (submissions.MAX_BYTES + 1), f"at most {submissions.MAX_BYTES:,}"),
         ("a.ipynb", b"", "is empty"),
-        ("a.ipynb", b"x = 1\n", "is no notebook: it is not JSON"),
-        ("a.ipynb", b"[" * 100_000, "is no notebook: it is not JSON"),
-        ("a.ipynb", b"[1, 2]", "is no notebook of format 4"),
-        ("a.ipynb", b'{"worksheets": []}', "is no notebook of format 4"),
+        ("a.ipynb", b"x = 1\n", "is not a notebook: it is not JSON"),
+        ("a.ipynb", b"[" * 100_000, "is not a notebook: it is not JSON"),
+        ("a.ipynb", b"[1, 2]", "is not a notebook of format 4"),
+        ("a.ipynb", b'{"worksheets": []}', "is not a notebook of format 4"),
         ("a.ipynb", b'{"cells": []}', "is a notebook without code cells"),
         ("a.ipynb", notebook("", "%%bash\nls"), "is a notebook without code cells"),
-        ("a.zip", b"PK nonsense", "is no zip archive"),
+        ("a.zip", b"PK nonsense", "is not a zip archive"),
         ("a.pdf", b"%PDF", "no .py and no .ipynb"),
     ],
 )
@@ -211,7 +211,7 @@ def test_an_archive_of_a_class_is_like_a_folder(tmp_path: Path) -> None:
     assert found["alice"].source == "x = 1\n"
     assert found["bob"].source == "x = 2\n"
     assert found["carol"].source == ONE_HOT
-    assert found["dave"].problem == "dave.zip is no zip archive, or a damaged one"
+    assert found["dave"].problem == "dave.zip is not a zip archive, or is damaged"
 
 
 def test_names_do_not_depend_on_the_order(tmp_path: Path) -> None:
@@ -333,6 +333,6 @@ def test_links_and_pipes_in_a_folder_are_not_followed(tmp_path: Path) -> None:
 
     assert "is a link" in found["alice"].problem
     assert found["bob"].problem
-    assert "is no regular file" in found["carol"].problem
+    assert "is not a regular file" in found["carol"].problem
     assert found["dave"].source == "x = 2\n"
     assert all("answers" not in s.file for s in found.values())

@@ -1,4 +1,4 @@
-"""All cases, in order of lessons: a module here has a lesson's name and brings a list CASES."""
+"""All cases, in the order of lessons: each module has the name of a lesson and a list CASES."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 16: what is saved comes back, is never seen half written, and is not believed when it is damaged.
+"""Lesson 16: what is saved comes back, is never seen half written, and is refused when damaged.
 
 save_checkpoint and load_checkpoint are asked together: how a checkpoint lies on the disk is left to the two.
 A worker has one small folder to write to, and there the drivers make theirs.
@@ -312,7 +312,7 @@ def _refuses_damage(answer: Any, expected: Any, inputs: dict) -> str | None:
         return "the checkpoint holds no files"
     for outcome in answer["damaged"]:
         if outcome == "other":
-            return "a damaged file came back as other numbers or facts, without a word"
+            return "a damaged file silently came back as other numbers or facts"
         if outcome not in ("same", "ValueError"):
             return f"a damaged file causes {outcome}: a ValueError that names the checkpoint is expected"
     if "ValueError" not in answer["damaged"]:

@@ -34,7 +34,7 @@ def drive_values(s: Any, gradients: Any, theta: float) -> Any:
 
 
 def drive_no_number(s: Any, gradients: Any, theta: float) -> Any:
-    """The error that a gradient which is no number causes."""
+    """The error that a gradient which is not a number causes."""
     params = with_gradients([np.ones_like(g) for g in gradients], gradients)
     grad_clipping = s.grad_clipping
     return refusal(lambda: grad_clipping(params, theta))
@@ -96,7 +96,7 @@ CASES = [
         expect=lambda inputs: inputs["gradients"],
         mistakes=(
             Mistake(
-                "zero divided by zero is no number: near a minimum there is nothing to clip",
+                "zero divided by zero is not a number: near a minimum there is nothing to clip",
                 shows=lambda answer, expected, inputs: any(np.isnan(g).any() for g in answer),
             ),
         ),
@@ -125,7 +125,7 @@ CASES = [
         check=refused("FloatingPointError"),
         mistakes=(
             Mistake(
-                "a gradient that is no number goes through: every parameter would be NaN after the next "
+                "a gradient that is not a number goes through: every parameter would be NaN after the next "
                 "step. Refuse it",
                 shows=lambda answer, expected, inputs: answer == [],
             ),

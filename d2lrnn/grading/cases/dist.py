@@ -1,4 +1,4 @@
-"""Lesson 17: shards, one buffer of gradients, a sum in order, and a network that learns with its like.
+"""Lesson 17: shards, one buffer of gradients, a sum in order, and a network that learns with other replicas.
 
 No process is started: workers take turns, or what another one has said is kept and said again.
 """

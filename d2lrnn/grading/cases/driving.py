@@ -1,4 +1,4 @@
-"""What drivers share. It runs beside a submission, in its worker: it holds no answers."""
+"""What drivers share. It runs in the worker, beside a submission, so it contains no answers."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def _draw_rows(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _draw_run(rng: np.random.Generator, length: int, *, with_nan: bool = True) -> list:
-    """Perplexities with ties, and in a longer run one that is no number."""
+    """Perplexities with ties, and in a longer run one that is not a number."""
     run: list = rng.integers(3, 8, size=length).astype(float).tolist()
     if with_nan and length > 3:
         run[int(rng.integers(1, length))] = None
@@ -280,7 +280,7 @@ COUNTS = [
         draw=partial(_draw_counts, low=0, high=1),
         mistakes=(
             Mistake(
-                "the numbers are no probabilities: they do not sum to 1",
+                "the numbers are not probabilities: they do not sum to 1",
                 shows=lambda answer, _, inputs: (
                     len({tuple(context) for _, context in inputs["asked"]}) == 1
                     and abs(sum(answer) - 1) > 1e-3

@@ -284,8 +284,7 @@ CASES = [
         check=refused("ValueError"),
         mistakes=(
             Mistake(
-                "an unknown name goes through: a slip of the pen would train with another optimizer than "
-                "asked for",
+                "an unknown name goes through: a typo would train with another optimizer than asked for",
                 shows=lambda answer, expected, inputs: answer == [],
             ),
         ),

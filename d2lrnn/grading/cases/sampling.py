@@ -175,13 +175,13 @@ def _windows_once(answer: Any, expected: Any, inputs: dict) -> str | None:
     places = _places(inputs, answer["data"])
     starts = places[:, :, 0].ravel()
     if not (np.diff(places, axis=2) == 1).all() or starts.min() < 0:
-        return "a row of data is no piece of the corpus: its characters do not follow each other there"
+        return "a row of data is not a piece of the corpus: its characters do not follow each other there"
     if len(set(starts.tolist())) < len(starts):
         return "some windows come twice in an epoch"
     if ((starts - offset) % num_steps).any():
         return "a window does not start at offset, offset + num_steps, offset + 2 num_steps, …"
     if len(places) != _num_batches(inputs):
-        return f"{_num_batches(inputs)} full batches are to be had, you yield {len(places)}"
+        return f"{_num_batches(inputs)} full batches can be cut, you yield {len(places)}"
     return None
 
 

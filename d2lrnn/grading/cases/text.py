@@ -1,7 +1,7 @@
 """Lesson 1. What load_corpus and Vocab are asked.
 
-load_corpus is asked for small files that its worker writes. The corpora known by name are not asked for: they
-would need files or the network.
+load_corpus is asked for small files that its worker writes. The corpora known by name are not asked for: a
+sandbox need not hold their files.
 """
 
 from __future__ import annotations

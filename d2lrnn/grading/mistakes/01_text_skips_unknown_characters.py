@@ -1,4 +1,4 @@
-"""an unknown character is left out without a word: the indices no longer fit the text. Refuse it"""
+"""an unknown character is silently left out: the indices no longer fit the text. Refuse it"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""an index out of range goes through without a word: it becomes zeros, or another character, and the
+"""an index out of range is silently accepted: it becomes zeros, or another character, and the
 network learns nonsense. Raise an IndexError"""
 
 from d2lrnn.grading.mistakes import *

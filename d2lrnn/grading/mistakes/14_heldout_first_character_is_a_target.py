@@ -1,4 +1,4 @@
-"""the first character of a row is no target: the network has read nothing before it"""
+"""the first character of a row is not a target: the network has read nothing before it"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""Lessons 8 to 17 with Gluon's own parts where it has them, generators, closures, and arguments by name."""
+"""Lessons 8 to 18 with Gluon's own parts where it has them, generators, closures, and arguments by name."""
 
 import itertools
 import json
@@ -639,3 +639,87 @@ class Replica:
         save_now, stop_now = self.granted
         self.wishes = (bool(save) and not save_now, bool(stop))
         return save_now, stop_now
+
+
+class KneserNey:
+    """Sets of what stands before a string; a probability is worked out from the longest history down."""
+
+    def __init__(self, indices, vocab_size, order, *, modified=False, discounts=None):
+        text = tuple(int(i) for i in indices)
+        if order < 1 or not text or min(text) < 0 or max(text) >= vocab_size:
+            raise ValueError("no such model")
+        if discounts is not None and len(discounts) != order:
+            raise ValueError("a discount for each order")
+        self.vocab_size, self.order = vocab_size, order
+        self.tables = [self._count(text, n) for n in range(1, order + 1)]
+        self.discounts = []
+        for n, table in enumerate(self.tables):
+            if discounts is None:
+                each = estimate_discounts(list(table.values()), modified=modified)
+            else:
+                each = discounts[n] if isinstance(discounts[n], (list, tuple)) else [discounts[n]] * 3
+            if any(not 0 < D <= k for k, D in enumerate(each, start=1)):
+                raise ValueError("no such discount")
+            self.discounts.append([0.0, *each])
+
+    def _count(self, text, n):
+        strings = [(text[i : i + n], text[i - 1] if i else None) for i in range(len(text) - n + 1)]
+        return Counter(string for string, _ in (strings if n == self.order else set(strings)))
+
+    def probability(self, char, context=()):
+        return self._probability(char, tuple(context)[max(0, len(context) - self.order + 1) :])
+
+    def _probability(self, char, history):
+        shorter = self._probability(char, history[1:]) if history else 1 / self.vocab_size
+        table, D = self.tables[len(history)], self.discounts[len(history)]
+        counts = [table[(*history, c)] for c in range(self.vocab_size)]
+        if not any(counts):
+            return shorter
+        saved = sum(D[min(c, 3)] for c in counts)
+        return (counts[char] - D[min(counts[char], 3)] + saved * shorter) / sum(counts)
+
+    def distribution(self, context=()):
+        return [self.probability(char, context) for char in range(self.vocab_size)]
+
+    def probabilities(self, indices, start=1):
+        if hasattr(indices, "ndim") and indices.ndim == 2:
+            return [self.probabilities(row.tolist(), start) for row in indices]
+        return [self.probability(indices[i], indices[:i]) for i in range(start, len(indices))]
+
+
+def estimate_discounts(counts, *, modified=False):
+    once, twice, *more = (sum(c == k for c in counts) for k in (1, 2, 3, 4))
+    if not once or not twice:
+        return [0.75] * 3
+    Y = once / (once + 2 * twice)
+    found = []
+    for k, (these, next_ones) in enumerate(zip((once, twice, more[0]), (twice, *more)), start=1):
+        D = k - (k + 1) * Y * next_ones / these if modified and these else Y
+        found.append(D if 0 < D < k else Y)
+    return found
+
+
+def cut_rows(indices, batch_size, vocab_size):
+    indices = list(indices)
+    if len(indices) < 2:
+        raise ValueError("no target")
+    length = len(indices) // min(batch_size, len(indices) // 2)
+    return [indices[i : i + length] for i in range(0, len(indices) - length + 1, length)][:batch_size]
+
+
+def network_probabilities(rnn, params, init_state, rows, num_steps, *, get_inputs=None):
+    found = []
+    for row in rows.tolist():
+        state, p = init_state(1, params[-2].shape[0], None), []
+        for char, following in zip(row, row[1:]):
+            (logits,), state = rnn([nd.one_hot(nd.array([char]), params[-1].size)], state, params)
+            p.append(nd.softmax(logits)[0, following].asscalar())
+        found.append(p)
+    return found
+
+
+def mean_perplexity(probabilities, where=None):
+    p = probabilities.ravel().tolist()
+    kept = [True] * len(p) if where is None else where.ravel().tolist()
+    logs = [math.log(each) for each, counts in zip(p, kept) if counts]
+    return math.exp(-math.fsum(logs) / len(logs))

@@ -1,4 +1,4 @@
-"""Lessons 8 to 17 with numpy wherever no gradient has to pass; one matrix for all gates where one must."""
+"""Lessons 8 to 18 with numpy wherever no gradient has to pass; one matrix for all gates where one must."""
 
 import hashlib
 import io
@@ -585,3 +585,84 @@ class Replica:
     def agree(self, save, stop):
         self.asked = [save and not self.heard[0], stop]
         return tuple(self.heard)
+
+
+class KneserNey:
+    """A vector of counts for each history, and one pass over the text for each order."""
+
+    def __init__(self, indices, vocab_size, order, *, modified=False, discounts=None):
+        text = np.asarray(indices, dtype=int)
+        if order < 1 or text.size == 0 or text.min() < 0 or text.max() >= vocab_size:
+            raise ValueError("no model")
+        self.vocab_size, self.order, self.counts = vocab_size, order, {}
+        before = defaultdict(set)
+        for n in range(1, order + 1):
+            for i in range(text.size - n + 1):
+                string = tuple(text[i : i + n].tolist())
+                vector = self.counts.setdefault(string[:-1], np.zeros(vocab_size, int))
+                neighbour = i if n == order else int(text[i - 1]) if i else -1
+                vector[string[-1]] += neighbour not in before[string]
+                before[string].add(neighbour)
+        D = np.zeros((order, 3)) + 0.75
+        for n in range(order):
+            vectors = [c[c > 0] for history, c in self.counts.items() if len(history) == n]
+            if vectors:
+                D[n] = estimate_discounts(np.concatenate(vectors), modified=modified)
+        if discounts is not None:
+            D = np.stack([np.zeros(3) + each for each in discounts])
+        if len(D) != order or (D <= 0).any() or not (D <= [1, 2, 3]).all():
+            raise ValueError(discounts)
+        self.D = np.pad(D, ((0, 0), (1, 0)))
+
+    def distribution(self, context=()):
+        p = np.full(self.vocab_size, 1 / self.vocab_size)
+        for n in range(min(self.order, len(context) + 1)):
+            c = self.counts.get(tuple(int(i) for i in context[len(context) - n :]))
+            if c is None:
+                break
+            saved = self.D[n][np.minimum(c, 3)]
+            p = (c - saved + saved.sum() * p) / c.sum()
+        return p
+
+    def probability(self, char, context=()):
+        return float(self.distribution(context)[char])
+
+    def probabilities(self, indices, start=1):
+        rows = np.asarray(indices)
+        if rows.ndim == 2:
+            return np.stack([self.probabilities(row, start) for row in rows])
+        return np.array([self.probability(rows[i], rows[:i]) for i in range(start, rows.size)])
+
+
+def estimate_discounts(counts, *, modified=False):
+    n1, n2, n3, n4 = (np.sum(np.asarray(counts) == k) for k in (1, 2, 3, 4))
+    Y = n1 / (n1 + 2 * n2) if n1 * n2 else 0.75
+    D = np.full(3, Y)
+    if modified:
+        ratios = np.array([n2, n3, n4]) / np.maximum([n1, n2, n3], 1)
+        wanted = np.arange(1, 4) - np.arange(2, 5) * Y * ratios
+        fine = (np.array([n1, n2, n3]) > 0) & (wanted > 0) & (wanted < np.arange(1, 4))
+        D = np.where(fine, wanted, Y)
+    return D
+
+
+def cut_rows(indices, batch_size, vocab_size):
+    text = np.asarray(indices)
+    batch_size = min(batch_size, text.size // 2)
+    if batch_size == 0:
+        raise ValueError("no target")
+    return np.stack(np.split(text[: text.size - text.size % batch_size], batch_size))
+
+
+def network_probabilities(rnn, params, init_state, rows, num_steps, *, get_inputs=None):
+    steps = [nd.one_hot(nd.array(column), params[-1].size) for column in rows.T[:-1]]
+    outputs, _ = rnn(steps, init_state(len(rows), params[-2].shape[0], None), params)
+    logits = np.stack([Y.asnumpy().astype(float) for Y in outputs], axis=1)
+    p = np.exp(logits - logits.max(axis=2, keepdims=True))
+    p /= p.sum(axis=2, keepdims=True)
+    return np.take_along_axis(p, rows[:, 1:, None], axis=2)[..., 0]
+
+
+def mean_perplexity(probabilities, where=True):
+    logs = np.log(np.asarray(probabilities, dtype=float))
+    return float(np.exp(-logs[np.broadcast_to(where, logs.shape)].mean()))

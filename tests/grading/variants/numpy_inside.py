@@ -147,7 +147,7 @@ def grad_clipping(params, theta):
     flat = np.concatenate([p.grad.asnumpy().ravel() for p in params]).astype(np.float64)
     norm = float(np.linalg.norm(flat))
     if not np.isfinite(norm):
-        raise FloatingPointError("the gradient is no number")
+        raise FloatingPointError("the gradient is not a number")
     if norm > theta:
         flat *= theta / norm
         at = 0

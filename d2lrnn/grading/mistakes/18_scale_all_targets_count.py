@@ -1,0 +1,7 @@
+"""targets count that were to be left out"""
+
+from d2lrnn.grading.mistakes import *
+
+mean_perplexity = changed(
+    "scale", {"np.log(probabilities), where=where": "np.log(probabilities)"}
+).mean_perplexity

@@ -1,0 +1,5 @@
+"""what the discounts save is given to nobody: the probabilities sum to less than 1"""
+
+from d2lrnn.grading.mistakes import *
+
+KneserNey = changed("scale", {" + level.saved[history] * p": ""}).KneserNey

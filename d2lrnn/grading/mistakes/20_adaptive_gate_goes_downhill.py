@@ -1,0 +1,5 @@
+"""the gate trusts the models less the better they are: its gradient has the wrong sign"""
+
+from d2lrnn.grading.mistakes import *
+
+AdaptiveModel = changed("adaptive", {"self.W.grad[:] = -nd.dot": "self.W.grad[:] = nd.dot"}).AdaptiveModel

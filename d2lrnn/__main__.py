@@ -18,7 +18,7 @@ COMMANDS = {  # what it does, and an example that works
     "evaluate": ("measure how well a network predicts texts", "runs/lyrics-rnn my.txt"),
     "export": ("write a network to a file for other programs", "--best --out network.safetensors"),
     "runs": ("list what was trained, and compare runs", "compare runs/lyrics-rnn runs/lyrics-gru"),
-    "assignment": ("make an assignment, and check one's solution", "new mine --lesson sampling"),
+    "assignment": ("make an assignment, and check a solution", "new mine --lesson sampling"),
     "grade": ("grade the submissions of a class", "class.zip --out results"),
 }
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         remedy = f"do you mean {near[0]}?" if near else f"give one of {', '.join(COMMANDS)}"
-        complain(PROG, f"{name!r} is no command: {remedy}")
+        complain(PROG, f"{name!r} is not a command: {remedy}")
         return 2
     sys.argv = [f"{PROG} {name}", *arguments[:-1]]
     runpy.run_module(f"d2lrnn.{name}", run_name="__main__", alter_sys=True)

@@ -1,11 +1,11 @@
-"""Write the functions of the course yourself, and see in seconds how far you are.
+"""Write the functions of the course yourself, and see in seconds how far you have got.
 
     python -m d2lrnn.assignment new mine --lesson rnn   files to fill in
     python -m d2lrnn.assignment check mine              what is right so far
 
-`check` takes a folder, a .py or an .ipynb, and asks your functions the examples of the course; without
---lesson, those of the lessons of which your file has something. It exits with 0 when all that is written is
-right, and with 1 when something is not. Grading asks more: inputs that nobody knows.
+`check` takes a folder, a .py or an .ipynb, and tries your functions on the examples of the course; without
+--lesson, on those of every lesson that your file has a part of. It exits with 0 if everything written so far
+is right, and with 1 if not. Grading tries more: hidden inputs.
 
 In a notebook one cell does it: `from d2lrnn.assignment import check; check()` takes the cells that were run.
 `passes` is the same for the tests of otter-grader and nbgrader: see chapters/en/grading.md.

@@ -1,4 +1,4 @@
-"""Lesson 16. A run outlives its process: what it knows, on the disk, whole or not there.
+"""Lesson 16. A run survives its process: all it needs to resume is on disk, complete or not at all.
 
 A checkpoint is a directory: arrays.npz, facts.json (all that JSON can say), and manifest.json with size and
 sha256 of both, and what each array is. Nothing is parsed before its sum is right, nothing is unpickled, and
@@ -29,7 +29,7 @@ ARRAYS, FACTS, MANIFEST, LATEST = "arrays.npz", "facts.json", "manifest.json", "
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Write a file so that its name leads to the whole old or the whole new content, whatever happens."""
     if path.exists() and not path.is_file():  # root could put a file in the place of /dev/null
-        raise FileExistsError(f"{path} is no regular file: it is not replaced")
+        raise FileExistsError(f"{path} is not a regular file: it is not replaced")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(data)
@@ -111,11 +111,11 @@ def save_next(folder: Path, arrays: Mapping, facts: Mapping, previous: Path | No
 def load_newest(folder: Path, ctx: Any = None) -> tuple[Path, dict, dict, list[str]]:
     """(path, arrays, facts, damaged): the checkpoint that LATEST names, or else the newest whole one.
 
-    damaged: a line with the reason for each one that had to be passed over.
+    damaged: a line with the reason for each one that was skipped.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: not one of them is whole.
+        ValueError: none of them is whole.
     """
     names, damaged = _numbered(folder)[::-1], []
     if not names:
@@ -138,7 +138,7 @@ def _numbered(folder: Path) -> list[str]:
 
 
 def _read_arrays(path: Path, promised: Mapping[str, Any], ctx: Any) -> dict[str, nd.NDArray]:
-    """The arrays of an .npz, if they are those of the manifest; np.load would believe any header."""
+    """The arrays of an .npz, if they are those of the manifest; np.load would trust any header."""
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         swollen = sum(member.file_size for member in archive.infolist()) > path.stat().st_size
@@ -156,7 +156,7 @@ def _read_arrays(path: Path, promised: Mapping[str, Any], ctx: Any) -> dict[str,
 
 
 def read_small(path: Path) -> bytes:
-    """A small file; a pipe, which would keep us waiting, and a large one are refused."""
+    """A small file; large ones are refused, and so are pipes, which could block."""
     if not path.is_file() or path.stat().st_size > MAX_SMALL:
         raise ValueError(f"{path.name} is missing or no small file")
     return path.read_bytes()
@@ -172,7 +172,7 @@ def _sum(path: Path) -> dict[str, Any]:
 
 
 def _sync(path: Path) -> None:
-    """Have the system put a file or a directory on the disk, and not only into its memory."""
+    """Make the system write a file or a directory to disk, not only to its cache."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -120,7 +120,7 @@ def read_text(path: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise argparse.ArgumentTypeError(f"{path} is no UTF-8 text: byte {error.start} is wrong") from None
+        raise argparse.ArgumentTypeError(f"{path} is not UTF-8 text: byte {error.start} is wrong") from None
     if not text:
         raise argparse.ArgumentTypeError(f"{path} is empty: give at least one character to start from")
     return text

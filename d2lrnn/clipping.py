@@ -11,9 +11,9 @@ from .checks import check_gradients, check_positive
 
 
 def grad_clipping(params: Sequence[nd.NDArray], theta: float) -> float:
-    """Scale every ``param.grad`` in place by min(1, theta / ||g||) and return ||g|| as it was.
+    """Scale every ``param.grad`` in place by min(1, theta / ||g||) and return ||g|| before scaling.
 
-    ||g|| is the L2 norm of all gradients laid end to end, not one norm a parameter (Pascanu et al. 2013).
+    ||g|| is the L2 norm of all gradients laid end to end, not one norm per parameter (Pascanu et al. 2013).
 
     Raises:
         ValueError: theta is not positive, there are no parameters, or one has no gradient.

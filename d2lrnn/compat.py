@@ -1,4 +1,4 @@
-"""What MXNet 1.9.1 reads while it is imported, supplied where the Python or the NumPy of today lack it.
+"""What MXNet 1.9.1 needs at import, supplied where today's Python or NumPy lack it.
 
 MXNet's last release is a shared library and pure Python, so no Python is too new for it as such: all that
 stops it is names that are gone. `import d2lrnn` hooks into the import of mxnet, by any module. The hook

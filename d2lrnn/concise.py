@@ -1,7 +1,7 @@
 """Lesson 13. The same networks from Gluon's layers, with our parameters inside them, or theirs in our names.
 
 Gluon keeps its matrices transposed, (units, inputs), stacks those of all gates in one, and has two biases
-where one will do. `set_params` writes our parameters its way, `read_params` and `read_gradients` come back.
+where one will do. `set_params` writes our parameters its way; `read_params` and `read_gradients` read them.
 """
 
 from __future__ import annotations

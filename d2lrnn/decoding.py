@@ -16,7 +16,7 @@ from .text import Vocab, encode_prefix
 
 
 class Choice(NamedTuple):
-    """How a character is chosen, with the meanings and the defaults of generate."""
+    """How a character is chosen; meanings and defaults are those of generate."""
 
     temperature: float = 1.0
     top_k: int | None = None
@@ -75,10 +75,10 @@ def generate(
     vocab: Vocab, ctx: mx.Context | None = None, *, temperature: float = 1.0, top_k: int | None = None,
     top_p: float | None = None, seed: int | None = None,
 ) -> str:  # fmt: skip
-    """prefix and exactly num_chars more characters, each drawn from softmax(logits / temperature).
+    """prefix and exactly num_chars more characters, each sampled from softmax(logits / temperature).
 
-    temperature: below 1 bolder, above 1 wilder, 0 greedy. top_k: only from the k likeliest. top_p: only from
-    the smallest set with this share of the probability (Holtzman et al. 2020). seed: the same text again.
+    temperature: below 1 safer, above 1 wilder, 0 greedy. top_k: only from the k likeliest. top_p: only from
+    the smallest set with this share of the probability (Holtzman et al. 2020). seed: makes it repeatable.
 
     Raises:
         ValueError: prefix as in predict_rnn; temperature below 0, top_k below 1, top_p not in (0, 1].
@@ -91,13 +91,13 @@ def generate_batch(
     prefixes: Sequence[str], num_chars: int, writer: Writer, vocab: Vocab, choice: Choice,
     num_samples: int = 1,
 ) -> list[str]:  # fmt: skip
-    """num_samples texts of every prefix, one row of a batch each: what generate writes one after the other.
+    """num_samples texts for every prefix, all in one batch: the texts that generate writes one by one.
 
     Sample k of a prefix is what generate writes with seed + k, whatever else is in the batch. (Beside other
-    rows a sum is rounded otherwise: of characters equally likely to the sixth digit another may be taken.)
+    rows sums are rounded differently: where two characters agree to the sixth digit, the other may be taken.)
 
     Raises:
-        ValueError: as in generate; num_samples below 1; more texts than the memory holds.
+        ValueError: as in generate; num_samples below 1; more texts than fit into memory.
         TypeError: prefixes is one string.
     """
     last = deque(write_batch(prefixes, num_chars, writer, vocab, choice, num_samples), maxlen=1)
@@ -108,7 +108,7 @@ def generate_batch(
 def write_batch(
     prefixes: Sequence[str], num_chars: int, writer: Writer, vocab: Vocab, choice: Choice, num_samples: int
 ) -> Iterator[np.ndarray]:
-    """What generate_batch decodes, as it comes: time and again all indices so far, (characters, texts)."""
+    """What generate_batch decodes, as it is written: each time all indices so far, (characters, texts)."""
     if isinstance(prefixes, str):
         raise TypeError(f"prefixes is {prefixes!r}: give a list, [{prefixes!r}]")
     check_size(num_samples=num_samples)
@@ -144,7 +144,7 @@ def write_batch(
 
 
 def _chooser(choice: Choice, num_texts: int, num_samples: int) -> Callable[..., np.ndarray]:
-    """What draws a character for each row; every row has its own chance."""
+    """A function that draws a character for each row, every row from a generator of its own."""
     temperature, top_k, top_p, seed = choice
     seeds = [None if seed is None else check_seed(seed) + k for k in range(num_samples)] * num_texts
     if not 0 <= temperature < np.inf:

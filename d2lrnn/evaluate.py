@@ -8,6 +8,10 @@ Each text is read from its beginning to its end, and the state is carried all th
 no prediction and is not scored. Characters that the network does not know are left out, as if they were not
 there, and counted: compare perplexities only where the same characters are scored. The perplexity is the
 exponential of the mean cross-entropy in nats; bits per character are that mean divided by ln 2.
+
+With --adaptive a copy of the network learns from each text while reading it, always after predicting, and is
+mixed with counts, a cache of its states and a pointer to earlier passages (lesson 20). This is slow, about a
+hundred characters a second, and pays off on texts that repeat themselves.
 """
 
 from __future__ import annotations
@@ -54,16 +58,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from .checks import check_size
+    from .running.adapting import measure_adaptively
     from .running.measure import measure
     from .running.run import keep_memory
 
     check_size(**{"--rows": arguments.rows})
+    Settings(encoding=arguments.encoding)  # refuses one that Python does not know
+    if arguments.adaptive and arguments.rows > 1:
+        raise ValueError("--adaptive reads each text in one row: omit --rows")
     found = _load(arguments)
-    texts, failures = _read(arguments.files, found)
+    texts, failures = _read(arguments.files, found, arguments.encoding)
     if texts:
         keep_memory()
         with progress_bar(sum(len(text.indices) - 1 for text in texts)) as bar:
-            scores = measure(found.network, found.params, texts, arguments.rows, bar.update)
+            if arguments.adaptive:
+                scores = measure_adaptively(found.network, found.params, texts, bar.update)
+                found = found._replace(what=f"{found.what}, adaptive" if found.what else "adaptive")
+            else:
+                scores = measure(found.network, found.params, texts, arguments.rows, bar.update)
         show(_json(found, scores) if arguments.json else _table(found, scores))
     return 2 if failures else 0
 
@@ -81,7 +93,7 @@ def _load(arguments: argparse.Namespace) -> Trained:
         raise
 
 
-def _read(sources: Sequence[str], found: Trained) -> tuple[list[Text], int]:
+def _read(sources: Sequence[str], found: Trained, encoding: str | None) -> tuple[list[Text], int]:
     """The texts that can be measured, and how many cannot; each of those is complained of."""
     from .running.measure import encode_text, heldout_text, read_texts
 
@@ -91,7 +103,7 @@ def _read(sources: Sequence[str], found: Trained) -> tuple[list[Text], int]:
     complaints: list[object] = []
     for source in sources:
         try:
-            named = read_texts(source, found)
+            named = read_texts(source, found, encoding)
             texts += [encode_text(name, text, found.vocab) for name, text in named]
         except (ValueError, OSError) as error:
             complaints.append(error)
@@ -175,16 +187,23 @@ def _parser() -> argparse.ArgumentParser:
         "files",
         nargs="*",
         metavar="FILE",
-        help="text: all that train takes as --corpus (default: what was held out of the training)",
+        help="text: anything that train takes as --corpus (default: the held-out text)",
     )
+    add_setting(parser, "encoding", default=Settings.encoding)
     add_best_or_last(parser)
     parser.add_argument(
         "--rows",
         type=int,
         default=1,
         metavar="N",
-        help="cut each text into N rows, each read from a state of zeros: faster for a long text; with as "
-        "many as --batch-size of train it is the figure that train prints",
+        help="cut each text into N rows, each read from a state of zeros: faster for a long text; with N the "
+        "--batch-size of train, this is the figure that train prints",
+    )
+    parser.add_argument(
+        "--adaptive",
+        action="store_true",
+        help="learn from each text while reading it, always after predicting (default: the network stays as "
+        "it was trained)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_setting(parser, "ctx", default=Settings.ctx)

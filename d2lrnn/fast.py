@@ -1,14 +1,13 @@
 """Lesson 15. The same networks and the same gradients, as fast as the machine allows.
 
-Rows are looked up instead of multiplied, and steps joined where none must wait. Only the recurrence goes step
-by step, in a graph that MXNet runs without coming back to Python. Its gradients are taken by hand, as in
-lesson 10: so each weight gets one product for all steps. A batch is read in a few parts: while one part's
-outputs are computed, another core goes on with the next part's states.
+Rows are looked up instead of multiplied, and steps that need not wait are computed together. Only the
+recurrence goes step by step, in a graph that MXNet runs without returning to Python. Its gradients are
+computed by hand, as in lesson 10, so each weight takes one product for all steps. A batch is read in a few
+parts: while one part's outputs are computed, another core goes on with the next part's states.
 """
 
 from __future__ import annotations
 
-import functools
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from .engine.backprop import learn
 from .engine.cells import GRU, LSTM, RNN, Steps
 from .engine.fast_decoding import GraphWriter
 from .engine.layers import Arrays, Layer, State, num_threads
+from .engine.masks import Regularisers
 from .engine.update import train_batch
 from .gru import GRUParams, get_gru_params, init_gru_state
 from .heldout import dropout
@@ -87,7 +87,7 @@ class Network(NamedTuple):
         return namedtuple("Params", names)(*arrays, *first[-2:])
 
     def shapes(self, vocab_size: int, hidden_dim: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Name and shape of each parameter, in the order of get_params, and without making it."""
+        """Name and shape of each parameter, in the order of get_params, without creating it."""
         for k in range(1, self.num_layers + 1):
             below = vocab_size if k == 1 else hidden_dim
             for name in self.cell.names[:-2]:
@@ -124,17 +124,19 @@ class Network(NamedTuple):
         return [nd.FullyConnected(below, W_hy.T, b_y, num_hidden=b_y.size)], new_state
 
     def learn(
-        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays
+        self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays, how: Any = None
     ) -> tuple[nd.NDArray, State]:
         """The loss, in nats per character, and the new state; every param.grad becomes its gradient.
 
-        data, label: (batch_size, num_steps) int32, not checked here. Nothing is waited for.
+        data, label: (batch_size, num_steps) int32, not checked here. Nothing is waited for. how: lesson
+        19's Regularisers, whose params may be tied (None: outputs, by dropout).
         """
         check_gradients(params)
-        drop = functools.partial(dropout, p=self.dropout) if self.dropout else None
+        W_e: nd.NDArray | None = getattr(params, "W_e", None)
+        layers = self._layers(params) if W_e is None else self._layers(params[1:], reads_indices=False)
         with autograd.train_mode():
-            layers, states = self._layers(params), self._each_layers(state)
-            return learn(layers, states, params[-2:], (data, label), drop, self.parts)
+            states, how = self._each_layers(state), how or Regularisers(self.dropout)
+            return learn(layers, states, params[-2:], (data, label), how, self.parts, W_e)
 
     def train_batch(
         self, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float

@@ -1,13 +1,13 @@
 """Grade what a class has handed in.
 
-    python -m d2lrnn.grade class/ --out results         a file each student
+    python -m d2lrnn.grade class/ --out results         a file for each student
     python -m d2lrnn.grade class.zip --out results      the same in an archive
     python -m d2lrnn.grade late.py --out results        later: the same inputs
     python -m d2lrnn.grade --write-points points.toml   points of the cases
     python -m d2lrnn.grade --gradescope grader.zip      for Gradescope
 
 DIR gets grades.csv, suspicions.jsonl and, for every submission, feedback/NAME/feedback.html and results.json.
-DIR/seed decides the hidden inputs: keep it to yourself. A run that was interrupted goes on where it stopped.
+DIR/seed decides the hidden inputs: keep it to yourself. An interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "--lesson", nargs="+", metavar="LESSON", help="only these lessons, by name or number (default: all)"
     )
     parser.add_argument(
-        "--single", action="store_true", help="every SUBMISSION is one student's, also a folder"
+        "--single", action="store_true", help="every SUBMISSION is one student's, even a folder"
     )
     parser.add_argument(
         "-j", "--jobs", type=int, metavar="N",

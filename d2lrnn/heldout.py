@@ -1,7 +1,7 @@
-"""Lesson 14. What a network has learnt shows on text that it was not trained on, beside what counting gives.
+"""Lesson 14. Held-out text shows what a network has learnt, and counting shows what it has to beat.
 
-A table of counts is the oldest language model, takes a second to make, and is the least to beat. Early
-stopping and dropout are two ways of keeping a network from learning its training text by heart.
+A table of counts is the oldest language model, takes a second to make, and is the baseline. Early stopping
+and dropout are two ways of keeping a network from overfitting its training text.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .rnn import RNNParams
 class CountModel:
     """P(char | the last order - 1 characters) from counts: order 0 uniform, 1 unigram, 2 bigram, and so on.
 
-    Order 1 adds one to every count. Above it every count gives up `discount`, and what a history h saves so
-    is shared out as the shorter history h' would have it (absolute discounting, Ney, Essen & Kneser 1994):
+    Order 1 adds one to every count. Above it every count gives up `discount`, and what a history h saves
+    in this way is shared out by the shorter history h' (absolute discounting, Ney, Essen & Kneser 1994):
     P_n(char | h) = (max(count(h char) - discount, 0) + discount * kinds(h) * P_{n-1}(char | h')) / count(h),
     where kinds(h) is the number of different characters seen after h. After an unseen h, P_n is P_{n-1}.
 
     Raises:
         IndexError: an index is not a whole number in 0 … vocab_size - 1.
-        ValueError: order is no integer from 0 up, discount not in (0, 1), or there are no indices.
+        ValueError: order is not an integer of at least 0, discount not in (0, 1), or there are no indices.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class CountModel:
 
 
 def evaluate_counts(model: CountModel, indices: Sequence[int] | np.ndarray, batch_size: int = 1) -> float:
-    """The perplexity of a count model on the very targets that lesson 9's `evaluate` measures a network on.
+    """The perplexity of a count model on the same targets on which lesson 9's `evaluate` measures a network.
 
-    Like it, cut indices into batch_size rows; the first character of a row is no target, and no row looks
+    Like it, cut indices into batch_size rows; the first character of a row is not a target, and no row looks
     back into another.
     """
     check_size(batch_size=batch_size)
@@ -132,7 +132,7 @@ def rnn_dropout(
 ) -> tuple[list[nd.NDArray], tuple[nd.NDArray]]:
     """The rnn of lesson 4 with dropout on what enters the hidden layer from below and what leaves it upward.
 
-    The way from H to the next H is spared: what is dropped there is lost to all later steps (Zaremba et al.
+    The path from H to the next H is spared: what is dropped there is lost to all later steps (Zaremba et al.
     2014).
     """
     (H,) = state

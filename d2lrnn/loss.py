@@ -18,7 +18,7 @@ def cross_entropy(logits: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
     Raises:
         IndexError: a label is not a whole number in 0 … vocab_size - 1.
         ValueError: the shapes do not fit.
-        TypeError: the logits are no floats.
+        TypeError: the logits are not floats.
     """
     check_floats(logits=logits)
     if logits.ndim != 2 or np.shape(label) != logits.shape[:1]:
@@ -32,7 +32,7 @@ def cross_entropy(logits: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
 def perplexity(nats_per_char: float) -> float:
     """exp(mean cross-entropy): 1 is perfect, the size of the vocabulary is a blind guess, infinity the worst.
 
-    A model of perplexity k is as unsure of the next character as between k equally likely ones.
+    A model of perplexity k is as uncertain of the next character as if k were equally likely.
     """
     try:
         return math.exp(nats_per_char)

@@ -28,7 +28,7 @@ def get_inputs(data: nd.NDArray, vocab_size: int) -> list[nd.NDArray]:
 
     Raises:
         IndexError: an index is not a whole number in 0 … vocab_size - 1.
-        ValueError: data is no matrix.
+        ValueError: data is not a matrix.
     """
     check_size(vocab_size=vocab_size)
     return [nd.one_hot(X, vocab_size) for X in check_indices(data, vocab_size, try_gpu(), ndim=2).T]

@@ -1,4 +1,4 @@
-"""Lesson 7. A step downhill: stochastic gradient descent, Adam and AdamW, and how long the steps are when."""
+"""Lesson 7. A step downhill: stochastic gradient descent, Adam, AdamW, and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sgd(params: Params, lr: float, *, weight_decay: float = 0.0) -> None:
 
 
 def init_adam_states(params: Params) -> list[Moments]:
-    """For every parameter m and v, zeros of its shape."""
+    """m and v for every parameter: zeros of its shape."""
     return [(nd.zeros_like(param), nd.zeros_like(param)) for param in params]
 
 
@@ -97,15 +97,15 @@ def adamw(
 def learning_rate(
     t: int, lr: float, *, schedule: str = "constant", warmup: int = 0, num_updates: int = 0
 ) -> float:
-    """The learning rate of step t, which is 1 in the first, of num_updates steps of the optimizer.
+    """The learning rate at step t, counted from 1, of num_updates steps of the optimizer.
 
     In the first warmup steps it rises from lr / warmup to lr. After them "constant" keeps lr, and "cosine"
     lowers it along half a cosine that would reach 0 one step after the last (Loshchilov & Hutter 2017, one
     cycle). PyTorch: LinearLR(start_factor=1/warmup, total_iters=warmup - 1), then CosineAnnealingLR.
 
     Raises:
-        ValueError: there is no such schedule, t or lr is not positive, warmup is below 0, or a cosine is not
-            told where it ends, or has ended.
+        ValueError: there is no such schedule, t or lr is not positive, warmup is below 0, or a cosine has
+            no num_updates, or t is past it.
     """
     check_positive(lr=lr)
     check_size(t=t)
@@ -126,7 +126,7 @@ def learning_rate(
 
 
 class Optimizer:
-    """sgd or adam by name, with what it remembers between the steps: the step count t, and Adam's states.
+    """sgd or adam by name, with what it keeps between steps: the step count t, and Adam's states.
 
     A schedule sets .lr before each step. With a weight_decay, adam is adamw.
     """

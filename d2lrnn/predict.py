@@ -4,8 +4,8 @@ r"""Let a trained network write.
     python -m d2lrnn.predict runs/poems --length 500   this run, longer texts
     python -m d2lrnn.predict network.safetensors       a file that export wrote
 
-Only the texts are written to stdout, so that they can go into a file or a pipe; messages go to stderr. Of
-several texts each has a line before it, which no text can contain: --- 1, seed 7: Once upon
+Only the texts are written to stdout, so that they can go into a file or a pipe; messages go to stderr. Each
+of several texts follows a line that no text can contain: --- 1, seed 7: Once upon
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from .running.settings import (
 )
 
 if TYPE_CHECKING:
+    from .decoding import Writer
     from .running.directory import Trained
 
 PROG = "python -m d2lrnn.predict"
@@ -136,12 +137,20 @@ def _load(arguments: argparse.Namespace) -> Trained:
     return load_network(arguments.run, find_context(arguments.ctx), best=arguments.best)
 
 
+def _writer(found: Trained, cache: bool) -> Writer:
+    if not cache:
+        return found.network.writer(found.params)
+    from .running.adapting import cached_writer
+
+    return cached_writer(found.network, found.params)
+
+
 class Writing:
     """What one network writes for the flags. Each call of begin goes on counting texts and seeds."""
 
     def __init__(self, found: Trained, flags: argparse.Namespace) -> None:
         self.found, self.flags, self.num_texts, self.num_seeds = found, flags, 0, 0
-        self.writer = found.network.writer(found.params)
+        self.writer = _writer(found, flags.cache)
         self.stops = [self.prepare(stop) for stop in flags.stop or ()]
         self.seed = secrets.randbelow(SEEDS) if flags.seed is None else flags.seed
 
@@ -270,7 +279,7 @@ def _add_text(parser: Parser) -> None:
     )
     group.add_argument(
         "--num-samples", type=int, default=1, metavar="N",
-        help="texts for each prefix, drawn with seed, seed + 1, and so on",
+        help="texts for each prefix, sampled with seed, seed + 1, and so on",
     )  # fmt: skip
 
 
@@ -280,17 +289,22 @@ def _add_drawing(parser: Parser) -> None:
     )
     group.add_argument("--temperature", type=float, default=0.8, metavar="X", help=TEMPERATURE)
     group.add_argument(
-        "--top-k", type=int, metavar="N", help="draw only from the N likeliest characters (default: all)"
+        "--top-k", type=int, metavar="N", help="sample only from the N likeliest characters (default: all)"
     )
     group.add_argument(
         "--top-p", type=float, metavar="X",
-        help="draw only from the likeliest characters that together have this probability (default: 1)",
+        help="sample only from the likeliest characters that together have this probability (default: 1)",
     )  # fmt: skip
+    group.add_argument(
+        "--cache",
+        action="store_true",
+        help="remember what was just read and written, and make it likelier where it fits: refrains, names",
+    )
     group.add_argument(
         "--seed",
         type=int,
         metavar="N",
-        help="the same seed writes the same text (default: another each time, named on stderr)",
+        help="the same seed writes the same text (default: a new one each time, named on stderr)",
     )
 
 

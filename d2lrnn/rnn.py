@@ -50,7 +50,7 @@ def get_params(
 
 
 def init_rnn_state(batch_size: int, hidden_dim: int, ctx: mx.Context | None = None) -> tuple[nd.NDArray]:
-    """(H,) of zeros, (batch_size, hidden_dim): a network that has read nothing yet."""
+    """(H,) of zeros, (batch_size, hidden_dim): the state before anything is read."""
     check_size(batch_size=batch_size, hidden_dim=hidden_dim)
     return (nd.zeros((batch_size, hidden_dim), ctx=ctx or try_gpu()),)
 

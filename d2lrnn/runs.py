@@ -4,10 +4,10 @@
     python -m d2lrnn.runs models/ runs/poems              in a folder, and one
     python -m d2lrnn.runs compare runs/poems runs/plays   settings and curves
 
-The newest run comes first. A line has the corpus, the network, the epochs that are done and asked for, the
-best perplexity on held-out text with its bits per character, the perplexity of the last epoch, when the run
-was saved, and its state: done, stopped (go on with train --resume), training just now, or begun and not saved
-yet. Settings that are not the default follow where the terminal is wide enough; --json has all.
+The newest run comes first. Each line shows the corpus, the network, the epochs done and asked for, the best
+perplexity on held-out text with its bits per character, the perplexity of the last epoch, when the run was
+saved, and its state: done, stopped (continue with train --resume), training just now, or begun and not saved
+yet. Settings other than the defaults follow if the terminal is wide enough; --json has all.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def _heldout_text(run: Listed) -> tuple[Any, ...]:
 def _write(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all; without MXNet, which lesson 16 would load."""
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no file: give the name of one, there or not")
+        raise ValueError(f"{path} is not a file: give the name of one, new or old")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(data)

@@ -30,9 +30,9 @@ def data_iter_random(
 ) -> Iterator[Batch]:
     """Cut the corpus from offset on into windows of num_steps; yield each once, shuffled, in batches.
 
-    data, label: (batch_size, num_steps) int32. Windows that fill no whole batch are left out: pass another
-    rng and offset every epoch and their turn comes. Two batches have nothing to do with each other, so state
-    starts at zero.
+    data, label: (batch_size, num_steps) int32. Windows that do not fill a whole batch are left out: pass
+    another offset every epoch, and their turn comes. Batches are unrelated, so each starts from a state of
+    zeros.
 
     Raises:
         ValueError: the corpus does not fill one batch (at the first next()).
@@ -56,11 +56,11 @@ def data_iter_consecutive(
     rng: np.random.Generator | int | None = None,
     offset: int = 0,
 ) -> Iterator[Batch]:
-    """Lay the corpus from offset on in batch_size rows, and yield num_steps columns after num_steps columns.
+    """Cut the corpus from offset on into batch_size rows, and yield num_steps columns at a time.
 
-    data, label: (batch_size, num_steps) int32. Row r of a batch goes on where row r of the batch before
-    ended, so state is carried over. rng is taken, and not used, so that the two samplers can stand in for
-    each other.
+    data, label: (batch_size, num_steps) int32. Row r of a batch continues where row r of the batch before
+    ended, so the state is carried over. rng is accepted but not used, so that either sampler can replace the
+    other.
 
     Raises:
         ValueError: the corpus does not fill one batch (at the first next()).
@@ -78,9 +78,9 @@ def fresh_offset(
 ) -> int:
     """Where an epoch's windows start, drawn so that over the epochs every target is trained on.
 
-    Random windows need num_steps different offsets. Consecutive rows lose what is left at the end of every
-    row, and only batch_size * num_steps offsets shift all of these ends. A small corpus allows fewer: one
-    batch must remain.
+    Random windows need num_steps different offsets. Consecutive rows lose what is left over at the end of
+    every row, and it takes batch_size * num_steps offsets to shift all of these ends. A small corpus allows
+    fewer: one batch must remain.
     """
     if is_random_iter:
         largest = min(num_steps - 1, num_chars - 1 - batch_size * num_steps)

@@ -26,14 +26,15 @@ def load_corpus(
 ) -> str:
     r"""The text of a corpus as one line: every line end becomes one space.
 
-    source: "lyrics" (ours), "jaychou" or "timemachine" (fetched once if they are not under data/), the path
-    of a text, packed or not, or of a folder of texts; or a list of these, with a blank line between texts.
+    source: "lyrics" (ours), "songci" or "timemachine" (both included), "jaychou" (fetched once if it is
+    not under data/), the path of a text, plain or packed, or of a folder of texts; or a list of these, with a
+    blank line between texts.
     max_chars: read only so many characters from the start. lines: "keep" makes \n of every line end instead.
     encoding: of the files, UTF-8 if it is None.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, not UTF-8 text, or no archive that we would open.
+        ValueError: it is empty, not UTF-8 text, or an archive that is refused.
     """
     if max_chars is not None:
         check_size(max_chars=max_chars)
@@ -92,7 +93,7 @@ class Vocab:
             raise _unknown(text, self.char_to_idx) from None
 
     def to_indices(self, text: str) -> np.ndarray:
-        """What encode returns, as an int32 array: for a long text, in a small part of the time and memory.
+        """What encode returns, as an int32 array: on a long text much faster, and in less memory.
 
         Raises:
             ValueError: as encode does.
@@ -136,7 +137,7 @@ def encode_prefix(prefix: str, num_chars: int, vocab: Vocab) -> list[int]:
     """The indices of a prefix that can be continued by num_chars characters.
 
     Raises:
-        ValueError: the prefix is empty or unknown, num_chars no number from 0 up, the text too long.
+        ValueError: the prefix is empty or unknown, num_chars no integer of at least 0, or the text too long.
     """
     if not prefix:
         raise ValueError("the prefix is empty: give at least one character to start from")

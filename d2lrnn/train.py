@@ -5,7 +5,7 @@
     python -m d2lrnn.train --resume                      continue the newest run
 
 Ctrl-C stops after the current batch and saves; a second Ctrl-C stops at once. A run that was stopped or
-killed resumes from its last checkpoint, and gives the numbers that it would have given without a break.
+killed resumes from its last checkpoint, and gives the same numbers as without a break.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from .launching.watchdog import Watchdog, report
 from .messages import translated
 from .running.distributed import become, check_number, end_at_once, join, part
 from .running.events import load_writer, writing_events
+from .running.recipes import RECIPES
 from .running.settings import ABOUT, GROUPS, LaunchOptions, add_prefix_file, add_setting, given
 from .running.start import ask, choose, launch_run, opened
 
@@ -143,7 +144,7 @@ def _fault(run: Run, error: Exception, resume: str) -> str:
     remedy = f"go on with {resume}"
     if isinstance(error, FloatingPointError):
         smaller = f"--lr {run.settings.learning_rate / 10:g}"
-        remedy = f"begin anew with a smaller --lr or --clip, or {remedy} {smaller}"
+        remedy = f"start again with a smaller --lr or --clip, or {remedy} {smaller}"
     elif isinstance(error, OSError):
         remedy = f"make room or mend the directory, then {remedy}"
     return f"{_where(run)}: {reason}; {kept}; {remedy}"
@@ -202,6 +203,13 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         metavar="FILE",
         help="start from the settings in a config.json, or of a run directory; flags override them "
+        "(default: none)",
+    )
+    groups["regularisation"].add_argument(
+        "--recipe",
+        choices=tuple(RECIPES),
+        help="start from settings that go together, which config.json then holds; flags override them. "
+        "small-text: a regularised LSTM for some 50 kB of text, trained in minutes "
         "(default: none)",
     )
     autosave, tensorboard, *others = LaunchOptions.__dataclass_fields__

@@ -80,7 +80,7 @@ def train_epoch(
     *,
     is_random_iter: bool,
 ) -> float:
-    """Train once on all batches; return the perplexity over all their characters, as they were met."""
+    """Train once on all batches; return the perplexity over all characters, each measured before its step."""
     nats = num_chars = 0.0
     steps = train_batches(
         rnn, params, init_state, batches, optimizer, clipping_theta, is_random_iter=is_random_iter
@@ -104,7 +104,7 @@ def evaluate(
     *,
     get_inputs: Callable = get_inputs,
 ) -> float:
-    """The perplexity of params on text that they are not trained on now, read in at most batch_size rows.
+    """The perplexity of params on a text, without training, read in at most batch_size rows.
 
     Each row starts from a state of zeros and carries it to its end, so that every target but the last few
     counts.

@@ -297,7 +297,7 @@ def test_the_closing_lines_tell_the_truth(capsys: pytest.CaptureFixture[str]) ->
         counts = d2lrnn.CountModel(indices[:540], len(facts.vocab), order)
         assert f"counting {name} {d2lrnn.evaluate_counts(counts, indices[540:], 4):,.4g}" in out
     known = d2lrnn.evaluate(d2lrnn.rnn, facts.params, d2lrnn.init_rnn_state, indices[:540], 4, 5)
-    assert f"learnt by heart: perplexity {known:,.4g} on text it was trained on" in out
+    assert f"memorised: perplexity {known:,.4g} on text it was trained on" in out
     end = len(perplexities("a"))
     written = texts_of("a", f"epoch {end}, written by the best, of epoch {best('a')[1]}")
     texts = [one[len(p) :] for one, p in zip(written, facts.settings.prefix)]

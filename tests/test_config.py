@@ -119,9 +119,9 @@ def test_facts_are_no_settings() -> None:
 
 
 WRONG = {  # what the file holds: what the answer names
-    '{"hiden_dim": 8}': "'hiden_dim' is no setting of a run: do you mean hidden_dim?",
+    '{"hiden_dim": 8}': "'hiden_dim' is not a setting of a run: do you mean hidden_dim?",
     '{"--hidden-dim": 8}': "do you mean hidden_dim?",
-    '{"transformer": 8}': "'transformer' is no setting of a run: omit it",
+    '{"transformer": 8}': "'transformer' is not a setting of a run: omit it",
     '{"--max-restarts": 8}': "give --max-restarts on the command line",
     '{"epochs": "ten"}': "--epochs 'ten': give int",
     '{"epochs": 2.0}': "--epochs 2.0: give int",

@@ -20,6 +20,7 @@ from d2lrnn.checkpoint import load_newest, save_next
 from d2lrnn.fast import get_network
 from d2lrnn.formats.safetensors_file import load_network, write_network
 from d2lrnn.running import measure
+from d2lrnn.running.adapting import measure_adaptively
 from d2lrnn.running.settings import Settings
 
 import mxnet as mx
@@ -201,7 +202,19 @@ def test_a_standard_input_is_a_text_too(
         monkeypatch.setattr(sys, "stdin", stdin)
         assert figures(scores(capsys, path, "-")) == figures(scores(capsys, path, name))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
-    assert "is no UTF-8 text" in refusal([path, "-"], capsys, command)
+    assert "is not UTF-8 text" in refusal([path, "-"], capsys, command)
+
+
+def test_a_text_that_is_no_utf_8_is_read_in_the_encoding_that_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, (name,) = network(), files(text(50))
+    Path("gbk.txt").write_bytes(Path(name).read_text("utf-8").encode("gbk"))
+    expected, _ = scores(capsys, path, name)
+
+    assert "(--encoding gbk)" in refusal([path, "gbk.txt"], capsys, command)
+    assert scores(capsys, path, "gbk.txt", "--encoding=gbk")[0] == {**expected, "text": "gbk.txt"}
+    assert "'gbq' is unknown" in refusal([path, name, "--encoding=gbq"], capsys, command)
 
 
 def test_line_ends_are_what_they_were_in_the_corpus(run: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -422,3 +435,61 @@ def test_a_submodule_never_takes_the_name_of_a_function(name: str) -> None:
 
     assert getattr(d2lrnn, name) is getattr(import_module(f"d2lrnn.{d2lrnn.LESSON_OF[name]}"), name)
     assert sys.modules[f"d2lrnn.{name}"] is module is not getattr(d2lrnn, name)
+
+
+# --- while it learns from what it reads ---
+
+
+def refrains(length: int) -> str:
+    """A text that repeats itself."""
+    verses = [text(12, seed) for seed in range(4)]
+    return "".join(verses[k] for k in np.random.default_rng(0).integers(4, size=length // 12))
+
+
+@pytest.mark.parametrize(("cell", "layers"), [("rnn", 1), ("lstm", 2)])
+def test_adaptively_it_does_better_on_what_repeats_itself_and_each_text_begins_anew(
+    cell: str, layers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, names = network(cell, layers), files(refrains(480), text(60, 9) + "é")
+    before = Path(path).read_bytes()
+    fixed = scores(capsys, path, *names)
+
+    first, second, total = scores(capsys, path, *names, "--adaptive")
+
+    assert first["perplexity"] < 0.6 * fixed[0]["perplexity"]
+    for count in ("characters", "scored", "unknown"):
+        assert [each[count] for each in (first, second, total)] == [each[count] for each in fixed]
+    assert scores(capsys, path, names[1], "--adaptive")[0] == second
+    assert Path(path).read_bytes() == before
+
+
+def test_adaptively_no_character_is_scored_by_what_comes_later(capsys: pytest.CaptureFixture[str]) -> None:
+    path, whole = network(), refrains(240)
+    names = files(whole[:150], whole[:150] + whole[:150], whole[:150] + text(150, 3))
+
+    short, *longer, _ = scores(capsys, path, *names, "--adaptive")
+
+    chars = [len(whole[:150]) - 1, 299]
+    nats = [score["bits_per_character"] * score["scored"] for score in (short, *longer)]
+    assert [short["scored"], longer[0]["scored"]] == chars
+    assert nats[1] - nats[0] < 0.5 * nats[0] < nats[2] - nats[0]  # the second half is known, or new
+
+
+def test_adaptively_the_table_says_so_and_what_cannot_be_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, (name,) = network(), files(text(40))
+
+    assert evaluate(path, name, "--adaptive") == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{path}: adaptive"
+    assert "--rows" in refusal([path, name, "--adaptive", "--rows=2"], capsys, command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("d2lrnn.checks.memory", lambda: 100_000)
+        assert name in refusal([path, name, "--adaptive"], capsys, command)
+    fast = get_network("rnn")
+    params = fast.get_params(len(CHARS), 4)
+    params.b_h[:] = math.nan
+    told: list[int] = []
+    with pytest.raises(FloatingPointError, match="not finite"):
+        measure_adaptively(fast, params, [measure.Text(name, np.arange(150) % 5, {})], told.append)
+    assert not told  # at once, not when all has been read

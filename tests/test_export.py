@@ -69,7 +69,7 @@ def test_the_file_holds_the_weights_under_the_names_of_the_formulas(exported: Pa
 
 def test_a_mistake_is_answered_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main([str(tmp_path / "nowhere")]) == 2
-    assert "nowhere is no run directory" in capsys.readouterr().err
+    assert "nowhere is not a run directory" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ COMPOSED = {  # entries for what the code puts together, the system says, or arg
     *map(os.strerror, (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR)),
     *map(os.strerror, (errno.EEXIST, errno.EROFS, errno.EIO)),
     "[Errno {}] {}", "[Errno {}] {}: {}", "int", "float", "server {}", "{} and {} others",
-    os.strerror(errno.EPIPE), "is no UTF-8 text{}", "holds a NUL byte at {}, so it is no UTF-8 text{}",
+    os.strerror(errno.EPIPE), "is not UTF-8 text{}", "holds a NUL byte at {}, so it is not UTF-8 text{}",
     " (byte 0x{} at {}){}", "{}; or {}", "{} is damaged ({})",
     "{} was not written by d2lrnn ({})", "{} is not installed: {}",
     "worker {} {}", "worker {} (step {}) {}",
@@ -239,7 +239,7 @@ def test_what_a_worker_does_is_read_with_its_name(chinese: None) -> None:
 
 def test_a_message_within_a_message_is_chinese_too(chinese: None) -> None:
     line = (
-        "'my text.txt' is no UTF-8 text (byte 0xc4 at 17), perhaps gbk, and would then begin '你好，'; or "
+        "'my text.txt' is not UTF-8 text (byte 0xc4 at 17), perhaps gbk, and would then begin '你好，'; or "
         "big5, and would then read there 'x; y': name its encoding (--encoding gbk)"
     )
 
@@ -396,8 +396,10 @@ def test_commands_speak_chinese(environment: dict[str, str]) -> None:
     assert "run/ 里有权重、curve.svg 和 samples.txt" in out
 
     assert _said("train", "--out", "run", "--cell", "gru", **environment)[::2] == (
-        2, "python -m d2lrnn.train: --cell gru：run 开始时用的是 rnn；请去掉 --cell\n"
-    )  # fmt: skip
+        2,
+        "python -m d2lrnn.train: --cell gru：run 开始时用的是 rnn；请去掉 --cell，或者另给一个 --out "
+        "重新开始\n",
+    )
     assert "usage: " not in _said("train", "--help", **environment)[1]
     code, out, _ = _said("predict", "run", "--prefix", "〇", **environment)
     assert (code, out) == (2, "")

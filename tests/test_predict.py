@@ -25,10 +25,12 @@ from d2lrnn.cli import escape, unescape
 from d2lrnn.decoding import Choice, Writer, generate_batch
 from d2lrnn.fast import Network, get_network
 from d2lrnn.formats.safetensors_file import read_network, write_network
+from d2lrnn.running.adapting import cached_writer
 from d2lrnn.running.run import Run
 from d2lrnn.running.settings import Settings
 from d2lrnn.running.writing import Unfinished, format_samples, stream
 
+import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,9 +92,9 @@ def run(tmp_path: Path) -> Path:
 def test_a_file_gives_back_the_network_that_was_written(cell: str, layers: int, tmp_path: Path) -> None:
     params = write(tmp_path / "a", cell, layers)
 
-    source, settings, vocab, network, found, what = read_network(tmp_path / "a")
+    source, settings, vocab, network, found, what, tied = read_network(tmp_path / "a")
 
-    assert (source, what) == (tmp_path / "a", "")
+    assert (source, what, tied) == (tmp_path / "a", "", None)
     assert found._fields == params._fields
     assert [array.asnumpy().tobytes() for array in found] == [array.asnumpy().tobytes() for array in params]
     assert (settings.cell, settings.layers, settings.hidden_dim, settings.prefix) == (
@@ -208,6 +210,61 @@ def test_texts_written_together_are_those_written_alone(
     assert lines("--prefix", "h", "--seed", "1") == drawn
 
 
+@pytest.mark.parametrize(("cell", "layers"), [("gru", 1), ("lstm", 2)])
+def test_with_a_cache_each_text_is_drawn_from_network_and_memory_of_its_own(cell: str, layers: int) -> None:
+    """By the definition, in numpy, from the states of the network."""
+    mx.random.seed(1)
+    network = get_network(cell, layers)
+    params, vocab = network.get_params(len(CHARS), 5, scale=0.8), Vocab(CHARS)
+    weight, theta, window, top = 0.4, 7.0, 6, -2 if cell == "lstm" else -1
+    writer = cached_writer(network, params, weight=weight, window=window, theta=theta)
+
+    def likeliest(prefix: str, num_chars: int) -> str:
+        state, keys = network.init_state(1, 5), list[np.ndarray]()
+        chars = vocab.encode(prefix)
+        for t in range(len(prefix) + num_chars - 1):
+            H = state[top].asnumpy()[0]
+            keys.append(H / max(np.linalg.norm(H), 1e-5))
+            (logits,), state = network.rnn(nd.array([[chars[t]]], dtype="int32"), state, params)
+            H = state[top].asnumpy()[0]
+            P = (1 - weight) * nd.softmax(logits).asnumpy()[0]
+            places = range(max(0, len(keys) - window), len(keys))
+            scores = np.exp([theta * keys[j] @ H / np.linalg.norm(H) for j in places])
+            for j, share in zip(places, scores / scores.sum()):
+                P[chars[j]] += weight * share
+            if t + 1 == len(chars):
+                chars.append(int(P.argmax()))
+        return vocab.decode(chars)
+
+    texts = generate_batch(["abcab", "h分"], 25, writer, vocab, Choice(temperature=0))
+
+    assert texts == [likeliest("abcab", 25), likeliest("h分", 25)]
+    assert texts != generate_batch(["abcab", "h分"], 25, network.writer(params), vocab, Choice(temperature=0))
+
+
+def test_the_flag_cache_takes_such_a_writer_and_refuses_what_is_no_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = write(tmp_path / "a")
+    flags = [str(tmp_path / "a"), "--prefix=abc", "--prefix=h分", "--seed=1", "--length=40"]
+
+    def lines(*arguments: str) -> list[str]:
+        assert predict.main([*flags, *arguments]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert lines("--cache") == lines("--cache") != lines()
+    writer = cached_writer(get_network("gru"), params)
+    choice = Choice(temperature=0.8, seed=1)
+    assert lines("--cache")[1::2] == generate_batch(["abc", "h分"], 40, writer, Vocab(CHARS), choice)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("d2lrnn.checks.memory", lambda: 20_000)  # two memories of 500 keys have 48,000 bytes
+        assert lines()
+        assert "with --cache these texts need" in refusal([*flags, "--cache"], capsys)
+    params.W_hy[:] = float("nan")
+    with pytest.raises(FloatingPointError, match="not finite"):
+        generate_batch(["abc"], 4, cached_writer(get_network("gru"), params), Vocab(CHARS), choice)
+
+
 def test_numbers_of_samples_that_cannot_be_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,7 +306,7 @@ def test_no_flipped_bit_and_no_missing_byte_gives_another_network(tmp_path: Path
         ):
             (tmp_path / "b").write_bytes(damaged)
             try:
-                _, settings, vocab, _, found, _ = read_network(tmp_path / "b")
+                _, settings, vocab, _, found, *_ = read_network(tmp_path / "b")
             except ValueError:
                 refused += 1
                 continue
@@ -300,14 +357,14 @@ DAMAGE = {
     "a header too long": (header(lambda entries: b" " * 2_000_001), "a header of 2000001 bytes"),
     "no JSON": (header(lambda entries: b"{"), "JSONDecodeError"),
     "wrong UTF-8": (header(lambda entries: b'{"\xff": 1}'), "UnicodeDecodeError"),
-    "no object": (header(lambda entries: b"[1, 2]"), "no JSON object"),
+    "no object": (header(lambda entries: b"[1, 2]"), "not a JSON object"),
     "a deep object": (header(lambda entries: b"[" * 99_999), "RecursionError"),
     "a name twice": (header(lambda entries: b'{"a": {}, "a": {}}'), "a name comes twice"),
     "no metadata": (header(lambda entries: b'{"W_hy": {}}'), "do not say cell, chars, hidden_dim, layers"),
     "prefixes in no JSON": (metadata(prefixes="分开"), "JSONDecodeError"),
-    "prefixes in no list": (metadata(prefixes='"分开"'), "its prefixes are no list of strings"),
-    "a prefix that is a number": (metadata(prefixes="[1]"), "its prefixes are no list of strings"),
-    "an empty prefix": (metadata(prefixes='["a", ""]'), "its prefixes are no list of strings"),
+    "prefixes in no list": (metadata(prefixes='"分开"'), "its prefixes are not a list of strings"),
+    "a prefix that is a number": (metadata(prefixes="[1]"), "its prefixes are not a list of strings"),
+    "an empty prefix": (metadata(prefixes='["a", ""]'), "its prefixes are not a list of strings"),
     "deep prefixes": (metadata(prefixes="[" * 99_999), "RecursionError"),
     "a number in metadata": (metadata(layers=1), "not all strings"),
     "another cell": (metadata(cell="elman"), "--cell elman"),
@@ -315,7 +372,7 @@ DAMAGE = {
     "layers in words": (metadata(layers="one"), "invalid literal"),
     "many layers": (metadata(layers="1000000000"), "not those of 1000000000 layers of gru"),
     "a huge hidden_dim": (metadata(hidden_dim="2000000000"), "instead of"),
-    "a number too long": (metadata(hidden_dim="9" * 9999), "no whole safetensors file"),
+    "a number too long": (metadata(hidden_dim="9" * 9999), "not a complete safetensors file"),
     "no characters": (metadata(chars=""), "order of their code points"),
     "one character twice": (metadata(chars=CHARS[:-1] + CHARS[-2]), "order of their code points"),
     "characters in disorder": (metadata(chars=CHARS[::-1]), "order of their code points"),
@@ -385,7 +442,7 @@ def test_no_header_takes_long_or_much_memory(header: bytes, tmp_path: Path) -> N
     (tmp_path / "a").write_bytes(join(header, b""))
     before, clock = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 
-    with pytest.raises(ValueError, match="no whole safetensors file"):
+    with pytest.raises(ValueError, match="not a complete safetensors file"):
         read_network(tmp_path / "a")
 
     assert time.process_time() - clock < 2
@@ -403,8 +460,8 @@ def test_what_is_no_file_is_refused_and_never_waited_for(
 
     assert "neither a run directory nor a file" in refusal([str(tmp_path / "pipe")], capsys)
     assert "neither a run directory nor a file" in refusal(["/dev/zero"], capsys)
-    assert "folder is no run directory" in refusal([str(tmp_path / "folder")], capsys)
-    assert "nowhere is no run directory" in refusal([str(tmp_path / "nowhere")], capsys)
+    assert "folder is not a run directory" in refusal([str(tmp_path / "folder")], capsys)
+    assert "nowhere is not a run directory" in refusal([str(tmp_path / "nowhere")], capsys)
     assert "x" * 400 in refusal(["x" * 5000], capsys)
 
 
@@ -444,7 +501,7 @@ def test_export_never_takes_the_place_of_what_is_no_file(
     before = (tmp_path / taken).stat()
 
     arguments = [str(tmp_path / "a"), "--out", str(tmp_path / taken)]
-    assert "is no file: give the name of one" in refusal(arguments, capsys, export)
+    assert "is not a file: give the name of one" in refusal(arguments, capsys, export)
     assert (tmp_path / taken).stat().st_ino == before.st_ino
 
 
@@ -554,7 +611,7 @@ def test_prefixes_of_arguments_and_files_keep_their_order(
         ("nowhere", "No such file"),
         ("", "Is a directory"),
         ("a\0b", "null"),
-        ("latin-1", "no UTF-8 text: byte 1"),
+        ("latin-1", "not UTF-8 text: byte 1"),
         ("empty", "is empty"),
         ("bom", "is empty"),
         ("/dev/zero", "more than 40,000,000 bytes"),
@@ -779,8 +836,8 @@ def test_characters_are_shown_as_soon_as_they_are_written(
 
 def test_what_is_written_in_chunks_comes_in_chunks(tmp_path: Path) -> None:
     write(tmp_path / "a")
-    _, _, vocab, network, params, _ = read_network(tmp_path / "a")
-    writer = network.writer(params)
+    found = read_network(tmp_path / "a")
+    vocab, writer = found.vocab, found.network.writer(found.params)
 
     pieces = list(stream(["ab", "c"], 50, writer, vocab, Choice(temperature=0)))
 
@@ -836,7 +893,7 @@ class Terminal:
 @pytest.mark.slow
 def test_a_conversation_asks_again_stops_a_text_and_remembers(tmp_path: Path) -> None:
     write(tmp_path / "a", chars="\nabcdefgh")
-    _, _, vocab, network, params, _ = read_network(tmp_path / "a")
+    _, _, vocab, network, params, *_ = read_network(tmp_path / "a")
     (text,) = generate_batch(["ab\n"], 50, network.writer(params), vocab, Choice(temperature=0))
     with Terminal(tmp_path / "a", "--length=9000000", "--temperature=0") as terminal:
         assert terminal.read("> ") == f"{predict.PROG}: writes from {tmp_path / 'a'}\n> "
@@ -910,7 +967,7 @@ def test_from_a_pipe_each_line_is_a_prefix(
         assert capsys.readouterr().out == parts[2 + 2 * k]
     said, unknown, no_text = err.splitlines()
     assert said == f"{predict.PROG}: writes from {network}"
-    assert "'x' (U+0078)" in unknown and "no utf-8 text" in no_text
+    assert "'x' (U+0078)" in unknown and "not utf-8 text" in no_text
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ KINDS = [  # audits/torture.py has them all
     "--cell lstm --sampler random --optimizer sgd --dropout 0.5",
     "--cell lstm --sampler consecutive --optimizer adam --layers 2",
     "--cell rnn --sampler consecutive --optimizer adam --weight-decay 5 --schedule cosine --warmup 40",
+    "--cell lstm --sampler variable --tied --dropout 0.5 --locked-dropout --dropout-in 0.2 --weight-drop 0.5",
 ]
 
 
@@ -443,7 +444,8 @@ def test_epochs_given_to_a_run_that_was_killed_before_it_saved_are_forgotten_wit
         (["--hidden-dim", "9"], "--hidden-dim 9: a was begun with 8"),
         (["--sampler", "consecutive"], "--sampler consecutive: a was begun with random"),
         (["--dropout", "0.1"], "--dropout 0.1: a was begun with 0.0"),
-        (["--seed", "1"], "--seed 1: a was begun with 0"),
+        (["--seed", "1"], "--seed 1: a was begun with 0; omit --seed, or give another --out to start afresh"),
+        (["--tied"], "--tied on: a was begun with off; omit --tied, or"),
         ([], "a has had its 1 epochs"),
     ],
 )

@@ -351,7 +351,7 @@ def test_a_seed_repeats_what_is_drawn(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("nowhere", "nowhere is no run directory"),
+        ("nowhere", "nowhere is not a run directory"),
         ("runs/a --prefix €", "'€' (U+20AC)"),
         ("runs/a --prefix=", "the prefix is empty"),
         ("runs/a --length -1", "-1"),

@@ -45,7 +45,15 @@ def job(*arguments: object) -> Job:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [(), ("--cell", "lstm", "--workers", "3", "--deterministic")], ids=str)
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("--cell", "lstm", "--workers", "3", "--deterministic"),
+        ("--tied", "--dropout-in", "0.3", "--weight-drop", "0.5", "--sampler", "variable"),
+    ],
+    ids=str,
+)
 def test_several_processes_end_with_the_weights_of_one(tmp_path: Path, more: tuple[str, ...]) -> None:
     together = train(*TOGETHER, *more, "--out", tmp_path / "together")
     in_turn = train(*TOGETHER, *more, "--in-turn", "--out", tmp_path / "in turn")

@@ -1,4 +1,4 @@
-"""A trained network as an ONNX graph of standard operators, for onnxruntime and what else reads ONNX.
+"""A trained network as an ONNX graph of standard operators, for onnxruntime and other readers of ONNX.
 
 ONNX keeps the matrices of a layer's gates transposed and stacked in one, and has two biases where one will
 do. Its GRU lets the reset gate act before the product with W_hh (linear_before_reset=0), as the book's does.

@@ -1,4 +1,4 @@
-"""A trained network as one file in the open format safetensors, and the way to a network that predict takes.
+"""A trained network as one file in the open format safetensors, and back to a network for predict.
 
 The file begins with the length of its header in 8 bytes, little-endian. The header is JSON: of each array
 dtype, shape and place, and under __metadata__ what one must know to use them. The arrays are the rest.
@@ -114,7 +114,7 @@ def to_arrays(params: Any) -> dict[str, np.ndarray]:
 def write_file(path: Path, data: bytes) -> None:
     """write_atomically, but never in the place of a directory or a device."""
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no file: give the name of one, there or not")
+        raise ValueError(f"{path} is not a file: give the name of one, new or old")
     write_atomically(path, data)
 
 
@@ -133,7 +133,7 @@ def read_network(path: Path, ctx: mx.Context | None = None) -> Trained:
             settings, vocab, arrays, what = _read(file, os.fstat(file.fileno()).st_size)
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # wrong UTF-8, wrong JSON, …
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path} is no whole safetensors file of a network ({reason})") from None
+        raise ValueError(f"{path} is not a complete safetensors file of a network ({reason})") from None
     except MemoryError:
         raise ValueError(f"{path} is larger than the memory of this machine") from None
     ctx = ctx or try_gpu()
@@ -149,7 +149,7 @@ def _read(file: IO[bytes], size: int) -> tuple[Settings, Vocab, dict[str, np.nda
     header = file.read(length)
     entries = json.loads(header.decode(), object_pairs_hook=_without_repeats)
     if not isinstance(entries, dict):
-        raise ValueError("its header is no JSON object")
+        raise ValueError("its header is not a JSON object")
     metadata = entries.pop("__metadata__", {})
     settings, vocab = _read_metadata(metadata, len(entries))
     check_memory("the file and its arrays need", 2 * size, "give a smaller one")
@@ -207,7 +207,7 @@ def _read_prefixes(metadata: dict[str, str]) -> tuple[str, ...]:
         return tuple(filter(None, metadata.get("prefix", "").split("\n")))
     prefixes = json.loads(metadata["prefixes"])
     if not isinstance(prefixes, list) or not all(isinstance(one, str) and one for one in prefixes):
-        raise ValueError("its prefixes are no list of strings in JSON")
+        raise ValueError("its prefixes are not a list of strings in JSON")
     return tuple(prefixes)
 
 

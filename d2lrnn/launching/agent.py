@@ -1,4 +1,4 @@
-r"""One process of a job, on the machine on which it runs: starts it, tells of it, and ends it in any event.
+r"""One process of a job, on the machine where it runs: starts it, reports on it, and always ends it.
 
 The launcher starts `python -m d2lrnn.launching.agent`, here or through ssh, and holds its standard input and
 output:

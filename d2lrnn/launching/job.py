@@ -79,11 +79,12 @@ def _read_host(where: str, words: Sequence[str]) -> Host:
         usable = False
     if not usable:
         raise ValueError(
-            f"{where}: {address!r} is no IPv4 address (MXNet binds to no names): give one such as 10.0.0.2"
+            f"{where}: {address!r} is not an IPv4 address (MXNet binds to no names): "
+            "give one such as 10.0.0.2"
         )
     if more or not num_workers.isdecimal() or int(num_workers) > 1000:
         raise ValueError(
-            f"{where}: {' '.join(words[1:])!r} is no number of workers: give one, from 0 to 1000"
+            f"{where}: {' '.join(words[1:])!r} is not a number of workers: give one, from 0 to 1000"
         )
     return Host(address, int(num_workers))
 

@@ -1,4 +1,4 @@
-"""Start a job on this machine or on several, watch it, end all of it when one part cannot go on, begin again.
+"""Start a job on this machine or on several, watch it, end all of it when one part fails, start again.
 
 A job is a scheduler, servers (both are MXNet's own) and workers. Each runs under an agent (agent.py), which
 is started here or through ssh, and which ends what it has started when it no longer hears from us. So nothing
@@ -30,7 +30,7 @@ def launch(job: Job) -> int:
     addresses = ", ".join(host.address for host in job.hosts if not is_loopback(host.address))
     if addresses:
         warn(
-            "ps-lite has no authentication: whoever reaches the ports that MXNet opens on "
+            "ps-lite has no authentication: anyone who reaches the ports that MXNet opens on "
             f"{addresses} can run code there; use addresses of a private network only (chapter 17)"
         )
     signals: list[int] = []

@@ -1,4 +1,4 @@
-"""One start of a job: its processes from their beginning to their end, and why they ended."""
+"""One attempt at a job: its processes from start to end, and why they ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that cannot go on says so, and ends: MXNet itself waits for ever for peers that are gone.
+"""A worker that cannot go on says so and ends; MXNet itself would wait forever for peers that are gone.
 
 MXNet's waits give the interpreter free, so that a thread beside them sees the time pass.
 """

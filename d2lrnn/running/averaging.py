@@ -1,4 +1,4 @@
-"""The running mean of the weights: what a run measures, keeps and writes with."""
+"""The running mean of the weights, with which a run measures, and which it keeps and writes with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has learnt, in the words of its closing lines: how well, beside counting, and what by heart."""
+"""The closing lines of a run: how well it has learnt, compared with counting, and what it has memorised."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _say_what_by_heart(run: Run, params: Sequence[Any]) -> str:
     )
     searched = f" (searched: the first {most:,} of each text)" if most < run.settings.pred_len else ""
     return (
-        f"learnt by heart: perplexity {known:,.4g} on text it was trained on, {best:,.4g} on new text; "
+        f"memorised: perplexity {known:,.4g} on text it was trained on, {best:,.4g} on new text; "
         f"the longest passage above that is copied word for word has {len(copied)} characters{searched}: "
         f"{_shorten(copied)}"
     )

@@ -1,4 +1,4 @@
-"""The settings of a new run from a file: the config.json of another run, or one that somebody wrote."""
+"""The settings of a new run from a file: the config.json of another run, or one written by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_settings(source: str, given: Iterable[str] = ()) -> dict[str, Any]:
     fields = {field.name: field for field in dataclasses.fields(Settings)}
     for name in config:
         if name not in fields:
-            raise ValueError(f"{path}: {name!r} is no setting of a run: {_remedy(name, fields)}")
+            raise ValueError(f"{path}: {name!r} is not a setting of a run: {_remedy(name, fields)}")
     for name, value in config.items():
         if isinstance(fields[name].default, tuple):
             config[name] = tuple(value) if isinstance(value, list) else (value,)
@@ -62,7 +62,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _remedy(name: str, fields: Iterable[str]) -> str:
     plain = name.lstrip("-").replace("-", "_")
-    if plain in LaunchOptions.__dataclass_fields__:
+    if plain in LaunchOptions.__dataclass_fields__ or plain == "recipe":
         return f"give {flag_of(plain)} on the command line"
     near = difflib.get_close_matches(plain, fields, 1)
     return f"do you mean {near[0]}?" if near else "omit it; --help lists the settings, as flags"

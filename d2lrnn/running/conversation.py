@@ -1,4 +1,4 @@
-"""Prefixes from whoever sits at a terminal, or from a pipe."""
+"""Prefixes typed at a terminal, or from a pipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_lines(who: str) -> Iterator[str]:
             try:
                 line = input(PROMPT) if edits else _read_line()
             except UnicodeDecodeError as error:
-                complain(who, f"this line is no {error.encoding} text: {error.reason}")
+                complain(who, f"this line is not {error.encoding} text: {error.reason}")
                 continue
             except (EOFError, KeyboardInterrupt) as error:
                 if sys.stdin.isatty():

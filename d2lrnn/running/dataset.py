@@ -1,4 +1,4 @@
-"""What a run learns from: a text, its vocabulary, its shards and batches, and a device for the network."""
+"""What a run learns from: a text, its vocabulary, shards and batches, and a device for the network."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ from ..corpora import (
 from ..dist import shard
 from ..fast import CELLS
 from ..messages import translated
+from ..regularise import data_iter_variable, variable_lengths
 from ..sampling import Batch, data_iter_consecutive, data_iter_random, fresh_offset, try_gpu
 from ..text import Vocab, encode_prefix
 from .settings import PREFIXES, Settings
 
 STDIN_COPIES = ("corpus.txt", "corpus.jsonl")  # in the directory of a run that read from its standard input
 WHOLE_DOCUMENTS = 10  # and more: then what is held out is whole documents
+MOST_UNSEEN = 0.5  # of the probability is kept for characters that the training text does not have
 LISTED_DOCUMENTS = 100  # and fewer are named in config.json, one a line
 
 
@@ -219,10 +221,26 @@ def difference(was: Sequence[str], now: Sequence[str]) -> str:
     return f" ({'; '.join(told)})" if was and told else ""
 
 
-def log_frequencies(dataset: Dataset) -> np.ndarray:
-    """The logarithm of each character's share of the training text, with one count more, as in lesson 14."""
-    counts = np.bincount(dataset.train_indices, minlength=len(dataset.vocab)) + 1
-    return np.log(counts / counts.sum())
+def log_frequencies(dataset: Dataset, unseen: np.ndarray | None = None) -> np.ndarray:
+    """The logarithm of each character's share of the training text, with one count more, as in lesson 14.
+
+    unseen: share_of_unseen, where it is known; then no count is added.
+    """
+    counts = np.bincount(dataset.train_indices, minlength=len(dataset.vocab))
+    if unseen is not None and unseen.any():
+        return np.log((1 - unseen.sum()) * counts / counts.sum() + unseen)
+    return np.log((counts + 1) / (counts + 1).sum())
+
+
+def share_of_unseen(dataset: Dataset) -> np.ndarray:
+    """How likely each character is that the training text does not have; 0 of the others, (vocab_size,).
+
+    Together they are as likely as the text's characters that occur once are frequent (Good 1953, after
+    Turing).
+    """
+    counts = np.bincount(dataset.train_indices, minlength=len(dataset.vocab))
+    is_unseen, share = counts == 0, np.mean(counts[dataset.train_indices] == 1)
+    return is_unseen * min(share, MOST_UNSEEN) / max(is_unseen.sum(), 1)
 
 
 def cut_shards(train_indices: np.ndarray, num_workers: int, index: int | None) -> dict[int, np.ndarray]:
@@ -238,8 +256,13 @@ def cut_batches(
     is_random_iter = settings.is_random_iter
     data_iter: Callable[..., Iterator[Batch]] = data_iter_random if is_random_iter else data_iter_consecutive
     size, batches = (settings.batch_size, settings.num_steps), []
-    rng, offset = _begin_epoch(settings, len(next(iter(shards.values()))), epoch)
+    if settings.sampler == "variable":
+        next(data_iter(next(iter(shards.values())), *size, ctx))  # refuses a corpus that is too short
+    rng, offset, lengths = _begin_epoch(settings, len(next(iter(shards.values()))), epoch)
     for index, indices in shards.items():
+        if settings.sampler == "variable":
+            batches.append(data_iter_variable(indices, lengths, settings.batch_size, ctx, offset=offset))
+            continue
         if settings.workers > 1:
             rng = np.random.default_rng([settings.seed, epoch, index])
         batches.append(data_iter(indices, *size, ctx, rng=rng, offset=offset))
@@ -252,18 +275,26 @@ def count_batches(settings: Settings, num_chars: int) -> Iterator[int]:
     """How many batches each epoch has, read from a shard of num_chars: its offset may cost it one."""
     batch_size, num_steps = settings.batch_size, settings.num_steps
     for epoch in range(settings.epochs):
-        left = num_chars - _begin_epoch(settings, num_chars, epoch)[1]
-        if settings.is_random_iter:
+        _, offset, lengths = _begin_epoch(settings, num_chars, epoch)
+        left = num_chars - offset
+        if settings.sampler == "variable":
+            yield len(lengths)
+        elif settings.is_random_iter:
             yield (left - 1) // num_steps // batch_size
         else:
             yield (left // batch_size - 1) // num_steps
 
 
-def _begin_epoch(settings: Settings, num_chars: int, epoch: int) -> tuple[np.random.Generator, int]:
-    """What draws the batches of an epoch, and the offset that they start at."""
+def _begin_epoch(
+    settings: Settings, num_chars: int, epoch: int
+) -> tuple[np.random.Generator, int, list[int]]:
+    """What draws the batches of an epoch, the offset that they start at, and their steps if these vary."""
     rng = np.random.default_rng((settings.seed, epoch))  # an epoch repeats without those before it
     size = settings.batch_size, settings.num_steps
-    return rng, fresh_offset(rng, num_chars, *size, is_random_iter=settings.is_random_iter)
+    if settings.sampler != "variable":
+        return rng, fresh_offset(rng, num_chars, *size, is_random_iter=settings.is_random_iter), []
+    offset = int(rng.integers(num_chars))
+    return rng, offset, variable_lengths(num_chars // settings.batch_size, settings.num_steps, rng)
 
 
 def find_context(name: str) -> mx.Context:

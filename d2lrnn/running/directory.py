@@ -19,11 +19,12 @@ import numpy as np
 from ..checkpoint import load_newest, save_next, write_atomically
 from ..cli import warn
 from ..corpora import called
-from ..fast import Network, get_network
+from ..fast import Network
 from ..loss import perplexity
 from ..sampling import try_gpu
 from ..text import Vocab
 from .folder import BEST, CHECKPOINTS, CONFIG, CURVE, LOGS, SAVED, read_config, read_metrics
+from .regularised import Regularised, get_regularised, untied
 from .settings import OLDER, Settings
 
 MEAN = "mean_"  # begins the names of the running means of the weights in a checkpoint
@@ -54,7 +55,11 @@ class Checkpoint(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A network to write with, and where it was found. what: which state of its run it is, in a few words."""
+    """A network to write with, and where it was found.
+
+    what: which state of its run it is, in a few words. tied: the same parameters before they were untied;
+    None: they are not tied in that source.
+    """
 
     source: Path
     settings: Settings
@@ -62,6 +67,7 @@ class Trained(NamedTuple):
     network: Network
     params: Any  # a NamedTuple of NDArrays, whose names depend on the network
     what: str = ""
+    tied: Any = None
 
 
 @dataclass
@@ -158,17 +164,18 @@ def load_run(folder: Path, ctx: mx.Context | None = None, *, best: bool | None =
     is one, else the newest.
 
     Raises:
-        ValueError: it is no run directory, it has no such checkpoint, or none that is whole.
+        ValueError: it is not a run directory, it has no such checkpoint, or none that is whole.
     """
     found, is_best = _find(folder, ctx or try_gpu(), best)
     check_facts(found)
     settings = to_settings(found.facts["config"], found.path)
     vocab = Vocab(found.facts["chars"])
-    network = get_network(settings.cell, settings.layers)
+    network = get_regularised(settings)
     mean = MEAN if settings.average and not is_best else ""  # the best are means already
     arrays = check_shapes(network, len(vocab), settings.hidden_dim, found, mean)
     params = namedtuple("Params", arrays)(*arrays.values())
-    return Trained(folder, settings, vocab, network, params, _which(found, is_best))
+    tied, which = params if network.tied else None, _which(found, is_best)
+    return Trained(folder, settings, vocab, network.network, untied(params), which, tied)
 
 
 def _find(folder: Path, ctx: mx.Context, best: bool | None) -> tuple[Checkpoint, bool]:
@@ -213,7 +220,7 @@ def check_facts(checkpoint: Checkpoint) -> None:
     path, _, facts = checkpoint
     kinds = {"config": dict, "chars": str, "progress": dict, "t": int, "best": dict, "bytes": dict}
     if not isinstance(facts, dict):
-        raise ValueError(f"{path} was not written by d2lrnn: its facts are no object")
+        raise ValueError(f"{path} was not written by d2lrnn: its facts are not an object")
     for name in ("config", "chars") if "progress" not in facts else kinds:
         if not isinstance(facts.get(name), kinds[name]):
             raise ValueError(f"{path} was not written by d2lrnn: {name} is {facts.get(name)!r}")
@@ -238,7 +245,7 @@ def newest(folder: Path, ctx: mx.Context) -> Checkpoint:
 
 
 def check_shapes(
-    network: Network, vocab_size: int, hidden_dim: int, checkpoint: Checkpoint, prefix: str = ""
+    network: Regularised, vocab_size: int, hidden_dim: int, checkpoint: Checkpoint, prefix: str = ""
 ) -> dict[str, mx.nd.NDArray]:
     """The parameters among its arrays, in the order of the network; there their names begin with prefix.
 

@@ -1,4 +1,4 @@
-"""What this process is where several train together: the environment says it, as MXNet's servers want it."""
+"""The role of this process when several train together, from the environment that MXNet's servers use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of a run as events for TensorBoard, which need not be there: it is no requirement of ours."""
+"""The metrics of a run as events for TensorBoard, an optional package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a run, as it is read without MXNet: its files, its lock, what it says of itself."""
+"""The folder of a run, read without MXNet: its files, its lock, and what they say about the run."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise ValueError(f"{folder} is no run directory: it has no {CONFIG}")
+        raise ValueError(f"{folder} is not a run directory: it has no {CONFIG}")
     return _read_object(path)
 
 

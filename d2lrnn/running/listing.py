@@ -1,4 +1,4 @@
-"""What `runs` tells of a run: read without MXNet, and whatever state its files are in."""
+"""What `runs` shows of a run: read without MXNet, in whatever state its files are."""
 
 from __future__ import annotations
 

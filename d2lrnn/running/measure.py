@@ -66,13 +66,15 @@ class Score(NamedTuple):
 # --- texts ---
 
 
-def read_texts(source: str, found: Trained) -> list[tuple[str, str]]:
+def read_texts(source: str, found: Trained, encoding: str | None = None) -> list[tuple[str, str]]:
     """(name, text) of each document in source, prepared as the corpus of the network was.
+
+    encoding: None is UTF-8.
 
     Raises:
         ValueError, OSError: there is no such source, or it is no text.
     """
-    manner = trained_manner(found.settings, found.vocab)
+    manner = trained_manner(found.settings, found.vocab)._replace(encoding=encoding)
     if source == STDIN:
         return [(source, corpora.read_stdin(sys.stdin.buffer, manner, None).text)]
     text, _, documents, _ = corpora.read_texts([source], manner)

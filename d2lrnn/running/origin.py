@@ -14,7 +14,7 @@ from .run import Run
 from .settings import Settings, flag_of
 
 Load = Callable[[Settings], Trained]  # reads the network that --init names
-SAME = ("cell", "layers", "hidden_dim")
+SAME = ("cell", "layers", "hidden_dim")  # and tied, where it can be
 
 
 def inherit(asked: Mapping[str, Any], origin: Trained) -> dict[str, Any]:
@@ -28,24 +28,29 @@ def inherit(asked: Mapping[str, Any], origin: Trained) -> dict[str, Any]:
         if asked.get(name, size) != size:
             flag = flag_of(name)
             raise ValueError(f"{flag} {asked[name]}: --init {origin.source} has {size}; omit {flag}")
+    is_tied = origin.tied is not None
+    if asked.get("tied") and not is_tied:
+        raise ValueError(f"--tied: the network of --init {origin.source} is not tied; give --no-tied")
     chars = {*(asked.get("chars") or ""), *origin.vocab.idx_to_char}
-    return {**asked, **sizes, "chars": "".join(sorted(chars))}
+    return {"tied": is_tied, **asked, **sizes, "chars": "".join(sorted(chars))}
 
 
 def begin_with(run: Run, origin: Trained) -> None:
     """Give a run that has not begun the weights of origin.
 
-    A character that both know keeps its row of W_xh and its column of W_hy, whatever its index is; one that
-    only the run knows has those that were drawn. All else is copied. The optimiser has seen nothing yet.
+    A character that both know keeps its row of W_xh and its column of W_hy, or its row of W_e, whatever its
+    index is; one that only the run knows has those that were drawn. All else is copied. The optimiser has
+    seen nothing yet.
 
     Raises:
         ValueError: origin is another network than the settings of the run ask for, knows other characters, or
         is not finite.
     """
-    inherit({name: getattr(run.settings, name) for name in SAME}, origin)
+    inherit({name: getattr(run.settings, name) for name in (*SAME, "tied")}, origin)
+    params = origin.tied if run.settings.tied else origin.params
     rows = run.vocab.encode("".join(origin.vocab.idx_to_char))
     for name, axis in _axes(run).items():
-        theirs, ours = getattr(origin.params, name).asnumpy(), run.params._asdict()[name]
+        theirs, ours = getattr(params, name).asnumpy(), run.params._asdict()[name]
         if not np.isfinite(theirs).all():
             raise ValueError(f"--init {origin.source}: {name} holds NaN or infinity: give another run")
         numbers = ours.asnumpy()

@@ -1,4 +1,4 @@
-"""The picture of a run, or of several: perplexity by epoch, on the text trained on and on that held out."""
+"""The picture of a run, or of several: perplexity by epoch, on training text and on held-out text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on: from which checkpoint, and what may be given anew."""
+"""Resuming a run: from which checkpoint, and which settings may change."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def change(
             continue
         if name not in WARNED:
             raise ValueError(
-                f"{flag} {spelled(value)}: {folder} was begun with {spelled(before)}; omit {flag}"
+                f"{flag} {spelled(value)}: {folder} was begun with {spelled(before)}; omit {flag}, or give "
+                "another --out to start afresh"
             )
         if warns:
             warn(f"{folder}: {flag} was {before} and is {value} from now on")
@@ -101,7 +102,7 @@ def _check_unfinished(folder: Path, settings: Settings, facts: Mapping[str, Any]
         had, larger = f"stopped early, after epoch {epoch}", f"--early-stop than {settings.early_stop}"
     else:
         return
-    raise ValueError(f"{folder} {had}: give a larger {larger} to go on, or another --out to begin anew")
+    raise ValueError(f"{folder} {had}: give a larger {larger} to go on, or another --out to start afresh")
 
 
 def _begin_again(folder: Path, asked: Mapping[str, Any], index: int | None, load: Load | None) -> Run:

@@ -1,4 +1,4 @@
-"""A training run: what dataset.py has read is learned, and kept in a directory."""
+"""A training run: it learns what dataset.py has read, and is kept in a directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..checkpoint import save_next
 from ..cli import warn
 from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers
-from ..fast import Network, get_network, get_rows
+from ..fast import get_rows
 from ..heldout import should_stop
 from ..optim import Optimizer, learning_rate
 from ..sampling import Batch
@@ -36,9 +36,11 @@ from .dataset import (
     find_context,
     load_dataset,
     log_frequencies,
+    share_of_unseen,
 )
 from .directory import MEAN, Checkpoint, Directory, Progress, check_shapes, newest
 from .folder import BEST, LOGS, METRICS, SAMPLES
+from .regularised import Regularised, get_regularised, untied
 from .settings import Settings
 from .writing import format_samples
 
@@ -106,9 +108,10 @@ class Run:
         self.ctx = find_context(settings.ctx)
         check_fits(settings, len(self.vocab))
 
-        network = get_network(settings.cell, settings.layers, dropout=settings.dropout or 0)
+        unseen = share_of_unseen(self.dataset) if settings.unseen == "good-turing" else np.zeros(0)
+        network = get_regularised(settings, mx.nd.array(unseen, self.ctx) if unseen.any() else None)
         if index is None:  # cut as one of so many workers would, who have a share of the threads each
-            network = network._replace(parts=max(1, network.parts // settings.workers))
+            network = network.cut(max(1, network.parts // settings.workers))
         self.network = network
         self.measured = self.params = self._first_params()
         if settings.average:
@@ -126,7 +129,7 @@ class Run:
         self.origin: dict[str, Any] = {}
         self._best_params: dict[str, mx.nd.NDArray] = {}  # the best, as long as it is not on the disk
         self._check_batches(warmup)
-        self.learner: Network | Replica = self.network
+        self.learner: Regularised | Replica = self.network
         if index is None and settings.workers > 1:
             self.train_with(InTurn(settings.workers))
 
@@ -145,7 +148,8 @@ class Run:
         mx.random.seed(settings.seed)
         params = self.network.get_params(len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale)
         if settings.init_bias == "frequencies":
-            params.b_y[:] = mx.nd.array(log_frequencies(self.dataset), self.ctx)
+            share = share_of_unseen(self.dataset) if settings.unseen == "good-turing" else None
+            params.b_y[:] = mx.nd.array(log_frequencies(self.dataset, share), self.ctx)
         return params
 
     # --- training ---
@@ -266,20 +270,21 @@ class Run:
 
         network, settings = self.network, self.settings
         how = network.init_state, indices, settings.batch_size, settings.num_steps, self.ctx
-        return evaluate(network.rnn, params, *how, get_inputs=get_noted_rows)
+        return evaluate(network.rnn, untied(params), *how, get_inputs=get_noted_rows)
 
     def _batches(self) -> Iterator[Batch]:
         batches = cut_batches(self.settings, self.shards, self.progress.epoch, self.ctx)
         for batch in itertools.islice(batches, self.progress.batch, None):
-            self.optimizer.lr = self._learning_rate()
+            self.optimizer.lr = self._learning_rate(batch[0].shape[1])
             if self.settings.workers == 1:  # else Replica does it, before each shard
                 self._seed(0)
             yield batch
 
-    def _learning_rate(self) -> float:
-        """That of the next step."""
+    def _learning_rate(self, num_steps: int) -> float:
+        """That of the next step, from a window of so many steps: in proportion to them, as in lesson 19."""
         settings, t, last = self.settings, self.optimizer.t + 1, self.num_updates
-        return learning_rate(
+        share = num_steps / settings.num_steps
+        return share * learning_rate(
             min(t, last or t),
             settings.learning_rate,
             schedule=settings.schedule,
@@ -298,7 +303,7 @@ class Run:
 
     def _seed(self, index: int) -> None:
         """MXNet cannot tell the state of its generator: where it is used, each batch has a seed."""
-        if self.settings.dropout:
+        if self.network.how.draws:
             place = self.settings.seed, self.progress.epoch, self.progress.batch
             seeds = np.random.SeedSequence([*place, index] if self.settings.workers > 1 else place)
             mx.random.seed(int(seeds.generate_state(1)[0]))
@@ -322,7 +327,7 @@ class Run:
         return self.learner.workers if isinstance(self.learner, Replica) else None
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:
-        """Whether to save and whether to stop, now: the same in all workers, whoever asks for it."""
+        """Whether to save and whether to stop, now: the same in all workers, whichever asks for it."""
         if isinstance(self.learner, Replica) and isinstance(self.workers, Workers):
             return self.learner.agree(save, stop)
         return save, stop

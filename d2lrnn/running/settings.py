@@ -17,16 +17,20 @@ from ..launching.job import SSH
 PREFIXES = ("分开", "不分开", "战争中部队")
 GROUPS = {  # of flags, as --help shows them
     "text": "corpus max_chars lines encoding normalize field heldout valid",
-    "network": "cell layers hidden_dim dropout scale init_bias init init_last chars",
-    "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup weight_decay "
-    "clip average seed ctx",
+    "network": "cell layers hidden_dim scale init_bias init init_last chars",
+    "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup clip seed ctx",
+    "regularisation": "tied dropout locked_dropout dropout_in dropout_embedding weight_drop weight_decay "
+    "unseen average",
     "output": "prefix pred_period pred_len temperature",
     "several workers": "workers deterministic",
 }
 ABOUT = {  # each group: what it is about, and an example
     "text": ("What the network learns from.", "--corpus poems.txt plays/ --heldout 0.05"),
-    "network": ("What it is made of.", "--cell lstm --layers 2 --dropout 0.3"),
+    "network": ("What it is made of.", "--cell lstm --layers 2 --hidden-dim 384"),
     "training": ("How it learns.", "--epochs 50 --lr 0.002 --schedule cosine"),
+    "regularisation": (
+        "What keeps it from overfitting a small text.", "--tied --dropout 0.7 --locked-dropout"
+    ),
     "output": ("What is written, and where.", r"--out runs/poems --prefix 'QUEEN:\n'"),
     "several workers": (
         "Train in several processes, on one machine or more.", "--workers 4 --batch-size 16"
@@ -38,9 +42,11 @@ OLDER: dict[str, Any] = {  # what a setting meant of which the config of an olde
     "weight_decay": 0.0, "schedule": "constant", "warmup": 0,
     "init_bias": "zero", "average": 0.0, "early_stop": 0, "temperature": 0.0,
     "init": None, "init_last": False, "chars": None,
+    "tied": False, "locked_dropout": False, "dropout_in": 0.0, "dropout_embedding": 0.0, "weight_drop": 0.0,
+    "unseen": "ignored",
 }  # fmt: skip
 MANY = ("corpus", "valid")  # flags that take several values at once
-KNOWN = "lyrics, jaychou and timemachine"
+KNOWN = "lyrics, songci, timemachine and jaychou"
 TEMPERATURE = "0: always the likeliest character; 1: as likely as the network says; above 1: more surprising"
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
@@ -52,6 +58,7 @@ EARLY_STOP = 5  # epochs, where text is held out
 WARMUP = 100, 4  # steps, but no more than so many epochs have
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
 FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for products
+SHORTEST = 5  # of the windows of variable steps, as lesson 19 cuts them
 MOST_EPOCHS = 100_000  # of a cosine, which takes some seconds to find out how many steps these have
 
 
@@ -106,8 +113,8 @@ class Settings(Flags):
     """Everything that decides how a run goes. None stands for a choice that the help line explains."""
 
     corpus: tuple[str, ...] = setting(
-        ("lyrics",), "one or more of lyrics (ours), jaychou, timemachine, or texts of your own: files, "
-        "folders, '*.txt', .zip, .gz, .bz2, .xz, .jsonl, or - for the standard input", metavar="NAME"
+        ("lyrics",), "one or more of lyrics (ours), songci, timemachine, jaychou, or texts of your own: "
+        "files, folders, '*.txt', .zip, .gz, .bz2, .xz, .jsonl, or - for the standard input", metavar="NAME"
     )  # fmt: skip
     max_chars: int | None = setting(None, "read only the first N characters", unset="all", **SIZE)
     lines: str | None = setting(
@@ -118,30 +125,54 @@ class Settings(Flags):
         None, "encoding of your files, such as gbk or cp1252", unset="utf-8", metavar="NAME"
     )
     normalize: str | None = setting(
-        None, "Unicode normal form that your files are brought into", unset=f"NFC; none for {KNOWN}",
+        None, "Unicode normal form to convert your files to", unset=f"NFC; none for {KNOWN}",
         choices=("none", "NFC", "NFKC")
     )  # fmt: skip
     field: str | None = setting(
-        None, "key of the text in the records of a .jsonl file, text perhaps", metavar="NAME"
+        None, "key of the text in the records of a .jsonl file, such as text", metavar="NAME"
     )
     heldout: float = setting(
-        0.1, "share of the text, at its end, that is not trained on: how well the network predicts it shows "
-        "whether it learns or only memorises; from ten documents up it is whole documents", low=0, below=1
+        0.1, "share of the text, at its end, to hold out of training: how well the network predicts it shows "
+        "whether it learns or only memorises; with ten documents or more, whole documents", low=0, below=1
     )  # fmt: skip
     valid: tuple[str, ...] = setting(
         (), "files to hold out instead of the end of the text", metavar="FILE"
     )  # fmt: skip
     cell: str = setting(
         "rnn",
-        "kind of network: plain, or with gates, which remember for longer",
+        "kind of network: plain, or with gates, which remember longer",
         choices=("rnn", "gru", "lstm"),
     )
     layers: int = setting(1, "hidden layers, stacked", **SIZE)
-    hidden_dim: int = setting(256, "size of the hidden state of a layer: more learns more, slower", **SIZE)
+    hidden_dim: int = setting(
+        256, "hidden units in a layer: more can learn more, but train more slowly", **SIZE
+    )
     dropout: float | None = setting(
         None, "share of what a layer passes upward that is zeroed in training, against overfitting",
         unset=f"{BY_TEXT['dropout'][0]:g}; {BY_TEXT['dropout'][1]:g} for a text whose characters occur fewer "
         f"than {DENSE} times each on average", low=0, below=1
+    )  # fmt: skip
+    tied: bool = setting(
+        False, "read and write characters with the same matrix: each has one vector of --hidden-dim numbers"
+    )
+    locked_dropout: bool = setting(
+        False, "zero the same numbers at all steps of a window, not different ones at each step"
+    )
+    dropout_in: float = setting(
+        0.0, "with --tied: share of the characters' vectors that is zeroed before the first layer, the same "
+        "numbers at all steps of a window", low=0, below=1
+    )  # fmt: skip
+    dropout_embedding: float = setting(
+        0.0, "share of the distinct characters that are zeroed wherever a batch reads them", low=0, below=1
+    )
+    weight_drop: float = setting(
+        0.0, "share of the weights from each hidden state to the next that is zeroed in a batch",
+        low=0, below=1
+    )  # fmt: skip
+    unseen: str = setting(
+        "ignored", "what is learnt of characters that do not occur in the training text: nothing, so that "
+        "they become ever less likely; good-turing: together they are as likely as those that occur once",
+        choices=("ignored", "good-turing")
     )  # fmt: skip
     scale: float = setting(
         0.05, "standard deviation of the initial weights; with 0.01 learning takes longer to start", **FACTOR
@@ -160,8 +191,10 @@ class Settings(Flags):
         unset="none; with --init those of that run"
     )  # fmt: skip
     sampler: str = setting(
-        "random", "how batches are cut: random windows, or each continuing the one before, state and all",
-        choices=("random", "consecutive")
+        "random", "how batches are cut: in random windows; consecutive: each continues the one before, state "
+        "and all; variable: likewise, with random numbers of steps around --num-steps, and the learning rate "
+        "in proportion to them",
+        choices=("random", "consecutive", "variable")
     )  # fmt: skip
     epochs: int = setting(25, "passes over the text", **SIZE)
     early_stop: int | None = setting(
@@ -178,8 +211,8 @@ class Settings(Flags):
         **FACTOR
     )  # fmt: skip
     schedule: str = setting(
-        "constant", "course of the learning rate after the warm-up: constant, or along a cosine to 0 at the "
-        "end of the last epoch", choices=("constant", "cosine")
+        "constant", "learning rate after the warm-up: constant, or falling along a cosine to 0 at the end of "
+        "the last epoch", choices=("constant", "cosine")
     )  # fmt: skip
     warmup: int | None = setting(
         None, "batches over which the learning rate rises to --lr",
@@ -190,20 +223,22 @@ class Settings(Flags):
         low=0
     )  # fmt: skip
     clip: float | None = setting(
-        None, "largest norm of the gradients; longer ones are scaled down to it",
+        None, "largest norm of the gradients; larger ones are scaled down to it",
         unset=f"{CLIP['adam']:g} for adam, {CLIP['sgd']:g} for sgd", **FACTOR
     )  # fmt: skip
     average: float = setting(
         0.98, "evaluate and sample with an exponential moving average of the weights that decays by this "
         "factor every batch; 0: with the weights themselves", low=0, below=1
     )  # fmt: skip
-    seed: int = setting(0, "of all random draws: the same seed gives the same numbers", low=0, below=2**32)
+    seed: int = setting(
+        0, "seed of all random draws: the same seed gives the same numbers", low=0, below=2**32
+    )
     ctx: str = setting(
         "auto", "device to compute on; auto is a GPU if MXNet finds one", choices=("auto", "cpu", "gpu")
     )
     prefix: tuple[str, ...] = setting(
         (), r"what samples begin with, \n for a line end; repeat it for several",
-        unset=f"of {', '.join(PREFIXES)} those that the text can spell, or its first characters",
+        unset=f"those of {', '.join(PREFIXES)} that the text can spell, or its first characters",
         escapes=True
     )  # fmt: skip
     pred_period: int = setting(5, "epochs between two samples", **SIZE)
@@ -212,7 +247,7 @@ class Settings(Flags):
     workers: int = setting(1, "processes that train together, each on its share of the text", **SIZE)
     deterministic: bool = setting(
         False, "with more than two workers: add up gradients in a fixed order, so that a run can be repeated "
-        "to the last digit; takes as many times the traffic as there are workers"
+        "to the last digit; with N workers it takes N times the traffic"
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -228,6 +263,16 @@ class Settings(Flags):
             raise ValueError("--valid -: give files; the standard input is for --corpus")
         if "" in self.prefix:
             raise ValueError("--prefix is empty: give at least one character to start from")
+        if self.dropout_in and not self.tied:
+            raise ValueError(
+                f"--dropout-in {self.dropout_in}: characters have vectors only in a --tied network: "
+                "give --tied, too, or --dropout-in 0"
+            )
+        if self.sampler == "variable" and self.num_steps < SHORTEST:
+            raise ValueError(
+                f"--num-steps {self.num_steps}: --sampler variable takes {SHORTEST} steps or more; give at "
+                f"least {SHORTEST}"
+            )
         lr, weight_decay = self.learning_rate, self.weight_decay
         if 0 < weight_decay < FACTOR["low"]:
             raise ValueError(f"--weight-decay {weight_decay}: give 0, or at least {FACTOR['low']:g}")
@@ -307,7 +352,7 @@ class LaunchOptions(Flags):
     """How a run is trained, as often as it is gone on with: nothing of it changes its numbers."""
 
     autosave: float = setting(
-        60, "seconds between two checkpoints, from which a run that was killed goes on",
+        60, "seconds between two checkpoints, from which a killed run resumes",
         metavar="SECONDS", low=0
     )  # fmt: skip
     tensorboard: bool = setting(
@@ -354,7 +399,9 @@ def flag_of(name: str) -> str:
 
 
 def spelled(value: Any) -> str:
-    """A value as it is typed behind its flag."""
+    """A value as it is typed behind its flag; of a switch, on or off."""
+    if isinstance(value, bool):
+        return _in_words(value, "")
     return shlex.join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -388,7 +435,8 @@ def add_setting(
     line, hidden = field.metadata["help"], argparse.SUPPRESS
     line = line if line == hidden else f"{line} (default: {field.metadata['default']})"
     if hint is bool:
-        parser.add_argument(flag_of(name), action="store_true", help=line, default=default)
+        action: Any = argparse.BooleanOptionalAction if kind is Settings else "store_true"
+        parser.add_argument(flag_of(name), action=action, help=line, default=default)
         return
     kind_of = (typing.get_args(hint) or (hint,))[0]  # int of Optional[int], str of tuple[str, ...]
     letters = {int: "N", float: "X", str: name.split("_")[-1].upper()}

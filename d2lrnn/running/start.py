@@ -1,4 +1,4 @@
-"""Which run it is that `train` was asked for, and how it begins: anew or again, on one machine or several."""
+"""Which run `train` was asked for, and how it starts: new or resumed, on one machine or several."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
     """The settings that were given: flags count before the workers of hosts, and these before --config.
 
+    A recipe stands for the flags that it means.
+
     Files are named by their whole paths.
 
     Raises:
@@ -36,6 +38,8 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
         asked = {"workers": sum(host.num_workers for host in hosts), **asked}
     if "valid" in asked and "heldout" in asked:
         raise ValueError("--valid and --heldout: give one, the text to measure on or its share of the corpus")
+    if arguments.recipe is not None:
+        asked = _cook(arguments, asked)
     if arguments.config is not None:
         from .config import read_settings
 
@@ -49,6 +53,21 @@ def ask(arguments: argparse.Namespace, hosts: Sequence[Host]) -> dict[str, Any]:
     if asked.get("init") is not None:
         asked["init"] = os.path.abspath(os.path.expanduser(asked["init"]))
     return asked
+
+
+def _cook(arguments: argparse.Namespace, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked for, by --recipe too."""
+    from .recipes import with_recipe
+
+    if arguments.config is not None:
+        raise ValueError(
+            f"--recipe {arguments.recipe} and --config {arguments.config} both begin a run: give one of them"
+        )
+    if arguments.resume is not None:
+        raise ValueError(
+            f"--recipe {arguments.recipe} begins a run, and --resume goes on with one: give one of them"
+        )
+    return with_recipe(arguments.recipe, asked)
 
 
 def _whole_paths(flag: str, names: Sequence[str], *, said: bool) -> tuple[str, ...]:

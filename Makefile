@@ -6,7 +6,7 @@ LOCKS := jax torch
 # A PYTHON that .venv was not made with asks for a new one.
 OTHER_PYTHON := $(if $(PYTHON),$(if $(filter $(PYTHON),$(shell cat .venv/.venv 2>/dev/null)),,other-python))
 
-.PHONY: setup train test check chapters notebook book bench published torture scaling wheel door lock lock-peers clean
+.PHONY: setup train test check chapters notebook book bench published heldout torture scaling wheel door lock lock-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -65,6 +65,9 @@ bench: .venv/.train .venv/.d2lrnn .venv-peers/.locked  ## how fast it is beside 
 
 published: .venv/.train .venv/.d2lrnn  ## the published figures, trained again (about an hour; needs the lyrics, see the script)
 	$(BIN)/python benchmarks/published.py
+
+heldout: .venv/.train .venv/.d2lrnn  ## the figures of chapters 18 to 20 that are not stored yet, measured (hours; ARGS="songci": one study)
+	$(BIN)/python -m benchmarks.heldout $(ARGS)
 
 scaling: .venv/.train .venv/.d2lrnn  ## what several workers cost and bring, measured and modelled (minutes; Linux on x86-64 only)
 	$(BIN)/python -m benchmarks.scaling

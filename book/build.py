@@ -2,8 +2,8 @@
 
 Chapters whose outputs are not kept yet are run first (see run.py). Then Sphinx builds one site a language,
 zh/ and en/, warnings being errors, and start.html becomes the index.html that leads to both. The page to play
-with gets the network of the default run of d2lrnn.train, which is trained, once, if it is not there. The
-wheel that the notebooks install from is put beside them, in _sources/.
+with gets the networks of play.py, which are trained, once, if they are not there. The wheel that notebooks
+install from is put beside them, in _sources/.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from book import notebooks, run
+from book import notebooks, play, run
 
 HERE = Path(__file__).resolve().parent
 
 
-def build(folder: Path, network: Path) -> int:
+def build(folder: Path, files: Sequence[Path]) -> int:
     """Build both sites and return 0, or the first exit code that is another.
 
-    network: what d2lrnn.export wrote, for the page to play with.
+    files: for the page to play with.
     """
     missing: dict[str, Path] = {}
     for path in run.chapter_files(*run.LANGUAGES):
@@ -41,26 +42,16 @@ def build(folder: Path, network: Path) -> int:
         notebooks.build_wheel(work / "html" / "_sources")
         shutil.rmtree(folder / language, ignore_errors=True)
         shutil.copytree(work / "html", folder / language, ignore=shutil.ignore_patterns(".buildinfo"))
-        shutil.copy(network, folder / language / "_static" / "network.safetensors")
+        for file in files:
+            shutil.copy(file, folder / language / "_static")
     shutil.copy(HERE / "start.html", folder / "index.html")
     return 0
-
-
-def train_network() -> Path:
-    """The file with the default network, in build/."""
-    path = run.ROOT / "build" / "network.safetensors"
-    if not path.exists():
-        folder = path.with_suffix("")
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.check_call([sys.executable, "-m", "d2lrnn.train", "--out", str(folder)])
-        subprocess.check_call([sys.executable, "-m", "d2lrnn.export", str(folder), "--out", str(path)])
-    return path
 
 
 def main() -> int:
     """Build into the folder that is named on the command line."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else run.ROOT / "build" / "book"
-    code = build(folder.resolve(), train_network())
+    code = build(folder.resolve(), play.make_all(run.ROOT / "build" / "play"))
     if code == 0:
         print(f"The book: {folder.resolve() / 'index.html'}")
     return code

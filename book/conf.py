@@ -18,6 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.search.zh import SearchChinese
 
 from book import notebooks
+from book.run import is_chapter
 
 # Where others find what this site offers, once it is published; both may stay empty.
 # OWNER/REPO/blob/BRANCH on GitHub, which holds the site: pages get «open in Colab»
@@ -101,10 +102,16 @@ def number_the_chapter(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = re.sub(r"^# ", f"# {int(number[1])}. ", source[0], count=1, flags=re.M)
 
 
+def is_run(app: Sphinx, name: str) -> bool:
+    """Whether a page is a chapter (search and the like have no source)."""
+    source = Path(app.srcdir) / f"{name}.md"
+    return source.is_file() and is_chapter(source)
+
+
 def offer_the_notebook(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
     """Put a chapter as a notebook with its outputs where the theme's download button looks for it."""
     config = app.config
-    if re.match(r"\d\d-", name) and config.nb_execution_mode == "cache":
+    if config.nb_execution_mode == "cache" and is_run(app, name):
         notebook = jupytext.read(Path(app.srcdir) / f"{name}.md")
         _, notebook = get_cache(config.nb_execution_cache_path).merge_match_into_notebook(notebook)
         notebooks.make_independent(
@@ -122,7 +129,7 @@ def offer_the_notebook(app: Sphinx, name: str, template: str, context: dict[str,
 def link_to_colab(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
     """Give a chapter a button that opens its notebook in Colab (the theme's own would open the .md)."""
     published = app.config.notebooks_published_at
-    if re.match(r"\d\d-", name) and published:
+    if published and is_run(app, name):
         hint = "在 Colab 中打开" if ZH else "Open in Colab"
         button = {"type": "link", "text": "Colab", "tooltip": hint, "label": "colab-button"}
         button["url"] = notebooks.colab_address(published, context["here"], name)

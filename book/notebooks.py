@@ -1,7 +1,7 @@
 """Chapters as notebooks that run without this project around them: what the site's download button gives.
 
 It begins with a cell that installs d2lrnn where it is missing (first_cell.py). Its figures are in it, and its
-links lead to the notebooks of other chapters.
+links lead to the notebooks of other chapters; links to pages that are no notebooks become text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import nbformat.v4
 from hatchling.builders.wheel import WheelBuilder
 from nbformat import NotebookNode
 
-from book.run import CHAPTERS, ROOT
+from book.run import CHAPTERS, ROOT, chapter_files
 
 FIRST_CELL = (Path(__file__).parent / "first_cell.py").read_text(encoding="utf-8")
 COMMENT_ZH = "# 本书的程序包 d2lrnn 如果还没有装（例如在 Colab、Kaggle 上），这里就把它和 MXNet 一起装上。"
@@ -39,17 +39,21 @@ def colab_address(published: str, language: str, name: str) -> str:
 
 
 def make_independent(notebook: NotebookNode, language: str, *, wheel: str = "", published: str = "") -> None:
-    """Make a chapter run without the project: with the first cell, its figures, and links to notebooks.
+    """Make a chapter run without the project: with the first cell, its figures, and links to notebooks only.
 
     published: see colab_address; empty: the other notebooks are expected beside this one.
     """
+    chapters = {path.stem for path in chapter_files(language)}
 
     def other_notebook(link: re.Match[str]) -> str:
-        return f"]({colab_address(published, language, link[1]) if published else f'{link[1]}.ipynb'})"
+        text, name = link.groups()
+        if name not in chapters:
+            return text
+        return f"[{text}]({colab_address(published, language, name) if published else f'{name}.ipynb'})"
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\]\((\d\d-\w+)\.md(?:#[^)]*)?\)", other_notebook, cell.source)
+            cell.source = re.sub(r"\[([^][]*)\]\(([\w-]+)\.md(?:#[^)]*)?\)", other_notebook, cell.source)
             cell.source = re.sub(r"\]\(\.\./(figures/[^)]*\.svg)\)", _embedded, cell.source)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(first_cell(language, wheel), id="install"))
 

@@ -54,9 +54,15 @@ class Run(NamedTuple):
     complaints: list[str]
 
 
+def is_chapter(path: Path) -> bool:
+    """Whether a page is a notebook that is run: its header names a kernel. Not all of them have a number."""
+    return "\nkernelspec:\n" in path.read_text(encoding="utf-8")
+
+
 def chapter_files(*languages: str) -> list[Path]:
-    """The numbered chapters, in the book's order: pages without a number have nothing to run."""
-    files = [path for language in languages for path in (CHAPTERS / language).glob("[0-9][0-9]-*.md")]
+    """The chapters, sorted by name: first those with a number."""
+    pages = [path for language in languages for path in (CHAPTERS / language).glob("*.md")]
+    files = filter(is_chapter, pages)
     return sorted(files, key=lambda path: (path.name, languages.index(path.parent.name)))
 
 
@@ -98,9 +104,8 @@ def stray_lines(notebook: NotebookNode, log: str) -> list[str]:
 
 def outputs_folder() -> Path:
     """Where outputs are kept: another folder as soon as the package, its data or the lock differ."""
-    files = sorted(
-        [*ROOT.glob("d2lrnn/**/*.py"), *ROOT.glob("setup/*.lock"), ROOT / "data/lyrics.txt", Path(__file__)]
-    )
+    data = [*ROOT.glob("data/lyrics.txt"), *ROOT.glob("data/*.xz")]
+    files = sorted([*ROOT.glob("d2lrnn/**/*.py"), *ROOT.glob("setup/*.lock"), *data, Path(__file__)])
     digest = hashlib.sha256(sys.version.encode())
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -3,24 +3,27 @@
 It is built from the outputs of the chapters that have just been run, so that none runs twice.
 """
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import d2lrnn
-from d2lrnn import export, train
+from d2lrnn import load_corpus
 
 import jupytext
 import nbformat
 import pytest
 from browser import Page, chromium, served
 
-from book import notebooks
+from book import notebooks, play
 from book.build import build
 from book.run import CHAPTERS, LANGUAGES, ROOT, chapter_files, execute, keep_outputs, outputs_folder
 
@@ -29,6 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SOURCES = [
     (language, path.stem) for language in LANGUAGES for path in sorted((CHAPTERS / language).glob("*.md"))
 ]
+SMALL = "--max-chars 3000 --hidden-dim 16 --num-steps 10 --epochs 1"
 PLACE, WHEEL = "owner/name/blob/site", "https://example.org/d2lrnn-9-py3-none-any.whl"
 LOADED = {"src", "srcset", "data", "poster", "action"}  # what a browser fetches or sends to by itself
 
@@ -56,15 +60,9 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, run = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("run")
-    network = run / "network.safetensors"
-    train.main(
-        [
-            *["--max-chars", "3000", "--hidden-dim", "16", "--num-steps", "10", "--epochs", "1", "--out"],
-            str(run / "a"),
-        ]
-    )
-    export.main([str(run / "a"), "--out", str(network)])
-    assert build(folder, network) == 0, "Sphinx warns: see the captured output"
+    for name in play.NETWORKS:
+        play.make(name, shlex.split(SMALL), run)
+    assert build(folder, play.make_all(run)) == 0, "Sphinx warns: see the captured output"
     return folder
 
 
@@ -152,6 +150,17 @@ def test_the_wheel_lies_beside_the_notebooks(site: Path) -> None:
         names = [path.name for path in (site / language / "_sources").glob("*.whl")]
 
         assert names == [f"d2lrnn-{d2lrnn.__version__}-py3-none-any.whl"]
+
+
+def test_the_game_has_the_text_that_its_network_was_not_trained_on(site: Path) -> None:
+    for language, name in (("zh", "lyrics"), ("en", "timemachine")):
+        text = load_corpus(name, max_chars=3000)
+        game = json.loads((site / language / "_static" / f"{name}.json").read_text("utf-8"))
+        counts = Counter(text[:2700])
+
+        assert game["text"] == text[2700:]
+        assert game["counts"] == [counts[char] for char in d2lrnn.Vocab(text).idx_to_char]
+        assert f'data-text="_static/{name}.json"' in (site / language / "play.html").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

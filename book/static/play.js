@@ -1,8 +1,9 @@
 // The networks of chapters 4, 11 and 12 in the visitor's browser: the same formulas, on weights from `python -m d2lrnn.export`.
+// guess.js, the game, imports from here.
 
 // --- the network ---
 
-async function loadNetwork(url) {
+export async function loadNetwork(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
   const buffer = await response.arrayBuffer();
@@ -54,13 +55,13 @@ const CELLS = {
   },
 };
 
-function initState(network) {
+export function initState(network) {
   const zeros = () => new Float32Array(network.hiddenDim);
   return Array.from({ length: network.numLayers }, () => ({ H: zeros(), C: zeros() }));
 }
 
 // One character in: the new state of every layer, and the logits Y.
-function step(network, char, state) {
+export function step(network, char, state) {
   let below = char;
   const newState = state.map((layer, k) => {
     const next = CELLS[network.cell](network, k ? `_${k + 1}` : "", below, layer);
@@ -104,7 +105,7 @@ const WORDS = {
   },
 };
 
-function field(label, input, note = "") {
+export function field(label, input, note = "") {
   const box = document.createElement("label"), hint = document.createElement("output");
   box.append(label, input, hint);
   hint.value = note;
@@ -118,11 +119,11 @@ function prepare(network, prefix) {
 }
 
 // A character as a message shows it: "\n" for a line end.
-function visible(char) {
+export function visible(char) {
   return /\p{C}|\p{Z}/u.test(char) ? JSON.stringify(char) : char;
 }
 
-function input(id, type, value, attributes = {}) {
+export function input(id, type, value, attributes = {}) {
   return Object.assign(document.createElement("input"), { id, type, ...attributes, value });
 }
 

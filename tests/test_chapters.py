@@ -15,10 +15,13 @@ from book import run
 from book.run import CHAPTERS, LANGUAGES
 
 NAMES = sorted({path.name for path in run.chapter_files(*LANGUAGES)})
+NUMBERED = [name for name in NAMES if name[0].isdigit()]
 EXERCISES = {"zh": "练习", "en": "Exercises"}
-PAGES = {"grading.md", "index.md", "notation.md", "play.md", "setup.md"}  # without a number or code to run
+# without code to run
+PAGES = {"grading.md", "index.md", "notation.md", "play.md", "references.md", "setup.md", "systems.md"}
 
 every_chapter = pytest.mark.parametrize("name", NAMES)
+every_numbered_chapter = pytest.mark.parametrize("name", NUMBERED)
 every_file = pytest.mark.parametrize(
     ("language", "name"), [(lang, name) for name in NAMES for lang in LANGUAGES]
 )
@@ -57,8 +60,19 @@ def test_both_languages_have_the_same_chapters_and_pages() -> None:
     zh, en = ({path.name for path in (CHAPTERS / language).glob("*.md")} for language in LANGUAGES)
 
     assert zh == en
-    assert zh - set(NAMES) >= PAGES
-    assert NAMES
+    assert zh - set(NAMES) == PAGES
+    assert len(NUMBERED) == len(d2lrnn.CHAPTERS)
+
+
+@pytest.mark.parametrize(
+    ("header", "is_run"),
+    [("kernelspec:\n  name: python3", True), ("html_theme.sidebar: false", False), (None, False)],
+)
+def test_a_page_is_run_if_its_header_names_a_kernel(header: str | None, is_run: bool, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"---\n{header}\n---\n\n# Title\n" if header else "# Title\n", encoding="utf-8")
+
+    assert run.is_chapter(page) == is_run
 
 
 def test_every_section_of_the_tutorial_has_its_chapter() -> None:
@@ -69,7 +83,7 @@ def test_every_section_of_the_tutorial_has_its_chapter() -> None:
     assert [link for link in links if not (CHAPTERS / link).is_file()] == []
 
 
-@every_chapter
+@every_numbered_chapter
 def test_a_chapter_is_named_after_its_lesson(name: str) -> None:
     number, lesson = re.fullmatch(r"(\d\d)-([a-z]+)\.md", name).groups()  # type: ignore[union-attr]
 
@@ -100,7 +114,7 @@ def test_both_languages_have_the_same_exercises_at_least_four(name: str) -> None
         assert sorted(re.findall(r"`[^`]*`", in_zh)) == sorted(re.findall(r"`[^`]*`", in_en))
 
 
-@every_chapter
+@every_numbered_chapter
 def test_students_implement_functions_of_this_lesson_and_an_exercise_asks_for_each(name: str) -> None:
     zh, en = (_read(language, name).metadata["implement"] for language in LANGUAGES)
     _, names_of_lesson = d2lrnn.CHAPTERS[int(name[:2])]
@@ -136,13 +150,22 @@ def test_a_chapter_can_be_saved_from_jupyterlab_and_keeps_its_header(language: s
 
     saved = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
 
-    assert saved.metadata["implement"] == notebook.metadata["implement"]
+    assert saved.metadata.get("implement") == notebook.metadata.get("implement")
     assert saved.metadata["kernelspec"] == {
         "display_name": "Python 3",
         "language": "python",
         "name": "python3",
     }
     assert [cell.source for cell in saved.cells] == [cell.source for cell in notebook.cells]
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*NUMBERED}))
+def test_a_chapter_without_a_number_teaches_no_lesson_and_is_in_the_contents(name: str) -> None:
+    for language in LANGUAGES:
+        index = (CHAPTERS / language / "index.md").read_text(encoding="utf-8")
+
+        assert "implement" not in _read(language, name).metadata
+        assert f"\n{Path(name).stem}\n" in index
 
 
 def test_every_figure_is_ours_and_every_figure_is_shown() -> None:

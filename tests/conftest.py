@@ -49,7 +49,7 @@ def subject(request: pytest.FixtureRequest) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with both versions of the lyrics and The Time Machine, where the machine has one."""
+    """The folder with both versions of the tutorial's lyrics, where the machine has one."""
     folder = os.environ.get("D2LRNN_TEST_DATA")
     if not folder:
         pytest.skip("D2LRNN_TEST_DATA is not set: no copyrighted lyrics to test with")

@@ -75,7 +75,7 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def test_the_wheel_holds_what_the_package_and_data_hold(installed: tuple[Path, Path]) -> None:
-    data = [f"d2lrnn/{name}" for name in ("data/lyrics.txt", "data/README.md", "setup/train.lock")]
+    data = [f"d2lrnn/{name}" for name in [*tracked("data"), "setup/train.lock"]]
 
     found = [name for name in zipfile.ZipFile(installed[1]).namelist() if ".dist-info/" not in name]
 

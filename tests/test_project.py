@@ -45,5 +45,17 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
             assert not forbidden.search((ROOT / name).read_text(encoding="utf-8")), name
 
 
+def test_the_wheel_holds_all_data() -> None:
+    included = read_project()["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+
+    assert set(tracked("data")) <= {name for name in included if name.startswith("data/")}
+
+
 def test_a_copyrighted_corpus_is_not_in_git() -> None:
-    assert set(tracked("data")) <= {"data/README.md", "data/lyrics.txt"}
+    assert set(tracked("data")) <= {
+        "data/README.md",
+        "data/heldout.json",
+        "data/lyrics.txt",
+        "data/songci.txt.xz",
+        "data/timemachine.txt.xz",
+    }

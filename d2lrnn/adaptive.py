@@ -123,7 +123,7 @@ class LongestMatch:
     def __init__(self, vocab_size: int) -> None:
         check_size(vocab_size=vocab_size)
         self.vocab_size, self.longest = vocab_size, 0
-        self.text, self.lengths = np.zeros(0, int), np.zeros(0, int)
+        self.text, self.lengths = np.array([], int), np.array([], int)
 
     def predict(self) -> np.ndarray:
         """1 for what followed the last of the longest matches; uniform where there is none."""
@@ -146,7 +146,7 @@ class AdaptiveModel:
 
     def __init__(self, models: Sequence[Any], *, lr: float = 0.005, ctx: Any = None) -> None:
         self.models, self.vocab_size, self.ctx = models, models[0].vocab_size, ctx or try_gpu()
-        self.last = self.recent = np.zeros(len(models))
+        self.last = self.recent = np.array([0.0] * len(models))
         self.W = nd.zeros((len(models), 1 + 2 * len(models) + 16), ctx=self.ctx)
         self.W.attach_grad()
         self.optimizer = Optimizer("adam", [self.W], lr)

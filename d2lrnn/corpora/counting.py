@@ -12,7 +12,7 @@ BLOCK = 2**18  # bytes or characters
 
 def count_characters(text: str) -> dict[str, int]:
     """How often each character occurs, in code point order: Counter(text), and fast on a long text."""
-    counts = np.zeros(0, np.int64)
+    counts: np.ndarray = np.zeros(0, np.int64)
     for points in _code_points(text):
         more = np.bincount(points, minlength=len(counts))
         more[: len(counts)] += counts

@@ -446,6 +446,7 @@ def refrains(length: int) -> str:
     return "".join(verses[k] for k in np.random.default_rng(0).integers(4, size=length // 12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "layers"), [("rnn", 1), ("lstm", 2)])
 def test_adaptively_it_does_better_on_what_repeats_itself_and_each_text_begins_anew(
     cell: str, layers: int, capsys: pytest.CaptureFixture[str]
@@ -463,6 +464,7 @@ def test_adaptively_it_does_better_on_what_repeats_itself_and_each_text_begins_a
     assert Path(path).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_adaptively_no_character_is_scored_by_what_comes_later(capsys: pytest.CaptureFixture[str]) -> None:
     path, whole = network(), refrains(240)
     names = files(whole[:150], whole[:150] + whole[:150], whole[:150] + text(150, 3))

@@ -4,9 +4,9 @@
     python -m benchmarks.heldout songci       one of them
     python -m benchmarks.heldout --stored     the tables of what is stored; nothing is measured
 
-A result is stored in data/heldout.json as soon as it is measured: whoever stops the command continues it by
-typing it again. Delete a result's line there to have it measured again. The lyrics are copyrighted and not
-ours to ship: their studies need jaychou_lyrics_2018-05.txt.zip in data/ or in the folder that
+A result is stored in data/heldout.json as soon as it is measured: stop the command whenever you like, and
+run it again to continue. Delete a result's line there to have it measured again. The lyrics are copyrighted
+and not ours to ship: their studies need jaychou_lyrics_2018-05.txt.zip in data/ or in the folder that
 D2LRNN_TEST_DATA names.
 """
 

@@ -8,19 +8,16 @@ larger initial weights and less weight decay.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from d2lrnn import interpolate, mean_perplexity, mixture_weights
 from d2lrnn.running.recipes import RECIPES
-from d2lrnn.running.run import Run
 
 import numpy as np
 
-from .networks import continue_counts, continue_text, epochs, settings_for
+from .networks import WHOLE, continue_counts, continue_text, epochs, new_run
 from .splits import Split, lyrics
 from .store import Store
 
@@ -81,14 +78,12 @@ def train(split: Split, seed: int, recipe: Mapping[str, Any], *, is_best: bool =
     recipe: settings of `train`. is_best: take that of the epoch in which they were likeliest, for networks
     that get worse again; else the last one counts.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        text, how = split.vocab.decode(split.train), {"heldout": 0.0, "early_stop": 0, "seed": seed}
-        run = Run(settings_for(Path(folder) / "lyrics.txt", text, **{**recipe, **how}))
-        best: np.ndarray = np.zeros(0)
-        for _ in epochs(run):
-            if is_best or run.progress.epoch == run.settings.epochs:
-                p = continue_text(run, split)
-                best = p if not best.size or mean_perplexity(p) < mean_perplexity(best) else best
+    run = new_run(split.vocab.decode(split.train), **{**recipe, **WHOLE, "seed": seed})
+    best: np.ndarray = np.zeros(0)
+    for _ in epochs(run):
+        if is_best or run.progress.epoch == run.settings.epochs:
+            p = continue_text(run, split)
+            best = p if not best.size or mean_perplexity(p) < mean_perplexity(best) else best
     return best
 
 

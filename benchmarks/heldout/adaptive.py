@@ -9,11 +9,9 @@ by all mixtures together.
 
 from __future__ import annotations
 
-import tempfile
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from d2lrnn import (
@@ -24,19 +22,16 @@ from d2lrnn import (
     OnlineKneserNey,
     Vocab,
     get_network,
-    load_corpus,
     mean_perplexity,
 )
 from d2lrnn.running.regularised import untied
-from d2lrnn.running.run import Run
 
 import numpy as np
 from mxnet import nd
 
 from .ablation import RECIPE
-from .networks import epochs, settings_for
-from .splits import LYRICS_TRAIN, LYRICS_VALID, Split
-from .splits import _find as find
+from .networks import WHOLE, epochs, new_run
+from .splits import Split, lyrics_texts
 from .store import Store
 
 WARM = 2000  # characters at the end of the training part that all but the gate read before the first target
@@ -92,10 +87,9 @@ def measure(
 
 def lyrics(part: str) -> Split:
     """The parts that splits.lyrics cuts, with all characters of both."""
-    text = load_corpus(find("jaychou_lyrics_2018-05.txt.zip"))
-    end, stop = (LYRICS_TRAIN, None) if part == "test" else (LYRICS_TRAIN - LYRICS_VALID, LYRICS_TRAIN)
-    vocab = Vocab(text[:stop])
-    return Split(vocab, vocab.to_indices(text[:end]), vocab.to_indices(text[end:stop]))
+    train, heldout = lyrics_texts(part)
+    vocab = Vocab(train + heldout)
+    return Split(vocab, vocab.to_indices(train), vocab.to_indices(heldout))
 
 
 # --- the network ---
@@ -103,11 +97,9 @@ def lyrics(part: str) -> Split:
 
 def train(split: Split, seed: int, recipe: Mapping[str, Any]) -> Any:
     """The parameters of a network that has learnt the training part, for the vocabulary of both parts."""
-    with tempfile.TemporaryDirectory() as folder:
-        text, how = split.vocab.decode(split.train), {"heldout": 0.0, "early_stop": 0, "seed": seed}
-        run = Run(settings_for(Path(folder) / "lyrics.txt", text, **{**recipe, **how}))
-        for _ in epochs(run):
-            pass
+    run = new_run(split.vocab.decode(split.train), **{**recipe, **WHOLE, "seed": seed})
+    for _ in epochs(run):
+        pass
     places = split.vocab.encode("".join(run.vocab.idx_to_char))
     return extended(untied(run.measured), places, len(split.vocab))
 

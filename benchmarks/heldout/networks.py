@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,13 +21,12 @@ import numpy as np
 from .splits import Split
 
 BATCH_SIZE, NUM_STEPS = 32, 35  # with which a held-out text is read: those of `train`
-CONTEXT = (
-    300  # characters that are read before the first target, where the held-out text goes on from the other
-)
+CONTEXT = 300  # characters read before the first target, where the held-out text continues the other
 PATIENCE = 2
 EARLIER: dict[str, Any] = {  # the defaults of commit c6eac42 where they are others today
     "dropout": 0.0, "init_bias": "zero", "average": 0.0, "warmup": 0, "early_stop": 0,
 }  # fmt: skip
+WHOLE: dict[str, Any] = {"heldout": 0.0, "early_stop": 0}  # train on all of a text, to the last epoch
 
 
 class Measured(NamedTuple):
@@ -83,10 +83,12 @@ def _in_context(split: Split) -> np.ndarray:
 # --- training ---
 
 
-def settings_for(path: Path, text: str, **settings: Any) -> Settings:
-    """Settings for a text, which is written to a file and read from there as load_corpus gave it."""
-    path.write_text(text, encoding="utf-8")
-    return Settings(corpus=(str(path),), **{"lines": "space", "normalize": "none", **settings})
+def new_run(text: str, **settings: Any) -> Run:
+    """A run on a text that load_corpus gave, with these settings, and nothing learnt yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "text.txt"
+        path.write_text(text, encoding="utf-8")
+        return Run(Settings(corpus=(str(path),), **{"lines": "space", "normalize": "none", **settings}))
 
 
 def epochs(run: Run) -> Iterator[float]:

@@ -6,13 +6,10 @@ was learnt. Of the five epochs none is chosen: the last one counts.
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from d2lrnn import KneserNey
-from d2lrnn.running.run import Run
 
 from .networks import (
     EARLIER,
@@ -21,7 +18,7 @@ from .networks import (
     epochs,
     measure,
     measure_counts,
-    settings_for,
+    new_run,
 )
 from .splits import songci, songci_text
 from .store import Store
@@ -62,9 +59,7 @@ def _count(order: int, modified: bool) -> dict[str, Any]:
 
 
 def _train(cell: str, seed: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        how = {**EARLIER, **TABLE, "cell": cell, "seed": seed}
-        run = Run(settings_for(Path(folder) / "songci.txt", songci_text(), **how))
+    run = new_run(songci_text(), **{**EARLIER, **TABLE, "cell": cell, "seed": seed})
     split = songci("test")
     by_epoch = []
     for _ in epochs(run):

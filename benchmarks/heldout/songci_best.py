@@ -6,17 +6,14 @@ characters of these 90 %: they choose the weight of the mixture. There were two 
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from d2lrnn import KneserNey
-from d2lrnn.running.run import Run
 
 import numpy as np
 
-from .networks import Measured, continued, epochs, measure, measure_counts, settings_for
+from .networks import WHOLE, Measured, continued, epochs, measure, measure_counts, new_run
 from .songci import LENGTH, ORDER, TEMPERATURE, prefix
 from .splits import Split, songci
 from .store import Store
@@ -45,9 +42,7 @@ def _train_best(attempt: dict[str, Any]) -> dict[str, Any]:
     split = songci("test")
     learnt, valid = split.train[:-VALID], split.train[-VALID:]
     text, chars = split.vocab.decode(learnt), "".join(split.vocab.idx_to_char)
-    with tempfile.TemporaryDirectory() as folder:
-        how = {**NETWORK, **attempt, "heldout": 0.0, "early_stop": 0, "chars": chars, "seed": 0}
-        run = Run(settings_for(Path(folder) / "songci.txt", text, **how))
+    run = new_run(text, **{**NETWORK, **attempt, **WHOLE, "chars": chars, "seed": 0})
     seconds = sum(epochs(run))
     weight = measure(run, run.measured, valid).best_weight(_counts(split, learnt, valid), split.known)
     network = measure(run, run.measured, split.heldout)

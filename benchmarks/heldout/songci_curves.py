@@ -7,17 +7,14 @@ all have the same targets.
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from d2lrnn import KneserNey
-from d2lrnn.running.run import Run
 
-from .networks import EARLIER, measure, measure_counts, settings_for, train_until_best
+from .networks import EARLIER, measure, measure_counts, new_run, train_until_best
 from .songci import CELLS, ORDER
-from .splits import occurring, songci
+from .splits import learnt, occurring, songci
 from .store import Store
 
 SIZES = (25_000, 50_000, 100_000, 200_000)
@@ -41,25 +38,18 @@ def study(store: Store, seeds: tuple[int, ...] = (0, 1, 2)) -> None:
         print(f"| {size:,} | {shown} |", flush=True)
 
 
-def _learnt(size: int) -> int:
-    """How many of the first characters are trained on; those after them choose the epoch."""
-    return size - int(size * 0.1)
-
-
 def _count_part(size: int) -> dict[str, Any]:
     split = songci("test")
-    model = KneserNey(split.train[: _learnt(size)], len(split.vocab), ORDER, modified=True)
-    known = occurring(split.train[: _learnt(SIZES[0])], len(split.vocab))
+    model = KneserNey(split.train[: learnt(size)], len(split.vocab), ORDER, modified=True)
+    known = occurring(split.train[: learnt(SIZES[0])], len(split.vocab))
     return {"perplexity": measure_counts(model, split.heldout).perplexity(known)}
 
 
 def _train_part(size: int, cell: str, seed: int) -> dict[str, Any]:
     split = songci("test")
     text, chars = split.vocab.decode(split.train[:size]), "".join(split.vocab.idx_to_char)
-    with tempfile.TemporaryDirectory() as folder:
-        how = {**EARLIER, **CURVES, "cell": cell, "seed": seed, "chars": chars}
-        run = Run(settings_for(Path(folder) / "part.txt", text, **how))
+    run = new_run(text, **{**EARLIER, **CURVES, "cell": cell, "seed": seed, "chars": chars})
     params, by_epoch = train_until_best(run)
-    known = occurring(split.train[: _learnt(SIZES[0])], len(split.vocab))
+    known = occurring(split.train[: learnt(SIZES[0])], len(split.vocab))
     perplexity = measure(run, params, split.heldout).perplexity(known)
     return {"perplexity": perplexity, "best_epoch": 1 + by_epoch.index(min(by_epoch)), "by_epoch": by_epoch}

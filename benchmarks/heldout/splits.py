@@ -42,11 +42,16 @@ def lyrics(part: str = "valid") -> Split:
     Raises:
         FileNotFoundError: the lyrics are not here.
     """
-    name = "jaychou_lyrics_2018-05.txt.zip"
-    text = load_corpus(_find(name))
-    end = LYRICS_TRAIN if part == "test" else LYRICS_TRAIN - LYRICS_VALID
-    heldout = text[end:] if part == "test" else text[end:LYRICS_TRAIN]
-    return cut(text[:end], heldout)
+    return cut(*lyrics_texts(part))
+
+
+def lyrics_texts(part: str) -> tuple[str, str]:
+    """The same two parts with all their characters."""
+    text = load_corpus(_find("jaychou_lyrics_2018-05.txt.zip"))
+    if part == "valid":
+        text = text[:LYRICS_TRAIN]
+    end = LYRICS_TRAIN - LYRICS_VALID if part == "valid" else LYRICS_TRAIN
+    return text[:end], text[end:]
 
 
 def songci(part: str = "valid") -> Split:
@@ -86,11 +91,15 @@ def cut(train: str, heldout: str) -> Split:
 
 
 def _ninety(text: str, part: str) -> tuple[str, str]:
-    """As `train --heldout 0.1` cuts."""
-    split = len(text) - int(len(text) * SHARE)
+    split = learnt(len(text))
     if part == "test":
         return text[:split], text[split:]
     return _ninety(text[:split], "test")
+
+
+def learnt(num_chars: int) -> int:
+    """How many of the first characters are learnt: as `train --heldout 0.1` cuts."""
+    return num_chars - int(num_chars * SHARE)
 
 
 def _find(name: str) -> Path:

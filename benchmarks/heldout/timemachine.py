@@ -7,15 +7,12 @@ of the training text held out.
 from __future__ import annotations
 
 import math
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from d2lrnn import interpolate, mean_perplexity, mixture_weights
-from d2lrnn.running.run import Run
 
-from .networks import continue_counts, continue_text, epochs, settings_for
+from .networks import WHOLE, continue_counts, continue_text, epochs, new_run
 from .splits import timemachine
 from .store import Store
 
@@ -43,9 +40,7 @@ def study(store: Store, seeds: tuple[int, ...] = (0, 1, 2)) -> None:
 def _measure(part: str, seed: int, weight: float | None) -> dict[str, Any]:
     """Bits per character. part: "valid", where the weight is chosen, or "test"."""
     split = timemachine(part)
-    with tempfile.TemporaryDirectory() as folder:
-        how = {**LSTM, "heldout": 0.0, "early_stop": 0, "seed": seed}
-        run = Run(settings_for(Path(folder) / "text.txt", split.vocab.decode(split.train), **how))
+    run = new_run(split.vocab.decode(split.train), **{**LSTM, **WHOLE, "seed": seed})
     seconds = sum(epochs(run))
     network, counts = continue_text(run, split), continue_counts(split, ORDER)
     if weight is None:

@@ -130,17 +130,29 @@ def _refused(answer: Any, expected: Any, inputs: dict) -> str | None:
     return differs(answer["right"], expected["right"])
 
 
+def kept_wrong(Y: np.ndarray, X: np.ndarray, p: float) -> str | None:
+    """What is wrong if Y is not X with some numbers dropped and the others divided by 1 - p."""
+    if Y.shape != X.shape or Y.dtype.kind != "f":
+        return f"floats of shape {X.shape} are expected"
+    kept = Y != 0
+    if differs(Y[kept], (X / (1 - p))[kept]):
+        return f"a number that is kept was {X[kept][0]:g} and is {Y[kept][0]:g}: with p = {p:g} it grows"
+    return None
+
+
+def share_wrong(kept: np.ndarray, p: float) -> str | None:
+    """What is wrong if the share that is not kept is far from p."""
+    if abs(kept.mean() - (1 - p)) > 6 * math.sqrt(p * (1 - p) / kept.size):
+        return f"a share of {1 - kept.mean():.2f} is dropped: about p = {p:g} is expected"
+    return None
+
+
 def _drops_a_share(answer: Any, expected: Any, inputs: dict) -> str | None:
     X, p = inputs["X"], inputs["p"]
     for key in ("training", "again"):
-        Y = answer[key]
-        if Y.shape != X.shape or Y.dtype.kind != "f":
-            return f"floats of shape {X.shape} are expected"
-        kept = Y != 0
-        if differs(Y[kept], (X / (1 - p))[kept]):
-            return f"a number that is kept was {X[kept][0]:g} and is {Y[kept][0]:g}: with p = {p:g} it grows"
-        if abs(kept.mean() - (1 - p)) > 6 * math.sqrt(p * (1 - p) / X.size):
-            return f"a share of {1 - kept.mean():.2f} is dropped: about p = {p:g} is expected"
+        fault = kept_wrong(answer[key], X, p) or share_wrong(answer[key] != 0, p)
+        if fault:
+            return fault
     if (answer["training"] == answer["again"]).all():
         return "two calls drop the same numbers: each call draws anew"
     return None

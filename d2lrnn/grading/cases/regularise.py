@@ -19,6 +19,7 @@ from mxnet import autograd, nd
 
 from ..case import Case, differs, within
 from .driving import refusal
+from .heldout import kept_wrong, share_wrong
 from .lstm import NAMES as LSTM_NAMES
 from .rnn import named, normal, one_hots
 
@@ -176,19 +177,18 @@ def _kept(answer: Any, inputs: dict, axes: tuple[int, ...], what: str) -> str | 
     """One mask along axes, of which a share of p is 0, and 1 / (1 - p) else; what: one of its numbers."""
     X, p = inputs["X"], inputs["p"]
     for key in ("training", "again"):
-        Y = answer[key]
-        if Y.shape != X.shape or Y.dtype.kind != "f":
-            return f"floats of shape {X.shape} are expected"
-        kept = Y != 0
-        if differs(Y[kept], (X / (1 - p))[kept]):
-            return f"a number that is kept was {X[kept][0]:g} and is {Y[kept][0]:g}: with p = {p:g} it grows"
-        mask = kept.any(axis=axes, keepdims=True)
+        fault = kept_wrong(answer[key], X, p)
+        if fault:
+            return fault
+        kept = answer[key] != 0
+        mask = np.any(kept, axis=axes, keepdims=True)
         if (kept != mask).any():
             return f"{what} is dropped in part: it is dropped as a whole, or kept as a whole"
         if len(np.unique(mask.reshape(-1, mask.shape[-1]), axis=0)) == 1 < mask.size // mask.shape[-1]:
             return "the same places are dropped in all rows of the batch"
-        if abs(mask.mean() - (1 - p)) > 6 * math.sqrt(p * (1 - p) / mask.size):
-            return f"a share of {1 - mask.mean():.2f} is dropped: about p = {p:g} is expected"
+        fault = share_wrong(mask, p)
+        if fault:
+            return fault
     if (answer["training"] == answer["again"]).all():
         return "two calls drop the same: each call draws anew"
     return differs(answer["gradient"] * X, answer["training"], where="gradient")

@@ -221,13 +221,13 @@ def difference(was: Sequence[str], now: Sequence[str]) -> str:
     return f" ({'; '.join(told)})" if was and told else ""
 
 
-def log_frequencies(dataset: Dataset, unseen: np.ndarray | None = None) -> np.ndarray:
+def log_frequencies(dataset: Dataset, unseen: np.ndarray) -> np.ndarray:
     """The logarithm of each character's share of the training text, with one count more, as in lesson 14.
 
-    unseen: share_of_unseen, where it is known; then no count is added.
+    unseen: share_of_unseen; where it is not empty or all 0, no count is added.
     """
     counts = np.bincount(dataset.train_indices, minlength=len(dataset.vocab))
-    if unseen is not None and unseen.any():
+    if unseen.any():
         return np.log((1 - unseen.sum()) * counts / counts.sum() + unseen)
     return np.log((counts + 1) / (counts + 1).sum())
 

@@ -113,7 +113,7 @@ class Run:
         if index is None:  # cut as one of so many workers would, who have a share of the threads each
             network = network.cut(max(1, network.parts // settings.workers))
         self.network = network
-        self.measured = self.params = self._first_params()
+        self.measured = self.params = self._first_params(unseen)
         if settings.average:
             self.measured = type(self.params)(*(param.copy() for param in self.params))
         self.optimizer = Optimizer(
@@ -142,14 +142,16 @@ class Run:
         if warmup and self.is_first and self._count_updates(warmup) <= warmup:
             warn(f"--warmup {warmup}: training ends before the learning rate reaches --lr")
 
-    def _first_params(self) -> Any:
-        """Weights at random, the same for the same seed; the output bias as --init-bias says."""
+    def _first_params(self, unseen: np.ndarray) -> Any:
+        """Weights at random, the same for the same seed; the output bias as --init-bias says.
+
+        unseen: share_of_unseen, or empty.
+        """
         settings = self.settings
         mx.random.seed(settings.seed)
         params = self.network.get_params(len(self.vocab), settings.hidden_dim, self.ctx, scale=settings.scale)
         if settings.init_bias == "frequencies":
-            share = share_of_unseen(self.dataset) if settings.unseen == "good-turing" else None
-            params.b_y[:] = mx.nd.array(log_frequencies(self.dataset, share), self.ctx)
+            params.b_y[:] = mx.nd.array(log_frequencies(self.dataset, unseen), self.ctx)
         return params
 
     # --- training ---

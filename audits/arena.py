@@ -1,9 +1,9 @@
-"""Where attacks are put to a grader, and what they could harm there.
+"""Run attacks against a grader, and detect what they have harmed.
 
-The attacks lie in tests/grading/attacks, a file each. They know all there is to know: where the answers
-lie, which process grades them, what the public cases are. What a file imports from `honest` it has
-deserved; every other point, and everything that is found changed, read, left behind or waiting afterwards,
-counts as a success of the attack.
+Each attack is a file in tests/grading/attacks. It knows everything: where the answers are, which process
+grades it, what the public cases are. What it imports from `honest` earns its points honestly. Any other point
+counts as a success of the attack, and so does anything that is found changed, read, left behind or waiting
+afterwards.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PLACES = ("/tmp", "/dev/shm", "/var/tmp", str(ROOT), str(ROOT / "d2lrnn"), str(A
 
 
 def names(chosen: Iterable[str] = ()) -> list[str]:
-    """The attacks that begin with one of the words, or all. c…: controls, a…: on any grader, b…: on ours."""
+    """The attacks whose names begin with one of the words. c…: controls, a…: on any grader, b…: ours."""
     every = sorted(path.stem for path in ATTACKS.glob("[abc][0-9]*.py"))
     return [name for name in every if not chosen or name.startswith(tuple(chosen))]
 
@@ -70,16 +70,24 @@ def deserved(name: str) -> dict[str, float]:
     return shares
 
 
-def written(name: str, facts: dict[str, Any]) -> bytes:
-    """The file as it is handed in: what it imports from beside itself is in it.
+def answering(name: str) -> list[str]:
+    """The functions that answer in an attack, correctly or not, and are given the time for it."""
+    body = ast.parse((ATTACKS / f"{name}.py").read_text("utf-8")).body
+    covert = [node for node in body if isinstance(node, ast.ImportFrom) and node.module == "covert"]
+    right = [function for function, share in deserved(name).items() if share]
+    return right + [alias.name for node in covert for alias in node.names]
 
-    A line `# @ expression` becomes what the expression says, and @word@ a fact.
+
+def written(name: str, facts: dict[str, Any]) -> bytes:
+    """The file as it is handed in, with the modules beside it that it imports.
+
+    A line `# @ expression` is replaced by the value of the expression, and @word@ by a fact.
     """
     text = (ATTACKS / f"{name}.py").read_text("utf-8")
     text = re.sub(r"^from honest import (.*)$", lambda found: _honest(found[1].split(", ")), text, flags=re.M)
-    text = re.sub(
-        r"^from known import .*$", lambda found: (ATTACKS / "known.py").read_text("utf-8"), text, flags=re.M
-    )
+    for module in ("covert", "known"):
+        code = (ATTACKS / f"{module}.py").read_text("utf-8")
+        text = re.sub(rf"^from {module} import .*$", code.replace("\\", r"\\"), text, flags=re.M)
     text = re.sub(r"^# @ (.*)$", lambda found: str(eval(found[1])), text, flags=re.M)
     text = re.sub(r"@(\w+)@", lambda found: str(facts.get(found[1], found[0])), text)
     return text.encode("utf-8", "surrogatepass")
@@ -97,12 +105,12 @@ def _honest(wanted: Iterable[str]) -> str:
 
 
 class LackingError(RuntimeError):
-    """This system has no such tier, or not all that it is made of."""
+    """This system lacks the tier, or part of what it needs."""
 
 
 @functools.cache
 def as_user(user: int) -> dict[str, Any]:
-    """What makes subprocess start something as this user, which only root can choose.
+    """Arguments that make subprocess start a program as this user, which takes root.
 
     Raises:
         LackingError: that user cannot read what is here.
@@ -119,7 +127,7 @@ def as_user(user: int) -> dict[str, Any]:
 
 
 class Arena:
-    """Answers, other people's work, results, a bystander, servers: in reach of an attack but for the jail.
+    """Answers, other people's work, results, a bystander, servers: what an attack reaches without a jail.
 
     owner: the user that grades.
     """
@@ -163,7 +171,7 @@ class Arena:
         self.bystander.wait()
 
     def facts(self, grader: int) -> dict[str, Any]:
-        """What an attack is told of its surroundings."""
+        """What an attack is told about its surroundings."""
         return {
             "outside": self.folder,
             "package": ROOT / "d2lrnn",
@@ -211,7 +219,7 @@ class Arena:
         return state
 
     def harm(self, *, but: str = "") -> list[str]:
-        """What is not as it was laid out, and the traces that attacks leave elsewhere (which are removed)."""
+        """What has changed since it was laid out, and what attacks left elsewhere (which is removed)."""
         after = self._state()
         changed = {name for name in {*after, *self._before} if after.get(name) != self._before.get(name)}
         found = [f"changed {name}" for name in sorted(changed - {but})]
@@ -235,7 +243,7 @@ class Arena:
 
 @dataclass
 class Finding:
-    """What came of one attack in one tier. successes: empty, if it was held."""
+    """The outcome of one attack in one tier. successes: empty if it failed."""
 
     name: str
     tier: str
@@ -303,7 +311,7 @@ class Examiner:
         self.process.communicate()
 
     def _hear(self, seconds: float) -> Any:
-        """A line of JSON from the grader, or None if it has died or says nothing in time."""
+        """A line of JSON from the grader, or None if it has died or does not answer in time."""
         assert self.process.stdout
         line, until = b"", time.monotonic() + seconds
         while not line.endswith(b"\n"):
@@ -318,7 +326,7 @@ class Examiner:
         return json.loads(line)
 
     def put(self, name: str) -> Finding:
-        """Let the grader grade an attack, and look at what became of everything."""
+        """Have the grader grade an attack, and check everything afterwards."""
         if self.process.poll() is not None:
             self.start()
         assert self.process.stdin
@@ -327,9 +335,7 @@ class Examiner:
         path.write_bytes(written(name, {**self.arena.facts(self.process.pid), "driven": self.driven}))
         due = deserved(name)
         started = time.monotonic()
-        self.process.stdin.write(
-            json.dumps([str(path), [name for name in due if due[name]]]).encode() + b"\n"
-        )
+        self.process.stdin.write(json.dumps([str(path), answering(name)]).encode() + b"\n")
         self.process.stdin.flush()
         answer = self._hear(HUNG.get(self.tier, 45.0))
         finding = Finding(name, self.tier, seconds=time.monotonic() - started)

@@ -94,7 +94,7 @@ def _mark(finding: Finding) -> str:
 
 
 def examine(tiers: Iterable[str], chosen: Iterable[str]) -> Iterator[Finding | str]:
-    """Say what is in force in each tier, and put the attacks to its grader, one after the other."""
+    """Report what is in force in each tier, and run the attacks against its grader, one by one."""
     for tier in tiers:
         try:
             with Examiner(tier) as examiner:
@@ -102,11 +102,11 @@ def examine(tiers: Iterable[str], chosen: Iterable[str]) -> Iterator[Finding | s
                 for name in chosen:
                     yield examiner.put(name)
         except LackingError as error:
-            yield f"- {tier}: not to be had here: {error}"
+            yield f"- {tier}: not available here: {error}"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run attacks, print what came of each; of all of them, write the table."""
+    """Run attacks and print each outcome; if all were run, write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

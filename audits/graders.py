@@ -1,4 +1,4 @@
-"""The graders that attacks are put to: this project's, and one of the usual kind.
+"""The graders that are attacked: this project's, and one of the usual kind.
 
 arena.py starts them: `python -m audits.graders TIER ARENA` grades the files that are named on its stdin.
 """
@@ -30,7 +30,7 @@ from audits.arena import EARLIER, FUNCTIONS, MEMORY, PATIENT, PUBLIC, SECONDS, S
 
 
 def serve(tier: str, arena: str) -> None:
-    """Grade the files that are named on stdin, and say as JSON what came of each."""
+    """Grade the files named on stdin, and print each outcome as JSON."""
     sandbox.adopt_orphans()  # what outlives the grader's own care is found below this process
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -63,6 +63,14 @@ def one_case_each() -> list[Case]:
     return [next(case for case in CASES if case.function == function) for function in FUNCTIONS]
 
 
+MARK = 7_000_000  # attacks/covert.py shows what it found behind this
+
+
+def number_of(indices: np.ndarray, vocab_size: int) -> int:
+    """What attacks/covert.py makes of a hidden input of one_hot."""
+    return 1 + (7 * int(indices.sum()) + vocab_size) % 60
+
+
 class Ours:
     """The grader of this project: the real marking, jail and reports, on a few cases, in a hurry."""
 
@@ -71,26 +79,27 @@ class Ours:
         self.exam = Exam(self.cases, seed=20240607)
         self.control = Exam(self.cases[:1], seed=20240608)
         self.points = Points(PUBLIC, {(case.function, case.name): 1.0 for case in self.cases})
+        self.hidden = {number_of(**self.exam.inputs(self.cases[0], k)) for k in (1, 2)}
         isolation = {"root": "strict", "minimal": "minimal"}.get(tier, "best")
         self.jail = Jail(isolation, namespaces=tier != "bare")
         self.tier, self.lacking = self.jail.tier, self.jail.lacking
         self.replies: list[Reply] = []
-        self.spoilt: set[str] = set()  # drivers of functions for which nothing is due
+        self.spoilt: set[str] = set()  # drivers of functions that need not answer
         self.text = written("c0_correct", {}).decode() + f"\n# {EARLIER}\n"
         if self._control():
             raise RuntimeError("a sound submission does not get full marks here")
 
     def ask(self, call: Call) -> Reply:
-        """Pass a question on, with little time and memory; with time enough, if an answer is due."""
+        """Pass a question on with little time and memory; with ample time if an answer is expected."""
         drivers = {question[0] for question in call.inputs.get("questions", ())} or {call.driver}
         seconds = SECONDS if drivers & self.spoilt else PATIENT
         self.replies.append(self.jail.ask(replace(call, seconds=seconds, memory=MEMORY)))
         return self.replies[-1]
 
-    def grade(self, path: str, due: list[str]) -> dict[str, Any]:
-        """Mark a file that deserves something for these functions, report, and mark a sound file after it."""
+    def grade(self, path: str, answering: list[str]) -> dict[str, Any]:
+        """Mark a file in which these functions answer in time, report, and mark a sound file after it."""
         self.replies.clear()
-        self.spoilt = {case.driver for case in self.cases if case.function not in due}
+        self.spoilt = {case.driver for case in self.cases if case.function not in answering}
         marks = mark(read_submissions([path])[0], self.exam, self)
         shares = {
             function: self.points.score(outcomes) / self.points.max_score(outcomes)
@@ -99,12 +108,12 @@ class Ours:
         return {"points": shares, "successes": [*self._told(), *self._reported(marks), *self._control()]}
 
     def _told(self) -> list[str]:
-        """What an attack itself says that it has reached."""
+        """What an attack itself claims to have achieved."""
         said = "\n".join(f"{reply.console}\n{reply.error}\n{reply.value!r:.10000}" for reply in self.replies)
         return sorted({line[:150] for line in said.splitlines() if "BEATEN" in line or SECRET in line})[:5]
 
     def _reported(self, marks: Marks) -> list[str]:
-        """What is in the reports and may not be there."""
+        """What the reports contain but must not."""
         texts = {
             "terminal": report.class_table([marks], self.points) + "\n" + report.check_report(marks),
             "grades.csv": report.grades_csv([marks], self.points),
@@ -120,6 +129,8 @@ class Ours:
         bad = [(where, word) for where in texts for word in everywhere + also.get(where, [])]
         found = [f"{where}: {word!r}" for where, word in bad if word in texts[where]]
         report.suspicions_jsonl([marks])
+        shown = {str(MARK + number) for number in self.hidden}
+        found += [f"{where}: a hidden input" for where in texts if any(n in texts[where] for n in shown)]
         return found + [
             f"{where}: {len(text)} characters" for where, text in texts.items() if len(text) > 10**5
         ]
@@ -141,7 +152,7 @@ class Naive:
         self.channel, self.results = channel, arena / "results" / "results.json"
         self.cases = one_case_each()
 
-    def grade(self, path: str, due: list[str]) -> dict[str, Any]:
+    def grade(self, path: str, answering: list[str]) -> dict[str, Any]:
         """Grade in a child, so that at least the next submission finds a grader."""
         with tempfile.TemporaryFile() as console:
             child = os.fork()

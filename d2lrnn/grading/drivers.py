@@ -20,19 +20,6 @@ def defined(s: Any, names: Sequence[str]) -> list[str]:
     return [name for name in names if name in vars(s)]
 
 
-def errors_of_cells(s: Any, cells: Sequence[str]) -> list[str]:
-    """What is wrong with each cell of a notebook, run one after the other; "" with one that runs."""
-    namespace: dict[str, Any] = {"__name__": "submission"}
-    errors = []
-    for text in cells:
-        try:
-            exec(compile(text, "<submission>", "exec", dont_inherit=True), namespace)
-            errors.append("")
-        except BaseException as error:
-            errors.append(f"{type(error).__name__}: {error}"[:200])
-    return errors
-
-
 def all_answers(s: Any, questions: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Any]:
     """What each driver returns for each of its inputs, up to an error; "missing": it is not written."""
     answers = []

@@ -92,9 +92,9 @@ def _compiled(support: str) -> bytes:
 class Jail:
     """A warm worker, and a new one when it dies. It answers one question at a time.
 
-    isolation is "strict" (everything or nothing), "best" (what this system has) or "minimal" (a process and
-    its limits). `tier` says in a word what is in force, `lacking` what is not and why. A submission that
-    would run as root, with root's files in reach, is refused: as_root allows it, for work of one's own. Use a
+    isolation is "strict" (every defence, or refuse), "best" (what this system has) or "minimal" (a process
+    and its limits). `tier` says in a word what is in force, `lacking` what is not and why. A submission that
+    would run as root, with root's files in reach, is refused: as_root allows it, for your own work. Use a
     jail in the thread that has made it, in `with` or until `close`: the kernel kills a worker when the thread
     that started it ends.
 
@@ -143,9 +143,9 @@ class Jail:
         """Put one question to the worker and return its reply; whatever a submission does, there is one.
 
         Raises:
-            JailError: the worker had died, and no new one could be started; or this process may open no more
-                files, start no more processes.
-            wire.WireError: the inputs of the call are no plain values.
+            JailError: the worker had died, and no new one could be started; or this process cannot open more
+            files or start more processes.
+            wire.WireError: the inputs of the call are not plain values.
         """
         if call.source != self._source:
             self._source, self._code = call.source, self._compile(call.source)
@@ -205,7 +205,7 @@ class _Worker:
             "namespaces": namespaces,
             "scratch": str(self.scratch),
             "root": str(self._folder / "root"),
-            # As root: a user like no other, not even that of another worker.
+            # As root: a user of its own, not shared even with another worker.
             "uid": 2**30 + secrets.randbelow(2**30) if os.getuid() == 0 else None,
         }
         self.lacking = self._greet(settings)
@@ -236,7 +236,7 @@ class _Worker:
         deadline = time.monotonic() + 5
         while strangers := self.strangers():
             for pid in strangers:
-                _signal(pid, signal.SIGSTOP)  # all first: who is killed makes room for another to fork
+                _signal(pid, signal.SIGSTOP)  # stop all first: each one killed makes room for a fork
             for pid in strangers:
                 _signal(pid, signal.SIGKILL)
             if time.monotonic() > deadline:
@@ -380,7 +380,7 @@ class _Exchange:
             self.worker.control.settimeout(None)
 
     def _end(self) -> None:
-        """Kill what is left of the call; a worker that cannot be freed of it goes too."""
+        """Kill what is left of the call; if that fails, kill the worker, too."""
         left = len(self.worker.strangers())
         if self.status is not None and left:
             self.suspicions.append(f"left {left} {'process' if left == 1 else 'processes'} behind")
@@ -459,7 +459,7 @@ def _site() -> str:
 
 
 def _environment(site: str, scratch: str) -> dict[str, str]:
-    """Return the whole environment of a worker: there is nothing of ours in it."""
+    """Return the whole environment of a worker, which has nothing of ours in it."""
     return {
         "PYTHONPATH": site,
         "PYTHONHASHSEED": "0",

@@ -6,6 +6,9 @@ to one scratch directory. seccomp refuses the system calls that these do not cov
 inherit all of it, and nothing can undo it. Landlock and seccomp belong to a thread: they are put on while
 there is only one.
 
+Calls must not hear of one another. Each is a fork of a process that has run no submission; where there are
+namespaces, it also gets an empty file system to write to and the same process number as all others.
+
 Own ctypes, not the packages for Landlock and seccomp: those would have to be readable inside, or need
 libseccomp.
 """
@@ -21,6 +24,7 @@ import platform
 import re
 import resource
 import signal
+import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -35,38 +39,45 @@ ROOT_HELD_BACK = "a bar between root and its files"
 MAX_FILE = 16 * 2**20
 MAX_FILES = 64
 MAX_THREADS = 256
+MAX_SCRATCH = 64 * 2**20
+MAX_ENTRIES = 1000
+FIRST_NUMBER = 1000  # of the process of a call
+NUMBERS = "/proc/sys/kernel/ns_last_pid"
+DONE = b"."
 FILES = ("/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom")
+Renew = Callable[[], None]
 LIBRARIES = [
     folder.format(platform.machine())
     for folder in ("/lib64", "/usr/lib64", "/lib/{}-linux-gnu", "/usr/lib/{}-linux-gnu")
 ]
-# The reference and what leads to it, and other folders of packages: a copy could lie there.
-HIDDEN = re.compile(r".*d2l.*|(site|dist)-packages|python[\d.]*")
+# The reference and what leads to it, other folders of packages (a copy could lie there), what nobody imports.
+HIDDEN = re.compile(r".*d2l.*|(site|dist)-packages|python[\d.]*|tests?|idlelib|turtledemo|config-.*")
 
 
 def enter(
     isolation: str, *, scratch: str, root: str, uid: int | None = None, namespaces: bool = True
-) -> list[str]:
+) -> tuple[list[str], Renew]:
     """Give up all that a submission must not have; return what this system cannot take away, and why.
 
     scratch is the one directory to write to, root an empty one to build the new root directory on, uid the
     user to become (None: stay). What is on sys.path can still be read. "minimal" asks for nothing but
-    rlimits and that user.
+    rlimits and that user. Also return what is to be called before each fork that runs a submission: where
+    there are namespaces, it takes away what the one before could have left.
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
         all_else = {} if isolation == "minimal" else {"everything but rlimits": "this is not Linux"}
-        return _named(all_else, closed=False)
+        return _named(all_else, closed=False), _leave_as_it_is
     with contextlib.suppress(OSError):
         _write("/proc/self/oom_score_adj", "1000")  # when the machine runs out of memory, this goes first
     user, threads = os.getuid(), _count_threads()
-    lacking = _enter_layers(isolation, scratch, root, uid, namespaces)
+    lacking, renew = _enter_layers(isolation, scratch, root, uid, namespaces)
     _limit(resource.RLIMIT_NPROC, MAX_THREADS + (threads if os.getuid() == user else 0))
     end_with_parent()
     adopt_orphans()
     keep_private()  # from its own forks
-    return lacking
+    return lacking, renew
 
 
 def enter_call(isolation: str, seconds: float, memory: int) -> None:
@@ -99,9 +110,16 @@ def adopt_orphans() -> None:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _enter_layers(isolation: str, scratch: str, root: str, uid: int | None, namespaces: bool) -> list[str]:
+def _leave_as_it_is() -> None:
+    """Where there are no namespaces, the grader empties the scratch directory, and that is all."""
+
+
+def _enter_layers(
+    isolation: str, scratch: str, root: str, uid: int | None, namespaces: bool
+) -> tuple[list[str], Renew]:
     """Put on all that this isolation asks for and this system has; return what it has not, and why."""
     lacking: dict[str, str] = {}
+    renew, writable = _leave_as_it_is, scratch
 
     def layer(name: str, put_on: Callable[..., None], *args: Any) -> bool:
         try:
@@ -114,14 +132,18 @@ def _enter_layers(isolation: str, scratch: str, root: str, uid: int | None, name
     readable = readable_paths([*LIBRARIES, *sys.path])
     everything = isolation != "minimal"
     unshared = everything and layer("namespaces", _unshare, namespaces)
+    numbers = os.open(NUMBERS, os.O_WRONLY) if unshared and os.access(NUMBERS, os.W_OK) else -1
     closed = unshared and layer("root directory of its own", _change_root, root, readable, scratch)
-    layer("user of its own", _become, uid, readable, scratch)
-    if everything:
-        closed = layer("Landlock", _restrict_files, readable, scratch) or closed
-        layer("seccomp", _filter_calls, seccomp.FOR_ALL)
     if unshared:
-        _go_on_as_first_process()
-    return _named(lacking, closed)
+        renew = _go_on_below_first_process(scratch if closed else "", numbers, uid)
+        layer("fresh processes", renew)
+        # A mount hides the directory that it is on: the rule is about the one above, which has nothing else.
+        writable = os.path.dirname(scratch) if closed else scratch
+    layer("user of its own", _become, uid, readable, "" if closed else scratch)
+    if everything:
+        closed = layer("Landlock", _restrict_files, readable, writable) or closed
+        layer("seccomp", _filter_calls, seccomp.FOR_ALL)
+    return _named(lacking, closed), renew
 
 
 def _named(lacking: dict[str, str], closed: bool) -> list[str]:
@@ -223,7 +245,6 @@ def _change_root(root: str, readable: Sequence[str], scratch: str) -> None:
     os.umask(0o077)
     attributes = struct.pack("<QQQQ", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0, 0)
     _syscall(MOUNT_SETATTR, AT_FDCWD, root.encode(), AT_RECURSIVE, attributes, len(attributes))
-    _mount(scratch, root + scratch, None, MS_BIND)
     os.chdir(root)
     _call(_libc.pivot_root, b".", b".")
     _call(_libc.umount2, b".", MNT_DETACH)
@@ -231,7 +252,7 @@ def _change_root(root: str, readable: Sequence[str], scratch: str) -> None:
 
 
 def _become(uid: int | None, readable: Sequence[str], scratch: str) -> None:
-    """Become a user who owns nothing but scratch; keep no capability in any case."""
+    """Become a user who owns nothing but scratch, if it is given; keep no capability in any case."""
     try:
         if uid is not None:
             closed = [
@@ -239,7 +260,8 @@ def _become(uid: int | None, readable: Sequence[str], scratch: str) -> None:
             ]
             if closed:
                 raise OSError(0, f"only root may enter {min(closed)}")
-            os.chown(scratch, uid, uid)
+            if scratch:
+                os.chown(scratch, uid, uid)
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
@@ -252,14 +274,61 @@ def may_enter(folder: str) -> bool:
     return bool(os.stat(folder).st_mode & 0o001) and (folder == "/" or may_enter(os.path.dirname(folder)))
 
 
-def _go_on_as_first_process() -> None:
-    """Go on as process 1 of the new namespace: when it ends, the kernel kills all others in there."""
-    child = os.fork()
-    if child:
+def _go_on_below_first_process(scratch: str, numbers: int, uid: int | None) -> Renew:
+    """Go on below process 1 of the new namespace: when that ends, the kernel kills all others in there.
+
+    Process 1 keeps what it takes to renew: it hears one byte, and says that it is done, or what failed. It
+    mounts an empty file system on scratch (if it is given) that belongs to uid, and sets back the counter of
+    process numbers by the open file numbers (-1: there is none).
+    """
+    keep_private()  # not before: the map of users is written through /proc/self
+    ours, theirs = socket.socketpair()
+    first = os.fork()
+    if first:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.closerange(3, 256)
-        os.waitpid(child, 0)
+        os.waitpid(first, 0)
         os._exit(0)
+    if os.fork():
+        end_with_parent()
+        kept = sorted(fd for fd in (theirs.fileno(), numbers) if fd >= 0)
+        for low, high in zip([3, *(fd + 1 for fd in kept)], [*kept, 256]):
+            os.closerange(low, high)
+        _renew_when_asked(theirs, scratch, numbers, uid)
+    theirs.close()
+    if numbers >= 0:
+        os.close(numbers)
+
+    def renew() -> None:
+        ours.send(b"?")
+        if (answer := ours.recv(200)) != DONE:
+            raise OSError(0, answer.decode())
+
+    return renew
+
+
+def _renew_when_asked(control: socket.socket, scratch: str, numbers: int, uid: int | None) -> None:
+    """Be process 1, until all others have ended."""
+    while control.recv(1):
+        try:
+            _renew(scratch, numbers, uid)
+            answer = DONE
+        except OSError as exc:
+            answer = (exc.strerror or str(exc)).encode()
+        control.send(answer)
+    os._exit(0)
+
+
+def _renew(scratch: str, numbers: int, uid: int | None) -> None:
+    if scratch:
+        with contextlib.suppress(OSError):  # the first time there is none
+            _call(_libc.umount2, scratch.encode(), MNT_DETACH)
+        owner = "" if uid is None else f",uid={uid},gid={uid}"
+        options = f"mode=700,size={MAX_SCRATCH},nr_inodes={MAX_ENTRIES}{owner}"
+        _mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOATIME, options)
+    if numbers < 0:
+        raise OSError(0, f"{NUMBERS} cannot be written")
+    os.pwrite(numbers, str(FIRST_NUMBER - 1).encode(), 0)
 
 
 # --- the kernel ---
@@ -269,6 +338,7 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 317, 1, 1
 MOUNT_SETATTR, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, AT_FDCWD, AT_RECURSIVE = 442, 1, 2, -100, 0x8000
 MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x1000, 0x4000, 0x40000, 2
+MS_NOSUID, MS_NODEV, MS_NOATIME = 0x2, 0x4, 0x400
 CLONE_NEWUSER = 0x10000000
 CLONE_NEW = (
     0x20000 | 0x4000000 | 0x8000000 | 0x20000000 | 0x40000000

@@ -33,6 +33,9 @@ REFUSED = {
     "setpriority": 141, "ioprio_set": 251, "sched_setparam": 142, "sched_setscheduler": 144,
     "sched_setattr": 314, "sched_setaffinity": 203, "migrate_pages": 256, "move_pages": 279,
     "inotify_init": 253, "inotify_init1": 294, "fanotify_init": 300, "fanotify_mark": 301, "personality": 135,
+    # What is in the page cache, and what is not, can be set by one call and read by another; as can mounts.
+    "preadv2": 327, "pwritev2": 328, "mincore": 27, "cachestat": 451, "fadvise64": 221, "readahead": 187,
+    "sync": 162, "syncfs": 306, "sync_file_range": 277, "statmount": 457, "listmount": 458,
 }  # fmt: skip
 
 # ... and what no honest program tries ends it, by a signal that the grader sees.
@@ -53,7 +56,8 @@ FATAL = {
 
 OTHERS = {
     "ioctl": 16, "clone": 56, "fork": 57, "vfork": 58, "fcntl": 72, "prctl": 157, "prlimit64": 302,
-    "clone3": 435, "lsm_list_modules": 461,
+    "clone3": 435, "lsm_list_modules": 461, "madvise": 28,
+    "sysinfo": 99, "statfs": 137, "fstatfs": 138, "ustat": 136,
 }  # fmt: skip
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
@@ -106,18 +110,22 @@ FOR_ALL = _program(
     _on_call("clone3", ENOSYS),  # its flags lie in memory, where we cannot see them: libc goes back to clone
     _on_argument("clone", 0, _HAS_ANY, 0x7E020000),  # CLONE_NEW...: a namespace
     _on_argument("prlimit64", 0, _EQUALS, 0, refuse_if=False),  # the limits of another process
-    *(
-        _on_argument("fcntl", 1, _EQUALS, command) for command in (8, 10, 15)
-    ),  # F_SETOWN, F_SETSIG, F_SETOWN_EX
+    # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
+    *(_on_argument("fcntl", 1, _EQUALS, command) for command in (8, 10, 15, 1024, 1026)),
+    _on_argument("madvise", 2, _EQUALS, 12),  # MADV_MERGEABLE: how fast a page is written tells who has it
+    _on_argument("madvise", 2, _AT_LEAST, 20),  # MADV_COLD, MADV_PAGEOUT and newer ones
+    _on_argument("prctl", 0, _EQUALS, 67),  # PR_SET_MEMORY_MERGE
     *(_on_argument("ioctl", 1, _EQUALS, command) for command in (0x8901, 0x8902)),  # and the same by ioctl
     *(_on_argument("ioctl", 1, _EQUALS, command) for command in (0x5412, 0x541C)),  # typing into a terminal
     _on_argument("ioctl", 1, _AT_LEAST, 0x10000),  # what drivers and file systems have invented: chattr
 )
 
-# On the process of a call besides. It may start threads, but no process: so none can stay behind.
+# On the process of a call besides. It may start threads, but no process: so none can stay behind. How much of
+# the machine is free is nothing to it: others have left it so.
 FOR_A_CALL = _program(
     _on_call("fork", EPERM),
     _on_call("vfork", EPERM),
     _on_argument("clone", 0, _HAS_ANY, 0x00010000, refuse_if=False),  # CLONE_THREAD
     _on_argument("prctl", 0, _EQUALS, 1),  # PR_SET_PDEATHSIG: to outlive the worker
+    *(_on_call(name, EPERM) for name in ("sysinfo", "statfs", "fstatfs", "ustat")),
 )

@@ -27,7 +27,7 @@ _FLOAT = struct.Struct("<d")
 
 
 class WireError(ValueError):
-    """These bytes are no value, or this value may not be sent."""
+    """These bytes are not a value, or this value must not be sent."""
 
 
 def plain(value: Any, depth: int = 0) -> Any:

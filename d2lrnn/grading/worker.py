@@ -102,19 +102,20 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def main() -> None:
-    """Lock this process up, load what all calls need, and answer until the grader hangs up."""
+    """Sandbox this process, load what all calls need, and answer until the grader hangs up."""
     del sys.path[0]  # the folder of this file
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = wire.read_frame(control.fileno(), None)
     hello = {"lacking": [], "error": ""}
     try:
-        hello["lacking"] = sandbox.enter(**settings)
+        hello["lacking"], renew = sandbox.enter(**settings)
         if not (settings["isolation"] == "strict" and hello["lacking"]):
             warm_up()
     except Exception as exc:
         hello["error"] = describe(exc)
     wire.write_frame(control.fileno(), hello)
-    serve(control, settings["isolation"], settings["scratch"])
+    if not hello["error"]:
+        serve(control, settings["isolation"], settings["scratch"], renew)
 
 
 def warm_up() -> None:
@@ -126,10 +127,21 @@ def warm_up() -> None:
         mx.nd.dot(mx.nd.ones((2, 2)), mx.nd.ones((2, 2))).sum().asscalar()
     sys.meta_path.insert(0, Finder())
     gc.collect()
+    _remember_memory()
     gc.freeze()  # the collector of a child need not touch, and so copy, our pages
 
 
-def serve(control: socket.socket, isolation: str, scratch: str) -> None:
+def _remember_memory() -> None:
+    """Let os.sysconf say how much memory there is, which the kernel will not tell the process of a call.
+
+    glibc does not notice that it was refused, and returns whatever lies on its stack.
+    """
+    name, ask = "SC_PHYS_PAGES", os.sysconf
+    pages = ask(name)
+    os.sysconf = lambda what: pages if what in (name, os.sysconf_names[name]) else ask(what)
+
+
+def serve(control: socket.socket, isolation: str, scratch: str, renew: sandbox.Renew) -> None:
     """Fork for each question, wait for the child, and tell the grader how it ended."""
     while True:
         message, pipes, _, _ = socket.recv_fds(control, 1, 3)
@@ -138,6 +150,8 @@ def serve(control: socket.socket, isolation: str, scratch: str) -> None:
         if message == PLOT:
             with contextlib.suppress(ImportError):
                 importlib.import_module("matplotlib.pyplot")
+        with contextlib.suppress(OSError):  # what cannot be renewed here is named among the lacking
+            renew()
         child = os.fork()
         if child == 0:
             try:
@@ -191,7 +205,10 @@ def run(call: dict[str, Any]) -> dict[str, Any]:
         value = wire.plain(names["drive"](submission, **inputs))
         wire.encode(value)  # what cannot be sent is an error of this call
     except BaseException as exc:
-        return {"ok": False, "stage": stage_of(exc, stage), "error": describe(exc), "line": line_of(exc)}
+        line, stage, error = line_of(exc), stage_of(exc, stage), describe(exc)
+        if stage == "call" and line is None and "argument" not in error:
+            error += " (not in your file, but where its answer is used)"
+        return {"ok": False, "stage": stage, "error": error, "line": line}
     return {"ok": True, "value": value}
 
 
@@ -207,6 +224,7 @@ def seed(number: int) -> None:
 def load(source: str, code: bytes, support: bytes, lent: Sequence[str]) -> Names:
     """Run the submission as a module of its own; put the lent functions over its own of these names."""
     shim = sys.modules["d2lrnn"] = Shim(support)
+    sys.argv = [SUBMISSION]
     module = sys.modules["submission"] = types.ModuleType("submission")
     linecache.cache[SUBMISSION] = (len(source), None, source.splitlines(keepends=True), SUBMISSION)
     program = marshal.loads(code) if code else compile(source, SUBMISSION, "exec", dont_inherit=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pickle
 import selectors
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from d2lrnn.grading.wire import WireError
 import numpy as np
 import pytest
 from test_sandbox import ordinary_user
+
+from audits.arena import names, written
 
 pytestmark = pytest.mark.slow
 
@@ -253,6 +256,12 @@ def test_the_environment_is_not_ours(jail: Jail) -> None:
     assert "HOME" not in os.environ or reply.value["HOME"] != os.environ["HOME"]
 
 
+def test_a_call_is_told_how_much_memory_there_is(jail: Jail) -> None:
+    source = "import os\ndef f(): return os.sysconf('SC_PHYS_PAGES')"
+
+    assert ask(jail, source).value == os.sysconf("SC_PHYS_PAGES")
+
+
 def test_only_four_files_are_open(jail: Jail) -> None:
     files = ask(jail, OPEN + "def f(): return FILES").value
     assert files[:3] == [0, 1, 2] and len(files) == 4  # nothing to read, two for prints, one for the answer
@@ -277,6 +286,24 @@ def test_a_call_knows_nothing_of_the_one_before(jail: Jail) -> None:
     ask(jail, "import numpy, builtins\nnumpy.sum = builtins.max = None\nopen('left', 'w').close()")
     reply = ask(jail, "import numpy, os\ndef f(): return max(1, 2), int(numpy.sum([1])), os.listdir('.')")
     assert reply.value == (2, 1, [])
+
+
+TELL = "def drive(s, number): return s.put(number)\n"
+HEAR = "def drive(s): return s.get()\n"
+
+
+@pytest.mark.parametrize("name", names(["b53", "b54", "b55", "b56", "b57", "b58", "b59"]))
+def test_a_call_hears_nothing_of_the_one_before(jail: Jail, name: str) -> None:
+    if "lacking" in jail.tier:
+        pytest.skip(jail.tier)
+    source = written(name, {"driven": pickle.dumps({}).hex()}).decode()
+    heard = []
+    for number in (37, 21, 58):
+        ask(jail, source, TELL, inputs={"number": number})
+        reply = ask(jail, source, HEAR)
+        heard.append((reply.ok, reply.error, reply.value))
+
+    assert heard == heard[:1] * 3
 
 
 # --- what it leaves behind ---
@@ -305,10 +332,19 @@ def test_links_in_or_for_scratch_are_not_followed(minimal: Jail, tmp_path: Path)
     assert os.listdir(tmp_path) == ["work"] and tmp_path.stat().st_mode & 0o777 == 0o500
 
 
-def test_a_call_may_not_fill_the_disk(jail: Jail) -> None:
-    source = "def f():\n    for i in range(10**6):\n        open(str(i), 'wb').write(bytes(10**7))"
-    reply = ask(jail, source)
+FLOOD = "def f():\n    for i in range(10**6):\n        open(str(i), 'wb').write(bytes(10**7))"
+
+
+def test_a_call_may_not_fill_the_disk(minimal: Jail) -> None:
+    reply = ask(minimal, FLOOD)
     assert (reply.stage, reply.suspicions) == ("output", ("flooded its scratch directory",))
+
+
+def test_a_call_with_a_file_system_of_its_own_may_fill_that(jail: Jail) -> None:
+    if "namespaces" in jail.tier:
+        pytest.skip(jail.tier)
+    reply = ask(jail, FLOOD)
+    assert (reply.stage, reply.error) == ("call", "OSError: [Errno 28] No space left on device")
 
 
 FORKS = """

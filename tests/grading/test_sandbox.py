@@ -75,6 +75,13 @@ def test_a_fatal_call_kills(name: str) -> None:
         ("ioctl", (0, 0x5412), seccomp.EPERM, seccomp.ALLOW),  # TIOCSTI
         ("ioctl", (3, 0x40086602), seccomp.EPERM, seccomp.ALLOW),  # FS_IOC_SETFLAGS
         ("prctl", (1, 0), seccomp.ALLOW, seccomp.EPERM),  # PR_SET_PDEATHSIG
+        ("prctl", (67, 1), seccomp.EPERM, seccomp.ALLOW),  # PR_SET_MEMORY_MERGE
+        ("fcntl", (3, 1026, 1), seccomp.EPERM, seccomp.ALLOW),  # F_NOTIFY
+        ("madvise", (0, 4096, 4), seccomp.ALLOW, seccomp.ALLOW),  # MADV_DONTNEED
+        ("madvise", (0, 4096, 12), seccomp.EPERM, seccomp.ALLOW),  # MADV_MERGEABLE
+        ("madvise", (0, 4096, 21), seccomp.EPERM, seccomp.ALLOW),  # MADV_PAGEOUT
+        ("sysinfo", (), seccomp.ALLOW, seccomp.EPERM),
+        ("statfs", (), seccomp.ALLOW, seccomp.EPERM),
         ("prctl", (15, 0), seccomp.ALLOW, seccomp.ALLOW),  # PR_SET_NAME
     ],
 )
@@ -113,7 +120,7 @@ def test_the_numbers_are_those_of_the_kernel() -> None:
 
 
 def test_the_reference_is_not_among_the_readable_paths(tmp_path: Path) -> None:
-    hidden = ["d2l", "d2lrnn", "d2lrnn-0.1.0.dist-info", "_d2lrnn.pth", "python3.13"]
+    hidden = ["d2l", "d2lrnn", "d2lrnn-0.1.0.dist-info", "_d2lrnn.pth", "python3.13", "test", "idlelib"]
     for name in ["numpy", "mxnet", "pythonjsonlogger", "site-packages", "dist-packages", *hidden]:
         (tmp_path / name).mkdir()
     found = {
@@ -181,6 +188,11 @@ FORBIDDEN = {
     "be favoured": lambda: os.nice(-1),
     "choose a processor": lambda: os.sched_setaffinity(0, {0}),
     "outlive its parent": lambda: libc.prctl(1, 0) and call(157, 1, 0),
+    "read only what is in memory": lambda: os.preadv(os.open(os.__file__, os.O_RDONLY), [bytearray(9)], 0, 8),
+    "put a file out of memory": lambda: os.posix_fadvise(os.open(os.__file__, os.O_RDONLY), 0, 0, 4),
+    "wait for all disks": lambda: call(162),
+    "see how much is free": lambda: os.statvfs("."),
+    "see how full the machine is": lambda: call(99, ctypes.create_string_buffer(200)),
 }
 """
 SCRIPT = r"""
@@ -191,7 +203,7 @@ only, REFERENCE, SCRATCH = settings.pop("only"), settings.pop("reference"), sett
 import sandbox
 sys.path[:1] = settings.pop("path")
 exec(settings.pop("pretend"))
-lacking = sandbox.enter(**settings)
+lacking, renew = sandbox.enter(**settings)
 os.chdir(SCRATCH)
 sandbox.enter_call(settings["isolation"], 10, 2**30)
 exec(sys.stdin.read())
@@ -279,6 +291,19 @@ def test_a_locked_up_process_can_compute_and_nothing_else(root: bool, namespaces
     assert [name for name, fared in allowed.items() if fared != "done"] == []
     assert [name for name, fared in forbidden.items() if fared == "done"] == []
     assert ("namespaces" in layers) is not namespaces
+
+
+@linux
+@x86_64
+@pytest.mark.parametrize("root", [True, False])
+def test_where_process_numbers_cannot_be_set_back_that_is_named_and_the_rest_in_force(root: bool) -> None:
+    lacking, allowed, forbidden = lock_up(
+        "best", root=root, namespaces=True, pretend="sandbox.NUMBERS = '/nowhere'"
+    )
+    if "namespaces" in "; ".join(lacking):
+        pytest.skip(f"no namespaces here: {lacking}")
+    assert "fresh processes: /nowhere cannot be written" in lacking
+    assert set(allowed.values()) == {"done"} and "done" not in forbidden.values()
 
 
 def test_minimal_isolation_has_limits_and_names_nothing_as_lacking() -> None:

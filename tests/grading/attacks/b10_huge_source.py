@@ -1,5 +1,5 @@
-"""A file of ten million characters: refused in one line, or graded, but not the end of the run."""
+"""A file of a million characters: graded, and not the end of the run."""
 
 from honest import Optimizer, grad_clipping, one_hot, sgd
 
-# @ "'" + "x" * 10_000_000 + "'"
+# @ "'" + "x" * 1_000_000 + "'"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from .mistakes import load, mistakes_in, told
 from .wire import plain
 
 ATOL, RTOL = 1e-6, 1e-4  # MXNet's log_softmax is no finer
+MAX_NUMBERS, MAX_TIMES = 20_000, 10  # an answer may have, and as many times as ours
 Check = Callable[[Any, Any, dict], "str | None"]
 
 
@@ -36,7 +38,8 @@ def differs(
     if isinstance(expected, float):
         return _float_differs(answer, expected, atol, rtol, where)
     if type(answer) is not type(expected):
-        return f"{_at(where)}{_kind(expected)} is expected, not {_kind(answer)}"
+        wanted = "a text" if isinstance(expected, str) else _kind(expected)
+        return f"{_at(where)}{wanted} is expected, not {_kind(answer)}"
     if isinstance(expected, dict):
         if set(answer) != set(expected):
             return (
@@ -79,7 +82,7 @@ def refused(error: str) -> Check:
 
 
 class Mistake(NamedTuple):
-    """What an answer shows, also where it is not just that of a file of mistakes/.
+    """A mistake that an answer shows, even if it is not exactly the answer of a file of mistakes/.
 
     message: of such a file, or the case's own; shows(answer, expected, inputs) says if the mistake was made.
     """
@@ -94,8 +97,8 @@ class Case:
 
     drive(s, **inputs) asks a submission's namespace s; its source goes to the worker, so it holds no answers.
     draw(rng): hidden inputs. example: the public ones, the smallest that show the point. expect(inputs): the
-    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks, if
-    the answer is not that of a file of mistakes/ in which function is wrong.
+    right answer; without it, what drive gets from our own package. mistakes: the first that fits speaks. If
+    none does, that file of mistakes/ speaks, in which function is wrong, whose answer it is, if there is one.
     """
 
     name: str
@@ -139,16 +142,32 @@ def verdict(case: Case, inputs: dict[str, Any], reply: Reply, expected: Any) -> 
     fault = fault_of(case, inputs, reply.value, expected)
     if fault is None:
         return Verdict(True)
-    message = _known(case, inputs, reply.value, expected) or fault
+    is_huge = _is_huge(reply.value, expected)
+    message = fault if is_huge else _known(case, inputs, reply.value, expected) or fault
     return Verdict(False, f"{question(case, inputs)}: {message}")
 
 
 def fault_of(case: Case, inputs: dict[str, Any], answer: Any, expected: Any) -> str | None:
     """What is wrong with an answer, in one sentence; None if it is right."""
+    if _is_huge(answer, expected):
+        return f"far more numbers than expected: {_size(answer):,}, where ours has {_size(expected):,}"
     try:
         return case.check(answer, expected, inputs)
     except Exception:
         return f"the answer has the wrong structure: {short(answer)}"
+
+
+def _is_huge(answer: Any, expected: Any) -> bool:
+    """Whether an answer is so much larger than ours that nothing should be computed with it."""
+    return _size(answer) > MAX_NUMBERS + MAX_TIMES * _size(expected)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return sum(map(_size, value))
+    return value.size if isinstance(value, np.ndarray) else 1
 
 
 def question(case: Case, inputs: dict[str, Any]) -> str:
@@ -165,6 +184,21 @@ def short(value: Any, width: int = 60) -> str:
         return text
     head, tail = text[: width // 2], text[-width // 3 :]
     return f"{head.rpartition(' ')[0] or head} … {tail.partition(' ')[2] or tail}"
+
+
+def brief(error: str) -> str:
+    """An error message without the whole arrays, and the stack traces, that some have in them."""
+    error = error.partition("Stack trace:")[0].strip()
+    error = re.sub(r'Traceback \(most recent call last\):\s+File "[^"]*", line \d+\s+\w+: ', "", error)
+    depth, kept = 0, ""
+    for char in error:
+        depth -= char == "]" and depth > 0
+        kept += char if not depth else ""
+        depth += char == "["
+    if len(error) - len(kept) > 60:  # much stands in brackets
+        error = kept.replace("[]", "[…]")
+    error = " ".join(error.split())
+    return error if len(error) <= 300 else f"{error[:300].rpartition(' ')[0] or error[:300]} …"
 
 
 def _rounded(value: Any) -> Any:
@@ -193,7 +227,7 @@ def run_drive(drive: Callable[..., Any], subject: Any, inputs: dict[str, Any]) -
 
 
 def doing(drive: Callable[..., Any], **wrong: Any) -> Callable[[dict], Any]:
-    """What drive gets from our own package with these names done wrong."""
+    """What drive gets from our own package when these names are replaced by wrong ones."""
     return lambda inputs: run_drive(drive, _Package(wrong), inputs)
 
 
@@ -211,11 +245,14 @@ class _Package:
 
 def _known(case: Case, inputs: dict, answer: Any, expected: Any) -> str | None:
     """What a good teaching assistant says of a wrong answer, if the mistake is known."""
-    if fault_of(case, inputs, expected, expected) is None:  # else a law judges, and answers are not compared
-        for mistake in mistakes_in(case.lesson, case.function):
-            if _is_answer_of(mistake, case, inputs, answer):
-                return told(mistake)
-    return next((m.message for m in case.mistakes if _shows(m, answer, expected, inputs)), None)
+    own = next((m.message for m in case.mistakes if _shows(m, answer, expected, inputs)), None)
+    if (
+        own or fault_of(case, inputs, expected, expected) is not None
+    ):  # a law judges: answers are not compared
+        return own
+    mistakes = mistakes_in(case.lesson, case.function)
+    found = {told(mistake) for mistake in mistakes if _is_answer_of(mistake, case, inputs, answer)}
+    return found.pop() if len(found) == 1 else None  # of several, each would be a guess
 
 
 def _is_answer_of(mistake: str, case: Case, inputs: dict, answer: Any) -> bool:
@@ -242,8 +279,7 @@ def _failure(case: Case, inputs: dict[str, Any], reply: Reply) -> str:
     what = {
         "call": f"{reply.error}{line}",
         "time": f"no answer within {case.seconds:g} seconds: does a loop never end?",
-        "memory": "it asked for more memory than there is",
-        "output": "it printed far too much",
+        "memory": "it asked for more memory than a submission may use",
         "died": "the process ended before it had answered",
         "wire": f"the answer cannot be read: {reply.error}",
     }.get(reply.stage, reply.error)

@@ -19,7 +19,7 @@ from ..corpora import PACKAGE
 IMPORTS = (ast.Import, ast.ImportFrom)
 # Nothing leans on these: the first two open what a worker has not, the others are the end of their road.
 NEVER_LENT = {"load_corpus", "load_results", "bptt", "grad_norms_by_lag"}
-# What two of them share, a loop or the way a checkpoint lies on the disk, one would tell of the other.
+# What two of them share, a loop or the layout of a checkpoint, one would give away about the other.
 GIVEN_AWAY_BY = {
     "generate": {"predict_rnn"},
     "get_lstm_params": {"get_gru_params"},

@@ -3,22 +3,26 @@
 import ast
 import inspect
 import re
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
 import d2lrnn
 from d2lrnn import CHAPTERS
-from d2lrnn.grading.case import Case, Verdict, differs, fault_of, question, verdict
+from d2lrnn.grading import case as case_module
+from d2lrnn.grading.case import Case, Verdict, brief, differs, fault_of, question, run_drive, verdict
 from d2lrnn.grading.cases import CASES, GRADED
 from d2lrnn.grading.jail import Call, Jail, Reply
 from d2lrnn.grading.lent_code import bound, support
-from d2lrnn.grading.mistakes import FILES, mistakes_in, told
+from d2lrnn.grading.mistakes import FILES, load, mistakes_in, told
 from d2lrnn.grading.mistakes import HERE as MISTAKES
 
 import numpy as np
 import pytest
 from in_process import EXAM, answer, reference, verdicts
+
+from audits.draws import Draws, by_luck, draws_of, taken_for_right
 
 HERE = Path(__file__).parent
 VARIANTS = sorted((HERE / "variants").glob("*.py"))
@@ -128,6 +132,45 @@ def test_a_mistake_loses_in_the_functions_that_it_breaks_alone_and_is_told(mista
         assert [message for message in messages if message.endswith(f": {told(mistake)}")], messages
 
 
+SEEDS = range(1, 7)  # audits/draws.py has 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", [lesson for lesson in LESSONS if lesson <= 12 and lesson != 9])
+def test_no_mistake_passes_and_none_is_noticed_by_luck(lesson: int) -> None:
+    draws = [found for case in CASES if case.lesson == lesson for found in draws_of(case, SEEDS)]
+
+    assert taken_for_right(draws) == {}
+    assert [(found.mistake, str(found.case)) for found in by_luck(draws, len(SEEDS))] == []
+
+
+def test_the_audit_sees_what_passes_and_what_is_noticed_by_luck() -> None:
+    def passing(name: str, *seeds: int) -> Draws:
+        return Draws("it", replace(CASES[0], name=name), frozenset(seeds))
+
+    always, sometimes, never = passing("a", 1, 2, 3), passing("b", 1, 3), passing("c")
+    function = CASES[0].function
+
+    assert taken_for_right([always, sometimes]) == {("it", function): {1, 3}}
+    assert taken_for_right([always, sometimes, never]) == {}
+    assert by_luck([always, sometimes, never], 3) == [sometimes]
+
+
+ONE_LOSES_ITS_LAST_BATCH = next(case for case in CASES if case.name.startswith("row r of a batch goes on"))
+
+
+def test_a_draw_that_leaves_something_over_by_chance_is_luck() -> None:
+    def draw(rng: np.random.Generator) -> dict:
+        return {**ONE_LOSES_ITS_LAST_BATCH.example, "corpus": np.arange(int(rng.integers(30, 34)))}
+
+    lucky = replace(
+        ONE_LOSES_ITS_LAST_BATCH, draw=draw, example={**draw(np.random.default_rng(0)), "corpus": range(31)}
+    )
+    found = draws_of(lucky, SEEDS, "consecutive_forgets_the_last_batch")
+
+    assert len(by_luck(found, len(SEEDS))) == 1
+
+
 # How answers are compared
 
 
@@ -167,6 +210,7 @@ def test_what_is_right_within_bounds_does_not_differ(answer, expected) -> None:
         (None, 1.0, "a number is expected, not None"),
         (True, 1, "int is expected, not bool"),
         ([1], (1,), "tuple is expected, not list"),
+        ([1], "分开", "a text is expected, not list"),
         ([1, 2], [1], "1 items are expected, not 2"),
         ([[1.0], [2.0]], [[1.0], [3.0]], r"\[1\]\[0\]: 2 is wrong"),
         ({"a": 1}, {"b": 1}, r"\['b'\] are expected, not \['a'\]"),
@@ -229,6 +273,64 @@ def test_every_failure_has_words(stage: str) -> None:
     assert re.match(
         r"grad_clipping with gradients = \[\[3.0, 4.0\], |the file cannot be run: KeyError", found.message
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("KeyError: [1, 2]", "KeyError: [1, 2]"),
+        (f"ValueError: bad {np.zeros((9, 9)).tolist()} here", "ValueError: bad […] here"),
+        (f"ValueError:\n{np.zeros((9, 9))}\n<NDArray 9x9>", "ValueError: […] <NDArray 9x9>"),
+        (
+            'MXNetError: Traceback (most recent call last):\n  File "../src/dot.h", line 12\n'
+            "MXNetError: Check failed: dot shape error: [2,2] X [1,2]\nStack trace:\n  [bt] (0) x",
+            "MXNetError: Check failed: dot shape error: [2,2] X [1,2]",
+        ),
+    ],
+)
+def test_an_error_is_told_without_arrays_and_traces(error: str, said: str) -> None:
+    assert brief(error) == said
+    assert len(brief("a " * 2000)) <= 302
+
+
+def test_a_cause_is_told_only_where_no_other_has_the_same_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = next(c for c in CASES if c.function == "lstm" and c.name.startswith("gradients"))
+    inputs, expected = EXAM.question(case, 0)
+    reply = Reply(True, run_drive(case.drive, load("12_lstm_tanh_of_the_product"), inputs))
+    assert verdict(case, inputs, reply, expected).message.endswith(told("12_lstm_tanh_of_the_product"))
+
+    monkeypatch.setattr(case_module, "mistakes_in", lambda lesson, function: ("one", "another"))
+    monkeypatch.setattr(case_module, "load", lambda mistake: load("12_lstm_tanh_of_the_product"))
+    monkeypatch.setattr(case_module, "told", lambda mistake: mistake)
+
+    assert "numbers are wrong" in verdict(case, inputs, reply, expected).message
+
+
+BY_AUTOGRAD = """
+from mxnet import nd, autograd, gluon
+from mxnet.autograd import record
+from d2lrnn import cross_entropy, rnn
+
+def bptt(inputs, label, state, params):
+    for param in params:
+        param.attach_grad()
+    with record():
+        outputs, _ = rnn(inputs, state, params)
+        loss = cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1))
+    {backward}
+    return loss, [param.grad for param in params]
+"""
+
+
+@pytest.mark.parametrize("backward", ["loss.backward()", "autograd.backward([loss])"])
+def test_work_by_hand_is_not_done_by_autograd_under_another_name(backward: str) -> None:
+    cases = [case for case in CASES if case.function == "bptt"]
+    source = BY_AUTOGRAD.format(backward=backward)
+
+    found = [verdict(c, c.example, answer(source, c, c.example), EXAM.question(c, 0)[1]) for c in cases]
+
+    assert [v.ok for v in found] == [True, True, False]
+    assert "autograd was asked" in found[2].message
 
 
 def test_a_question_shows_its_inputs_rounded_and_the_long_ones_cut() -> None:

@@ -77,7 +77,7 @@ def new_network(s: Any, cell: str, layers: int, params: list[np.ndarray]) -> tup
 def drive_network(
     s: Any, cell: str, layers: int, params: list[np.ndarray], text: list[int], lr: float, num_steps: int
 ) -> dict[str, Any]:
-    """All predictions of a network that goes on training, and what became of the parameters it was given."""
+    """All predictions of a network that keeps training, and the given parameters afterwards."""
     network, arrays = new_network(s, cell, layers, params)
     found = drive_model(s.DynamicNetwork(network, arrays, lr=lr, num_steps=num_steps), text)
     return {"predictions": found, "given": arrays}
@@ -245,7 +245,7 @@ CACHE = of_cache(
     draw=_draw_cache,
 )
 MATCH = Case(
-    name="it says what followed the last of the longest matches",
+    name="it predicts what followed the last of the longest matches",
     function="LongestMatch",
     lesson=20,
     drive=drive_match,

@@ -400,7 +400,7 @@ CASES = [
         expect=lambda inputs: {"left": ["f"]},
         mistakes=(
             Mistake(
-                "the file is written under its final name: killed on the way, half of it stands there. Write "
+                "the file is written under its final name: a kill on the way leaves half of it there. Write "
                 "it under another name in the same folder, and rename it",
                 shows=lambda answer, _, inputs: any(
                     data not in (inputs["before"], inputs["data"]) for data in answer["seen"]
@@ -433,11 +433,12 @@ CASES = [
         },
         mistakes=(
             Mistake(
-                "the facts are other ones: what is said to JSON has to come back as it was",
+                "the facts have changed: what is written as JSON has to come back as it was",
                 shows=lambda answer, expected, inputs: answer["facts"] != expected["facts"],
             ),
             Mistake(
-                "an array came back with another dtype: nd.array makes float32 of all that it is not told",
+                "an array came back with another dtype: nd.array makes everything float32 unless told "
+                "otherwise",
                 shows=lambda answer, expected, inputs: (
                     [a[0] for a in answer["arrays"].values()] != [a[0] for a in expected["arrays"].values()]
                 ),
@@ -553,7 +554,7 @@ CASES = [
         ),
     ),
     of_newest(
-        name="the one that LATEST names is found, or the newest whole one, and each damaged one told of",
+        name="the one that LATEST names is found, or the newest whole one, and each damaged one is reported",
         example={
             "arrays": SMALL["arrays"],
             "facts": [{"epoch": 1}, {"epoch": 2}],

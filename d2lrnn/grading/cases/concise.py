@@ -19,7 +19,7 @@ from .gru import NAMES as GRU_NAMES
 from .gru import cell_cases
 from .lstm import NAMES as LSTM_NAMES
 from .rnn import NAMES as RNN_NAMES
-from .rnn import is_drawn, named, normal, one_hots
+from .rnn import named, normal, not_drawn, one_hots
 from .training import UNBOUNDED, draw_batches, new_batches, only
 
 LAYERS = {"rnn": RNN_NAMES, "gru": GRU_NAMES, "lstm": LSTM_NAMES}
@@ -224,7 +224,7 @@ def _our_model(
     reads: bool = True,
     square: bool = False,
 ) -> dict[str, Any]:
-    """Our parameters of so many layers, and something to read. square: all matrices are."""
+    """Our parameters of one or more layers, and something to read. square: all matrices are."""
     sizes, num_layers = _sizes(rng), int(rng.choice(layers))
     sizes = (sizes[1], *sizes[1:]) if square else sizes
     params = our_params(rng, cell, num_layers, *sizes[:2])
@@ -269,7 +269,7 @@ def _draw_epoch(
 
 
 def _refuses(answer: Any, expected: Any, inputs: dict) -> str | None:
-    """A ValueError where one is due; and all else as expected."""
+    """A ValueError where one is expected, and everything else as expected."""
     if "ValueError" not in answer["error"]:
         return f"a ValueError is expected, not {answer['error'][0] if answer['error'] else 'an answer'}"
     rest = [key for key in expected if key != "error"]
@@ -280,7 +280,8 @@ def _is_new(answer: Any, expected: Any, inputs: dict) -> str | None:
     shapes = [sorted(str(array.shape) for array in arrays.values()) for arrays in (answer, expected)]
     if shapes[0] != shapes[1]:
         return f"parameters of the shapes {shapes[1]} are expected, not {shapes[0]}"
-    return is_drawn(answer, expected, inputs)
+    wrong = (not_drawn(name, answer[name], inputs.get("scale", 0.01)) for name in expected)
+    return next(filter(None, wrong), None)
 
 
 # --- the cases ------------------------------------------------------------------------------------
@@ -300,7 +301,9 @@ BLOCK = [
         mistakes=(
             Mistake(
                 "the outputs are a list of num_steps matrices, as those of rnn",
-                shows=lambda answer, expected, inputs: len(answer["outputs"]) != len(expected["outputs"]),
+                shows=lambda answer, expected, inputs: (
+                    len(answer["outputs"]) not in (len(expected["outputs"]), len(expected["outputs"][0]))
+                ),
             ),
         ),
     )
@@ -342,7 +345,7 @@ FROZEN = of_model(
     ),
 )
 UNKNOWN_CELL = of_model(
-    name="a cell that there is not is a ValueError",
+    name="an unknown cell is a ValueError",
     drive=drive_bad_cell,
     example={"cell": "elman"},
     draw=lambda rng: {"cell": "".join(rng.choice(list("nugrtml"), size=5))},

@@ -158,9 +158,7 @@ def _lengths(answer: Any, expected: Any, inputs: dict) -> str | None:
         return "a text, one str, is expected"
     for text, wanted, length in zip(answer, expected, inputs["lengths"]):
         if len(text) != len(wanted):
-            return (
-                f"{len(text) - len(inputs['prefix'])} characters follow the prefix, asked for were {length}"
-            )
+            return f"{len(text) - len(inputs['prefix'])} characters follow the prefix, not {length}"
     return None
 
 
@@ -202,7 +200,7 @@ def _is_as_frequent(answer: Any, expected: Any, inputs: dict) -> str | None:
         return "a text, one str, is expected"
     (text,), num_chars = answer, inputs["num_chars"]
     if len(text) != num_chars:
-        return f"{len(text)} characters follow the prefix, asked for were {num_chars}"
+        return f"{len(text)} characters follow the prefix, not {num_chars}"
     surprise = 0.0
     for char, p in zip("abcd", expected):
         count, mean = text.count(char), p * num_chars
@@ -281,7 +279,7 @@ def _refused(answer: Any, expected: Any, inputs: dict) -> str | None:
     for what, errors in zip(asked, answer["errors"]):
         if "ValueError" not in errors:
             return f"{what} gives {errors[0] if errors else 'a text'}: a ValueError is expected"
-    return None if answer["text"] == expected else "a prefix and options that are good give the wrong text"
+    return None if answer["text"] == expected else "a valid prefix with valid options gives the wrong text"
 
 
 def _draw_refusals(rng: np.random.Generator, name: str, options: list[dict]) -> dict[str, Any]:
@@ -396,7 +394,7 @@ CASES = [
         ),
     ),
     of_generate(
-        name="a seed repeats the text, and without one every text is another",
+        name="a seed repeats the text, and without one every text is different",
         drive=drive_letters,
         draw=_draw_seeds,
         example={

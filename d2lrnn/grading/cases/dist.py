@@ -14,7 +14,7 @@ from mxnet import autograd, nd
 
 from ..case import Case, Mistake, differs, floats, refused, within
 from ..mistakes import told
-from .driving import refusal
+from .driving import number, refusal
 from .rnn import NAMES, normal, shapes_of
 
 # --- drivers --------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def drive_sum(s: Any, rows: list, before: list) -> dict[str, Any]:
 
 
 def drive_no_turns(s: Any, num_workers: Any) -> list[str]:
-    """The error that a number of workers which is none causes."""
+    """The error that an invalid number of workers causes."""
     kind = s.InTurn
     return refusal(lambda: kind(num_workers))
 
@@ -132,7 +132,7 @@ def drive_learn(
         del events[:]
         loss, (H,) = replica.learn(*pair, (nd.array(state),), weights)
     return {
-        "loss": float(loss.asscalar()),
+        "loss": number(loss),
         "state": H,
         "gradients": {name: weight.grad for name, weight in zip(params, weights)},
         "events": events,
@@ -142,7 +142,7 @@ def drive_learn(
 def drive_neighbours(
     s: Any, params: dict, data: list, label: list, state: np.ndarray, sizes: list[int]
 ) -> dict[str, Any]:
-    """Loss and gradients of the last of several workers, of which each has so many rows."""
+    """Loss and gradients of the last of several workers; sizes: how many rows each of them has."""
     network, begin = s.get_network("rnn"), 0
     said: list[nd.NDArray] = []
     weights = new_weights(network, params)
@@ -153,7 +153,7 @@ def drive_neighbours(
         loss, _ = replica.learn(*pair, (nd.array(state[mine]),), weights)
         said, begin = [*said, worker.said], begin + size
     gradients = {name: weight.grad for name, weight in zip(params, weights)}
-    return {"loss": float(loss.asscalar()), "gradients": gradients}
+    return {"loss": number(loss), "gradients": gradients}
 
 
 def drive_agree(s: Any, params: dict, data: list, asked: list) -> list[list[bool]]:
@@ -278,7 +278,7 @@ SHARDS = [
     ),
     _case(
         "shard",
-        "a worker that there is not is a ValueError",
+        "a worker that does not exist is a ValueError",
         drive_bad_shard,
         _draw_bad_shard,
         example={"num_chars": 20, "index": 3, "num_workers": 3},
@@ -398,7 +398,7 @@ REPLICAS = [
     ),
     _case(
         "Replica",
-        "what one worker asks for all hear with the next batch, once",
+        "what one worker asks for, all hear with the next batch, once",
         drive_agree,
         _draw_asked,
         example=_draw_asked(np.random.default_rng(1), 1),

@@ -161,7 +161,7 @@ def _drops(answer: Any, expected: Any, inputs: dict) -> str | None:
     if differs(state[0], expected["state"][0], atol=1e-5):
         return "the first layer's way from step to step has to be spared: drop only what goes up"
     if not differs(state[1], expected["state"][1], atol=1e-2):
-        return "in training nothing is dropped of what the first layer hands to the second"
+        return "in training nothing is dropped from what the first layer hands to the second"
     last = logits[-len(state[1]) :]
     if differs(last[last != 0], (state[1] / (1 - p))[last != 0], atol=1e-5):
         return "what the last layer hands up is its state: dropped, or made larger by 1 / (1 - p)"
@@ -244,7 +244,7 @@ DROPPING = of_network(
     expect=lambda inputs: doing(drive_dropping)({**inputs, "p": 0.0})["predicting"],
 )
 BAD_NETWORK = of_network(
-    name="a cell that there is not, or no layer, is a ValueError",
+    name="an unknown cell, or no layer, is a ValueError",
     drive=drive_bad_network,
     example={"cell": "elman", "num_layers": 1},
     draw=lambda rng: {"cell": "gru", "num_layers": -int(rng.integers(1000))},

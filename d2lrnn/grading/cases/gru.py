@@ -9,9 +9,11 @@ import numpy as np
 
 from ..case import Case, within
 from .rnn import (
+    BARE_STATE,
     drive_gradients,
     drive_new_state,
     drive_outputs,
+    is_state,
     params_cases,
     reading,
     shapes_of,
@@ -53,7 +55,12 @@ def cell_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]:
 
     return [
         case("the outputs are those of the formulas, one matrix a step", drive_outputs),
-        case("the new state is the one after the last step", drive_new_state),
+        case(
+            "the new state is the one after the last step",
+            drive_new_state,
+            check=is_state,
+            mistakes=(BARE_STATE,),
+        ),
         case(
             "gradients go back through all time steps",
             drive_gradients,

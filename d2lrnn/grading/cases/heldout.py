@@ -28,7 +28,7 @@ def drive_probabilities(
 
 
 def drive_bad_models(s: Any, indices: list[int], vocab_size: int, bad: list[dict]) -> dict[str, Any]:
-    """The errors that bad arguments cause, and what a good model says."""
+    """The errors that bad arguments cause, and what a good model says, which has counted nothing."""
     CountModel = s.CountModel
     given: dict[str, Any] = {"indices": indices, "vocab_size": vocab_size, "order": 2, "discount": 0.5}
 
@@ -36,7 +36,7 @@ def drive_bad_models(s: Any, indices: list[int], vocab_size: int, bad: list[dict
         return CountModel(indices, vocab_size, order, discount=discount)
 
     errors = [refusal(partial(build, **{**given, **arguments})) for arguments in bad]
-    return {"errors": errors, "right": float(build(**given).probability(indices[1], indices[:1]))}
+    return {"errors": errors, "right": float(build(**{**given, "order": 0}).probability(indices[1], []))}
 
 
 def drive_counts(

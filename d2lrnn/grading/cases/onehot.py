@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mxnet import nd
 
-from ..case import Case, Mistake, refused
+from ..case import Case, Mistake, refused, short
 from .driving import refusal
 
 
@@ -20,7 +20,7 @@ def drive_one_hot(s: Any, indices: Any, vocab_size: int) -> Any:
 def drive_kind(s: Any, indices: Any, vocab_size: int) -> Any:
     """What one_hot returns, and of what dtype."""
     encoded = s.one_hot(nd.array(indices, dtype="int32"), vocab_size)
-    return [type(encoded).__name__, str(np.dtype(encoded.dtype))]
+    return f"{type(encoded).__name__} of {np.dtype(getattr(encoded, 'dtype', object))}"
 
 
 def drive_get_inputs(s: Any, data: Any, vocab_size: int) -> Any:
@@ -56,6 +56,10 @@ def _bad(rng: np.random.Generator, name: str) -> dict:
     return {"name": name, "indices": indices, "vocab_size": vocab_size}
 
 
+def _is_of_kind(answer: Any, expected: Any, inputs: dict) -> str | None:
+    return None if answer == expected else f"an {expected} is expected, not an object of type {short(answer)}"
+
+
 def _bad_index_of(name: str) -> Case:
     return Case(
         name="an index outside 0 … vocab_size - 1 is an IndexError",
@@ -87,6 +91,7 @@ CASES = [
         drive=drive_kind,
         example={"indices": [1, 0], "vocab_size": 2},
         draw=lambda rng: _indices(rng, 1),
+        check=_is_of_kind,
     ),
     _bad_index_of("one_hot"),
     Case(

@@ -18,10 +18,10 @@ import numpy as np
 from mxnet import autograd, nd
 
 from ..case import Case, differs, within
-from .driving import refusal
+from .driving import opened, refusal
 from .heldout import kept_wrong, share_wrong
 from .lstm import NAMES as LSTM_NAMES
-from .rnn import named, normal, one_hots
+from .rnn import named, normal, one_hots, out_of_order
 
 NAMES = ("W_e", *LSTM_NAMES[:-2], "b_y")
 DROPS = ("p_embedding", "p_in", "p_weights", "p_out")
@@ -31,11 +31,11 @@ SEEDS = 24
 
 
 def drive_new(s: Any, vocab_size: int, hidden_dim: int, scale: float, indices: Any) -> Any:
-    """New parameters by their names, and whether a gradient is attached to each."""
+    """New parameters in their order, and whether a gradient is attached to each."""
     mx.random.seed(0)
     params = s.get_tied_params(vocab_size, hidden_dim, mx.cpu(), scale=scale, indices=indices)
-    arrays = {name: getattr(params, name) for name in params._fields}
-    return {"names": list(params._fields), **arrays, "attached": [p.grad is not None for p in params]}
+    found = opened(params)
+    return {**found, "attached": [getattr(param, "grad", None) is not None for param in found["arrays"]]}
 
 
 def drive_untie(s: Any, params: dict) -> Any:
@@ -44,7 +44,7 @@ def drive_untie(s: Any, params: dict) -> Any:
     ordinary = s.untie(tied)
     for param in tied:
         param[:] = 0
-    return {"names": list(ordinary._fields), "arrays": list(ordinary)}
+    return opened(ordinary)
 
 
 def drive_mask(s: Any, function: str, X: np.ndarray, p: float) -> Any:
@@ -114,7 +114,7 @@ def drive_batches(s: Any, corpus: Any, lengths: Any, batch_size: int, offset: in
 
 
 def drive_too_long(s: Any, corpus: Any, lengths: Any, batch_size: int) -> Any:
-    """The error that lengths cause which no row has, and the data of the first batch without the last one."""
+    """The error that lengths beyond every row cause, and the data of the first batch without the last one."""
     data_iter = s.data_iter_variable
     error = refusal(lambda: next(iter(data_iter(corpus, lengths, batch_size, mx.cpu()))))
     data, _ = next(iter(data_iter(corpus, lengths[:-1], batch_size, mx.cpu())))
@@ -138,7 +138,7 @@ def drive_mixture(s: Any, probabilities: Any, weights: Any) -> Any:
 
 
 def drive_bad_weights(s: Any, probabilities: Any, bad: Any) -> Any:
-    """The errors that weights cause which are none, and the mean."""
+    """The errors that invalid weights cause, and the mean."""
     interpolate, rows = s.interpolate, [np.array(p) for p in probabilities]
     errors = [refusal(partial(interpolate, rows, weights)) for weights in bad]
     return {"errors": errors, "right": np.asarray(interpolate(rows), np.float64)}
@@ -153,24 +153,31 @@ def drive_weights(s: Any, probabilities: Any) -> Any:
 
 
 def _is_new(answer: Any, expected: Any, inputs: dict) -> str | None:
-    if answer["names"] != expected["names"]:
-        return f"the parameters are {', '.join(expected['names'])}, in this order"
+    problem = out_of_order(answer, expected["names"])
+    if problem:
+        return problem
     if not all(answer["attached"]):
         return "a gradient is attached to each parameter: attach_grad()"
-    for name in expected["names"]:
+    for name, param, ours in zip(expected["names"], answer["arrays"], expected["arrays"]):
         if name.startswith("b"):
-            fault = differs(answer[name], expected[name], where=name)
-        elif answer[name].shape != expected[name].shape:
-            fault = f"{name} has the shape {answer[name].shape}: {expected[name].shape} is expected"
+            fault = differs(param, ours, where=name)
+        elif param.shape != ours.shape:
+            fault = f"{name} has the shape {param.shape}: {ours.shape} is expected"
         else:
-            spread = float(answer[name].std())
-            is_right = abs(spread / inputs["scale"] - 1) < 6 / math.sqrt(2 * answer[name].size)
+            spread = float(param.std())
+            is_right = abs(spread / inputs["scale"] - 1) < 6 / math.sqrt(2 * param.size)
             fault = (
                 None if is_right else f"the deviation of {name} is {spread:.3g}: scale is {inputs['scale']}"
             )
         if fault:
             return fault
     return None
+
+
+def _is_untied(answer: Any, expected: Any, inputs: dict) -> str | None:
+    return out_of_order(answer, expected["names"]) or differs(
+        dict(zip(expected["names"], answer["arrays"])), dict(zip(expected["names"], expected["arrays"]))
+    )
 
 
 def _kept(answer: Any, inputs: dict, axes: tuple[int, ...], what: str) -> str | None:
@@ -376,7 +383,7 @@ def _draw_mixture(rng: np.random.Generator, *, weighted: bool) -> dict[str, Any]
 
 TWO = [[0.1, 0.4], [0.3, 0.2]]
 of_new = partial(Case, function="get_tied_params", lesson=19, drive=drive_new, check=_is_new)
-of_untie = partial(Case, function="untie", lesson=19, drive=drive_untie)
+of_untie = partial(Case, function="untie", lesson=19, drive=drive_untie, check=_is_untied)
 of_mask = partial(Case, lesson=19, drive=drive_mask)
 of_tied = partial(Case, function="tied_lstm", lesson=19)
 of_batches = partial(Case, function="data_iter_variable", lesson=19)

@@ -11,8 +11,9 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from ..case import Case, Mistake, floats, short, within
+from ..case import Case, Mistake, differs, floats, short, within
 from ..mistakes import told
+from .driving import opened
 
 NAMES = ("W_xh", "W_hh", "b_h", "W_hy", "b_y")
 
@@ -23,24 +24,33 @@ def named(params: dict[str, np.ndarray]) -> Any:
 
 
 def drive_params(s: Any, function: str, vocab_size: int, hidden_dim: int, **options: Any) -> Any:
-    """New parameters, by their names."""
-    params = getattr(s, function)(vocab_size, hidden_dim, mx.cpu(), **options)
-    return {name: getattr(params, name) for name in params._fields}
+    """New parameters, in their order."""
+    return opened(getattr(s, function)(vocab_size, hidden_dim, mx.cpu(), **options))
+
+
+def drive_drawn(s: Any, function: str, vocab_size: int, hidden_dim: int, scale: float) -> Any:
+    """New parameters as they are by default, and with another scale."""
+    get_params = getattr(s, function)
+    return {
+        "0.01": opened(get_params(vocab_size, hidden_dim, mx.cpu())),
+        f"{scale:g}": opened(get_params(vocab_size, hidden_dim, mx.cpu(), scale=scale)),
+    }
 
 
 def drive_attached(s: Any, function: str, vocab_size: int, hidden_dim: int) -> Any:
-    """The gradients of three times the sum of every parameter."""
-    params = getattr(s, function)(vocab_size, hidden_dim, mx.cpu())
-    with autograd.record():
-        loss = sum((3 * param).sum() for param in params)
-    loss.backward()
-    return [None if param.grad is None else param.grad for param in params]
+    """In place of the parameters, the gradients of three times the sum of each."""
+    found = opened(getattr(s, function)(vocab_size, hidden_dim, mx.cpu()))
+    params = found["arrays"]
+    if any(param.grad is not None for param in params):
+        with autograd.record():
+            loss = sum((3 * param).sum() for param in params)
+        loss.backward()
+    return {**found, "arrays": [param.grad for param in params]}
 
 
 def drive_state(s: Any, function: str, batch_size: int, hidden_dim: int) -> Any:
-    """A new state, and its type."""
-    state = getattr(s, function)(batch_size, hidden_dim, mx.cpu())
-    return {"type": "tuple" if isinstance(state, tuple) else type(state).__name__, "state": list(state)}
+    """A new state, of one matrix or of several."""
+    return opened(getattr(s, function)(batch_size, hidden_dim, mx.cpu()))
 
 
 def drive_outputs(s: Any, function: str, inputs: Any, state: Any, params: Any) -> Any:
@@ -56,7 +66,7 @@ def drive_new_state(s: Any, function: str, inputs: Any, state: Any, params: Any)
     _, new_state = getattr(s, function)(
         [nd.array(X) for X in inputs], tuple(nd.array(S) for S in state), named(params)
     )
-    return list(new_state)
+    return opened(new_state)
 
 
 def drive_untouched(s: Any, function: str, inputs: Any, state: Any, params: Any) -> Any:
@@ -124,43 +134,109 @@ def reading(
 # How it is judged
 
 
+def out_of_order(answer: Any, names: Sequence[str]) -> str | None:
+    """What is wrong with what `opened` has found, if it is not as many arrays under these names."""
+    kind, found, arrays = answer["kind"], answer["names"], answer["arrays"]
+    if kind not in ("NamedTuple", "tuple", "list"):
+        return (
+            f"{', '.join(names)} are expected in a NamedTuple (or a tuple, or a list, in this order), "
+            f"not in an object of type {kind}"
+        )
+    if found and found != list(names):
+        return f"the parameters are {', '.join(names)}, in this order, not {short(found)}"
+    if len(arrays) != len(names):
+        return f"{len(names)} parameters are expected, {', '.join(names)}, and there are {len(arrays)}"
+    for name, array in zip(names, arrays):
+        if not isinstance(array, np.ndarray):
+            return f"{name} is an object of type {type(array).__name__}: an NDArray is expected"
+    return None
+
+
 def has_shapes(names: Sequence[str]) -> Callable[[Any, Any, dict], str | None]:
-    """A check: the parameters have these names, in this order, and their shapes, in float32."""
+    """A check: the parameters stand in this order and have their shapes, in float32."""
 
     def check(answer: Any, expected: Any, inputs: dict) -> str | None:
-        if list(answer) != list(names):
-            return f"the parameters are {', '.join(names)}, in this order, not {short(list(answer))}"
-        for name, shape in shapes_of(names, inputs["vocab_size"], inputs["hidden_dim"]).items():
-            if answer[name].shape != shape or answer[name].dtype != np.float32:
-                return f"{name} is {shape} of float32, not {answer[name].shape} of {answer[name].dtype}"
+        problem = out_of_order(answer, names)
+        if problem:
+            return problem
+        shapes = shapes_of(names, inputs["vocab_size"], inputs["hidden_dim"])
+        for (name, shape), array in zip(shapes.items(), answer["arrays"]):
+            if array.shape != shape or array.dtype != np.float32:
+                return f"{name} is {shape} of float32, not {array.shape} of {array.dtype}"
         return None
 
     return check
 
 
-def is_drawn(answer: Any, expected: Any, inputs: dict) -> str | None:
-    """A check of thousands of weights: normal with deviation scale; the bounds are 6 deviations and wider."""
-    scale = inputs.get("scale", 0.01)
-    for name, ours in expected.items():
-        param = answer[name]
-        if param.shape != ours.shape:
-            return f"{name} is {ours.shape}, not {param.shape}"
-        weights, root = param.astype(np.float64) / scale, np.sqrt(param.size)
-        if name.startswith("b"):
-            if param.any():
-                return f"{name} is a bias: it starts at zero"
-        elif not abs(weights.mean()) < 6 / root:
-            return f"the mean of {name} is {param.mean():.3g}, too far from 0"
-        elif not abs(weights.std() - 1) < 6 / root:
-            return f"the deviation of {name} is {param.std():.3g}, not {scale:g}"
-        elif not abs((abs(weights) < 1).mean() - 0.6827) < 3 / root:
-            return f"{name} is not normally distributed"
+def is_drawn(names: Sequence[str]) -> Callable[[Any, Any, dict], str | None]:
+    """A check of thousands of weights, with each scale; the bounds are 6 deviations and wider."""
+    shaped = has_shapes(names)
+
+    def check(answer: Any, expected: Any, inputs: dict) -> str | None:
+        for label, scale in zip(expected, (0.01, inputs["scale"])):
+            arrays = answer[label]["arrays"]
+            problem = shaped(answer[label], None, inputs) or next(
+                filter(None, (not_drawn(n, a, scale) for n, a in zip(names, arrays))), None
+            )
+            if problem:
+                return f"with scale = {label}, {problem}"
+        return None
+
+    return check
+
+
+def not_drawn(name: str, param: np.ndarray, scale: float) -> str | None:
+    """What is wrong with a parameter that is normal with this deviation, or, as a bias, zero."""
+    weights, root = param.astype(np.float64) / scale, np.sqrt(param.size)
+    if name.startswith("b"):
+        return f"{name} is not zero: it is a bias, and starts at zero" if param.any() else None
+    if not abs(weights.mean()) < 6 / root:
+        return f"the mean of {name} is {param.mean():.3g}, too far from 0"
+    if not abs(weights.std() - 1) < 6 / root:
+        return f"the deviation of {name} is {param.std():.3g}, not {scale:g}"
+    if not abs((abs(weights) < 1).mean() - 0.6827) < 3 / root:
+        return f"the numbers of {name} are not normally distributed"
     return None
 
 
+def weights_in(answer: Any) -> list[np.ndarray]:
+    """The matrices among the parameters, with the one scale and then with the other.
+
+    Raises:
+        ValueError: there are none.
+    """
+    weights = [array for found in answer.values() for array in found["arrays"] if array.ndim == 2]
+    if not weights:
+        raise ValueError
+    return weights
+
+
 def too_large(answer: Any, expected: Any, inputs: dict) -> bool:
-    """Whether the deviation is 1 whatever the scale."""
-    return abs(next(iter(answer.values())).std() - 1) < 0.1
+    """Whether every deviation is 1, whatever the scale."""
+    return all(abs(weight.std() - 1) < 0.1 for weight in weights_in(answer))
+
+
+def scale_ignored(answer: Any, expected: Any, inputs: dict) -> bool:
+    """Whether every deviation is the default one, whatever the scale."""
+    return all(abs(weight.std() - 0.01) < 1e-3 for weight in weights_in(answer))
+
+
+def all_zero(answer: Any, expected: Any, inputs: dict) -> bool:
+    """Whether no weight is another number than zero."""
+    return not any(weight.any() for weight in weights_in(answer))
+
+
+def biases_drawn(answer: Any, expected: Any, inputs: dict) -> bool:
+    """Whether no bias is zero."""
+    biases = [array for found in answer.values() for array in found["arrays"] if array.ndim == 1]
+    return bool(biases) and all(bias.any() for bias in biases)
+
+
+def is_state(answer: Any, expected: Any, inputs: dict) -> str | None:
+    """A check of a first state: a list will do for a tuple."""
+    if answer["kind"] not in ("NamedTuple", "tuple", "list"):
+        return f"a tuple is expected, not an object of type {answer['kind']}"
+    return differs(answer["arrays"], expected["arrays"])
 
 
 def params_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]:
@@ -189,18 +265,15 @@ def params_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]
         ),
         build(
             name="weights are normal with deviation scale, 0.01 by default, and biases zero",
-            drive=drive_params,
-            example={"function": function, "vocab_size": 80, "hidden_dim": 100},
+            drive=drive_drawn,
+            example={"function": function, "vocab_size": 80, "hidden_dim": 100, "scale": 0.25},
             draw=many,
-            check=is_drawn,
+            check=is_drawn(names),
             mistakes=(
                 Mistake(told("04_rnn_weights_too_large"), shows=too_large),
-                Mistake(
-                    "scale has no effect: the deviation is always 0.01",
-                    shows=lambda answer, expected, inputs: (
-                        abs(next(iter(answer.values())).std() - 0.01) < 1e-3
-                    ),
-                ),
+                Mistake(told("04_rnn_scale_has_no_effect"), shows=scale_ignored),
+                Mistake(told("04_rnn_weights_are_zero"), shows=all_zero),
+                Mistake(told("04_rnn_biases_are_drawn"), shows=biases_drawn),
             ),
         ),
         build(
@@ -208,17 +281,24 @@ def params_cases(function: str, lesson: int, names: Sequence[str]) -> list[Case]
             drive=drive_attached,
             example=small,
             draw=ask,
+            check=lambda answer, expected, inputs: (
+                out_of_order(answer, names) or differs(answer["arrays"], expected["arrays"])
+            ),
             mistakes=(
                 Mistake(
                     "a parameter has no gradient: backward() has nowhere to write it. Call attach_grad() "
                     "on each",
-                    shows=lambda answer, expected, inputs: (
-                        None in [type(g) and g for g in answer if g is None]
-                    ),
+                    shows=lambda answer, expected, inputs: any(g is None for g in answer["arrays"]),
                 ),
             ),
         ),
     ]
+
+
+BARE_STATE = Mistake(
+    "the state is a tuple, even of one: with a comma behind it",
+    shows=lambda answer, expected, inputs: answer["kind"] == "NDArray",
+)
 
 
 def state_case(function: str, lesson: int, num_states: int) -> Case:
@@ -234,12 +314,8 @@ def state_case(function: str, lesson: int, num_states: int) -> Case:
             "batch_size": int(rng.integers(1, 5)),
             "hidden_dim": int(rng.integers(5, 9)),
         },
-        mistakes=(
-            Mistake(
-                "the state is a tuple, even of one: with a comma behind it",
-                shows=lambda answer, expected, inputs: answer["type"] != "tuple",
-            ),
-        ),
+        check=is_state,
+        mistakes=(BARE_STATE,),
     )
 
 
@@ -262,7 +338,7 @@ def untouched_case(function: str, lesson: int, names: Sequence[str], num_states:
             Mistake(
                 "something that was handed in has been changed: write the new state to a new array, so "
                 "that the caller's own stays as it was",
-                shows=lambda answer, expected, inputs: True,
+                shows=lambda answer, expected, inputs: differs(answer, expected) is not None,
             ),
         ),
     )
@@ -295,6 +371,8 @@ CASES = [
     of_rnn(
         name="the new state is the one after the last step",
         drive=drive_new_state,
+        check=is_state,
+        mistakes=(BARE_STATE,),
     ),
     of_rnn(
         name="gradients go back through all time steps",

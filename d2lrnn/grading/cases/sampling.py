@@ -6,6 +6,7 @@ where no index comes twice, a row of a batch tells where it was cut.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
-from ..case import Case, Mistake, refused, short
+from ..case import Case, Mistake, differs, refused, short
 from ..mistakes import told
 from .driving import refusal
 
@@ -21,42 +22,52 @@ EPOCHS, MANY_EPOCHS = 40, 400
 DEVIATIONS = 6  # a fair shuffle is this far off once in 10^8 epochs
 
 
+def unzipped(batches: Iterable[Any]) -> dict[str, list]:
+    """The data and the labels of batches, of which there may be none."""
+    pairs = list(islice(batches, 2000))
+    return {"data": [data for data, _ in pairs], "label": [label for _, label in pairs]}
+
+
+def _numpy(array: Any) -> np.ndarray:
+    """An array of either library, or a list, as one of NumPy."""
+    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)
+
+
+def _dtype(array: Any) -> str:
+    return str(_numpy(array).dtype)
+
+
 def drive_random(s: Any, corpus: Any, batch_size: int, num_steps: int, seed: int, **options: Any) -> Any:
     """All random batches of one epoch."""
     rng = np.random.default_rng(seed)
-    batches = s.data_iter_random(corpus, batch_size, num_steps, mx.cpu(), rng=rng, **options)
-    data, label = zip(*islice(batches, 2000))
-    return {"data": list(data), "label": list(label)}
+    return unzipped(s.data_iter_random(corpus, batch_size, num_steps, mx.cpu(), rng=rng, **options))
 
 
 def drive_consecutive(s: Any, corpus: Any, batch_size: int, num_steps: int, **options: Any) -> Any:
     """All consecutive batches of one epoch."""
-    batches = s.data_iter_consecutive(corpus, batch_size, num_steps, mx.cpu(), **options)
-    data, label = zip(*islice(batches, 2000))
-    return {"data": list(data), "label": list(label)}
+    return unzipped(s.data_iter_consecutive(corpus, batch_size, num_steps, mx.cpu(), **options))
 
 
 def drive_kinds(s: Any, sampler: str, corpus: Any, batch_size: int, num_steps: int) -> Any:
     """The shapes and dtypes of the first batch, and the indices in it."""
-    pair = next(
-        iter(getattr(s, sampler)(corpus, batch_size, num_steps, mx.cpu(), rng=np.random.default_rng(0)))
-    )
-    kinds = [[type(array).__name__, list(array.shape), str(np.dtype(array.dtype))] for array in pair]
-    return {"kinds": kinds, "least index": int(np.asarray(pair[0].asnumpy()).min())}
+    batches = getattr(s, sampler)(corpus, batch_size, num_steps, mx.cpu(), rng=np.random.default_rng(0))
+    pair: Any = next(iter(batches), ())
+    kinds = [[type(array).__name__, list(np.shape(array)), _dtype(array)] for array in pair]
+    return {"kinds": kinds, "least index": int(_numpy(pair[0]).min()) if kinds else 0}
 
 
 def drive_orders(s: Any, corpus: Any, batch_size: int, num_steps: int, seeds: Any) -> Any:
     """The windows' first indices, a list for every epoch: one after the other with an rng, or without."""
     rngs = [None if seed is None else np.random.default_rng(seed) for seed in seeds]
     epochs = [s.data_iter_random(corpus, batch_size, num_steps, mx.cpu(), rng=rng) for rng in rngs]
-    return [[int(row[0]) for data, _ in islice(epoch, 500) for row in data.asnumpy()] for epoch in epochs]
+    return [[int(row[0]) for data, _ in islice(epoch, 500) for row in _numpy(data)] for epoch in epochs]
 
 
 def drive_two_epochs(s: Any, corpus: Any, batch_size: int, num_steps: int, seed: int) -> Any:
     """The windows' first indices in two epochs that share one rng."""
     rng = np.random.default_rng(seed)
     epochs = [s.data_iter_random(corpus, batch_size, num_steps, mx.cpu(), rng=rng) for _ in range(2)]
-    return [[int(row[0]) for data, _ in islice(epoch, 500) for row in data.asnumpy()] for epoch in epochs]
+    return [[int(row[0]) for data, _ in islice(epoch, 500) for row in _numpy(data)] for epoch in epochs]
 
 
 def drive_too_short(s: Any, sampler: str, num_chars: int, batch_size: int, num_steps: int) -> Any:
@@ -84,21 +95,33 @@ def drive_try_gpu(s: Any) -> Any:
 # What is asked
 
 
-def _sizes(rng: np.random.Generator) -> dict:
-    batch_size, num_steps = int(rng.integers(2, 6)), int(rng.integers(2, 7))
-    num_chars = batch_size * num_steps * int(rng.integers(3, 7)) + 1  # for random windows it just fits,
-    left_over = int(rng.integers(3 * batch_size))
-    num_chars += int(rng.choice([0, num_steps - 1, left_over]))  # or some are left over
+def _fitting(rng: np.random.Generator, sampler: str = "data_iter_random") -> dict:
+    """A corpus that its batches use up: to lose the last one is noticed."""
+    batch_size, num_steps, num_batches = (int(n) for n in rng.integers([2, 2, 3], [6, 7, 7]))
+    if sampler == "data_iter_random":
+        num_chars = batch_size * num_steps * num_batches + 1
+    else:
+        num_chars = batch_size * (num_steps * num_batches + 1)
     return {"corpus": rng.permutation(num_chars), "batch_size": batch_size, "num_steps": num_steps}
 
 
-def _sizes_and_seed(rng: np.random.Generator) -> dict:
-    return {**_sizes(rng), "seed": int(rng.integers(1000))}
+def _left_over(rng: np.random.Generator, sampler: str = "data_iter_random", *, shifted: bool = False) -> dict:
+    """A corpus of which as much is left over as can be: to use too much is noticed. shifted: with an offset.
+
+    The last batch lacks one window, for which only the last label is missing; or every row ends with a
+    piece that lacks its last label, and some characters stand behind the rows.
+    """
+    batch_size, num_steps, num_batches = (int(n) for n in rng.integers([2, 2, 3], [6, 7, 7]))
+    num_chars = batch_size * num_steps * num_batches + (
+        0 if sampler == "data_iter_random" else batch_size - 1
+    )
+    offset = {"offset": int(rng.integers(1, num_steps))} if shifted else {}
+    corpus = rng.permutation(num_chars + offset.get("offset", 0))
+    return {"corpus": corpus, "batch_size": batch_size, "num_steps": num_steps, **offset}
 
 
-def _with_offset(rng: np.random.Generator) -> dict:
-    sizes = _sizes(rng)
-    return {**sizes, "offset": int(rng.integers(1, sizes["num_steps"]))}
+def _seeded(rng: np.random.Generator, draw: Callable[..., dict], **options: Any) -> dict:
+    return {**draw(rng, **options), "seed": int(rng.integers(1000))}
 
 
 def _large(rng: np.random.Generator, sampler: str) -> dict:
@@ -169,6 +192,8 @@ def _num_batches(inputs: dict) -> int:
 
 def _windows_once(answer: Any, expected: Any, inputs: dict) -> str | None:
     batch_size, num_steps, offset = inputs["batch_size"], inputs["num_steps"], inputs.get("offset", 0)
+    if not answer["data"]:
+        return "not one batch is yielded"
     for batch in answer["data"]:
         if np.shape(batch) != (batch_size, num_steps):
             return f"a batch is (batch_size, num_steps), {(batch_size, num_steps)}, not {np.shape(batch)}"
@@ -181,11 +206,13 @@ def _windows_once(answer: Any, expected: Any, inputs: dict) -> str | None:
     if ((starts - offset) % num_steps).any():
         return "a window does not start at offset, offset + num_steps, offset + 2 num_steps, …"
     if len(places) != _num_batches(inputs):
-        return f"{_num_batches(inputs)} full batches can be cut, you yield {len(places)}"
+        return f"{_num_batches(inputs)} full batches can be cut, and {len(places)} are yielded"
     return None
 
 
 def _labels_follow(answer: Any, expected: Any, inputs: dict) -> str | None:
+    if not answer["data"]:
+        return "not one batch is yielded"
     data, label = _places(inputs, answer["data"]), _places(inputs, answer["label"])
     if data.shape != label.shape:
         return f"label has the shape of data: {data.shape[1:]}, not {label.shape[1:]}"
@@ -194,11 +221,22 @@ def _labels_follow(answer: Any, expected: Any, inputs: dict) -> str | None:
     )
 
 
+def _are_int32(answer: Any, expected: Any, inputs: dict) -> str | None:
+    if len(answer["kinds"]) != 2:
+        return f"a pair is expected, (data, label), not {len(answer['kinds'])} items"
+    for name, (kind, shape, dtype), wanted in zip(("data", "label"), answer["kinds"], expected["kinds"]):
+        if [kind, shape, dtype] != wanted:
+            found = f"{name} is of type {kind}, of shape {tuple(shape)} and of {dtype}"
+            return f"{found}: an NDArray of shape {tuple(wanted[1])} and of int32 is expected"
+    return differs(answer, expected)
+
+
 def _shuffled(answer: Any, expected: Any, inputs: dict) -> str | None:
     """By two numbers: a window's mean place in an epoch, and how often a window's successor comes next."""
-    num_windows = len(answer[0])
-    if not 10 <= num_windows <= len(inputs["corpus"]) or {len(epoch) for epoch in answer} != {num_windows}:
-        return "all epochs of a corpus are to have as many windows"
+    num_windows = _num_batches(inputs) * inputs["batch_size"]
+    for epoch in answer:
+        if len(epoch) != num_windows:
+            return f"an epoch has {num_windows} windows in full batches, and {len(epoch)} are yielded"
     orders = np.array(answer) // inputs["num_steps"]
     if (orders == orders[0]).all():
         return "every epoch has the same order"
@@ -215,15 +253,17 @@ def _shuffled(answer: Any, expected: Any, inputs: dict) -> str | None:
 
 def _repeatable(answer: Any, expected: Any, inputs: dict) -> str | None:
     first, again, other = answer
+    if not first:
+        return "not one batch is yielded"
     if first != again:
-        return "the same rng gives another order the second time"
-    return None if first != other else "another rng gives the same order"
+        return "two generators with the same seed give different orders"
+    return None if first != other else "two generators with different seeds give the same order"
 
 
 def _two_orders(answer: Any, expected: Any, inputs: dict) -> str | None:
     first, second = answer
     if not (isinstance(first, list) and first):
-        return "an epoch has no windows"
+        return "not one batch is yielded"
     return "both epochs have the same order" if first == second else None
 
 
@@ -269,7 +309,7 @@ def _context(answer: Any, expected: Any, inputs: dict) -> str | None:
 
 
 def _floats(answer: Any, expected: Any, inputs: dict) -> bool:
-    return any(kind[-1] != "int32" for kind in answer["kinds"])
+    return any(kind[-1] == "float32" for kind in answer["kinds"])
 
 
 def _label_is_data(answer: Any, expected: Any, inputs: dict) -> bool:
@@ -277,7 +317,44 @@ def _label_is_data(answer: Any, expected: Any, inputs: dict) -> bool:
 
 
 def _starts_at_zero(answer: Any, expected: Any, inputs: dict) -> bool:
-    return not (_starts(answer, inputs) % inputs["num_steps"]).any()
+    starts = _starts(answer, inputs)
+    return len(starts) > 0 and not (starts % inputs["num_steps"]).any()
+
+
+def _start_anywhere(answer: Any, expected: Any, inputs: dict) -> bool:
+    found = set((_starts(answer, inputs) % inputs["num_steps"]).tolist())
+    return len(found) == 1 and found != {inputs.get("offset", 0) % inputs["num_steps"]}
+
+
+def _overlap(answer: Any, expected: Any, inputs: dict) -> bool:
+    gaps = np.diff(np.unique(_starts(answer, inputs)))
+    return bool((gaps < inputs["num_steps"]).any())
+
+
+def _drawn_twice(answer: Any, expected: Any, inputs: dict) -> bool:
+    starts = _starts(answer, inputs)
+    return len(set(starts.tolist())) < len(starts) == _num_batches(inputs) * inputs["batch_size"]
+
+
+def _one_batch_missing(answer: Any, expected: Any, inputs: dict) -> bool:
+    """One batch is missing, and those that are there are full."""
+    shape = inputs["batch_size"], inputs["num_steps"]
+    return len(answer["data"]) == _num_batches(inputs) - 1 and {np.shape(b) for b in answer["data"]} == {
+        shape
+    }
+
+
+def _last_is_short(axis: int) -> Callable[[Any, Any, dict], bool]:
+    """Whether the last batch has fewer rows (axis 0) or columns (1) than it should, and only that."""
+
+    def shows(answer: Any, expected: Any, inputs: dict) -> bool:
+        wanted = [inputs["batch_size"], inputs["num_steps"]]
+        *full, last = (list(np.shape(batch)) for batch in answer["data"])
+        return all(shape == wanted for shape in full) and (
+            0 < last[axis] < wanted[axis] and last[1 - axis] == wanted[1 - axis]
+        )
+
+    return shows
 
 
 def _row_leaps(answer: Any, expected: Any, inputs: dict) -> bool:
@@ -286,48 +363,72 @@ def _row_leaps(answer: Any, expected: Any, inputs: dict) -> bool:
 
 
 def _same_batches(answer: Any, expected: Any, inputs: dict) -> str | None:
+    if not answer["data"]:
+        return "not one batch is yielded"
     found, wanted = _places(inputs, answer["data"]), _places(inputs, expected["data"])
     if found.shape != wanted.shape:
-        return f"(batches, batch_size, num_steps) are to be {wanted.shape}, not {found.shape}"
+        return (
+            f"{wanted.shape[0]} batches of shape {wanted.shape[1:]} are expected, "
+            f"and there are {len(found)} of {found.shape[1:]}"
+        )
     wrong = np.argwhere(found != wanted)
     return f"batch {wrong[0][0]}, row {wrong[0][1]} holds other characters" if len(wrong) else None
 
 
 def _in_order(answer: Any, expected: Any, inputs: dict) -> bool:
-    return all(epoch == sorted(epoch) for epoch in answer)
+    return all(len(epoch) > 1 and epoch == sorted(epoch) for epoch in answer)
 
 
 # The mistakes
 
 LABEL_IS_DATA = Mistake(told("02_sampling_label_is_the_data"), shows=_label_is_data)
 FLOATS = Mistake(told("02_sampling_yields_floats"), shows=_floats)
-OVERLAP = Mistake(
-    told("02_sampling_windows_overlap"),
-    shows=lambda answer, expected, inputs: (_starts(answer, inputs) % inputs["num_steps"]).any(),
+NO_BATCH = Mistake(
+    told("02_sampling_yields_nothing"),
+    shows=lambda answer, expected, inputs: not (answer["data"] if "data" in answer else answer["kinds"]),
 )
-REPLACED = Mistake(
-    told("02_sampling_draws_with_replacement"),
-    shows=lambda answer, expected, inputs: len(set(_starts(answer, inputs))) < len(_starts(answer, inputs)),
+NO_WINDOW = Mistake(
+    NO_BATCH.message, shows=lambda answer, expected, inputs: not any(len(epoch) for epoch in answer)
 )
-LAST_MISSING = Mistake(
-    told("02_sampling_forgets_the_last_batch"),
-    shows=lambda answer, expected, inputs: len(answer["data"]) == _num_batches(inputs) - 1,
+OVERLAP = Mistake(told("02_sampling_windows_overlap"), shows=_overlap)
+STARTS_ANYWHERE = Mistake(
+    "your first window does not start at offset (0 if none is given), so the others do not stand where they "
+    "should either: the caller draws the offset",
+    shows=_start_anywhere,
+)
+REPLACED = Mistake(told("02_sampling_draws_with_replacement"), shows=_drawn_twice)
+LAST_MISSING = Mistake(told("02_sampling_forgets_the_last_batch"), shows=_one_batch_missing)
+RAGGED = Mistake(told("02_sampling_last_batch_is_ragged"), shows=_last_is_short(0))
+SHORT = Mistake(told("02_sampling_consecutive_last_batch_is_short"), shows=_last_is_short(1))
+TOO_MANY = Mistake(
+    told("02_sampling_counts_a_window_too_many"),
+    shows=lambda answer, expected, inputs: (
+        max(_starts(answer, inputs)) + inputs["num_steps"] >= len(inputs["corpus"])
+    ),
+)
+LAST_MISSING_IN_ROWS = Mistake(
+    LAST_MISSING.message,
+    shows=lambda answer, expected, inputs: np.array_equal(
+        _places(inputs, answer["data"]), _places(inputs, expected["data"][:-1])
+    ),
 )
 IN_ORDER = Mistake(told("02_sampling_never_shuffles"), shows=_in_order)
 RNG_UNUSED = Mistake(
-    "the rng that is handed in is not used: nobody could repeat a training",
+    "two generators with the same seed give different orders, so that training could not be repeated: "
+    "draw from the rng that is handed in and from nothing else",
     shows=lambda answer, expected, inputs: answer[0] != answer[1],
 )
 NOT_ADJACENT = Mistake(told("02_sampling_rows_are_not_adjacent"), shows=_row_leaps)
 NOTHING_SAID = Mistake(
-    "nothing is yielded, and nothing said: a training on no batches would end at once. Refuse it",
+    "nothing is yielded, without an error: training on no batches would end at once. Refuse it",
     shows=lambda answer, expected, inputs: "StopIteration" in answer,
 )
 
 # The cases
 
-THIRTY = {"corpus": list(range(30)), "batch_size": 2, "num_steps": 3}
+THIRTY = {"corpus": list(range(30)), "batch_size": 2, "num_steps": 3}  # nine windows, and the last ends early
 TWENTY_FIVE = {**THIRTY, "corpus": list(range(25))}  # eight windows, four batches, and none is left over
+THIRTY_ONE, THIRTY_TWO = ({**THIRTY, "corpus": list(range(n))} for n in (31, 32))  # rows of 15 and of 16
 SEVENTY_THREE = {**THIRTY, "corpus": list(range(73))}
 of_random = partial(Case, function="data_iter_random", lesson=2, expect=by_law)
 of_consecutive = partial(Case, function="data_iter_consecutive", lesson=2, drive=drive_consecutive)
@@ -342,7 +443,8 @@ def _kinds_of(sampler: str) -> Case:
         drive=drive_kinds,
         example={**THIRTY, "sampler": sampler, "corpus": [2**24 + 1] * 30},
         draw=partial(_large, sampler=sampler),
-        mistakes=(FLOATS,),
+        check=_are_int32,
+        mistakes=(NO_BATCH, FLOATS),
     )
 
 
@@ -364,17 +466,25 @@ RANDOM = [
         name="each window is drawn once in an epoch, up to the last full batch",
         drive=drive_random,
         example={**TWENTY_FIVE, "seed": 0},
-        draw=_sizes_and_seed,
+        draw=partial(_seeded, draw=_fitting),
         check=_windows_once,
-        mistakes=(OVERLAP, REPLACED, LAST_MISSING),
+        mistakes=(NO_BATCH, OVERLAP, STARTS_ANYWHERE, REPLACED, LAST_MISSING),
+    ),
+    of_random(
+        name="windows that fill no batch, and characters that fill no window, are left out",
+        drive=drive_random,
+        example={**THIRTY, "seed": 0},
+        draw=partial(_seeded, draw=_left_over),
+        check=_windows_once,
+        mistakes=(NO_BATCH, OVERLAP, STARTS_ANYWHERE, RAGGED, TOO_MANY),
     ),
     of_random(
         name="the label is the next character at every place",
         drive=drive_random,
-        example={**THIRTY, "seed": 0},
-        draw=_sizes_and_seed,
+        example={**TWENTY_FIVE, "seed": 0},
+        draw=partial(_seeded, draw=_fitting),
         check=_labels_follow,
-        mistakes=(LABEL_IS_DATA,),
+        mistakes=(NO_BATCH, LABEL_IS_DATA),
     ),
     _kinds_of("data_iter_random"),
     of_random(
@@ -383,7 +493,7 @@ RANDOM = [
         example={**SEVENTY_THREE, "seeds": list(range(EPOCHS))},
         draw=lambda rng: {**_many_windows(rng), "seeds": rng.integers(10**6, size=EPOCHS).tolist()},
         check=_shuffled,
-        mistakes=(IN_ORDER,),
+        mistakes=(NO_WINDOW, IN_ORDER),
     ),
     of_random(
         name="without an rng the windows are shuffled all the same",
@@ -391,7 +501,10 @@ RANDOM = [
         example={**SEVENTY_THREE, "seeds": [None] * EPOCHS},
         draw=lambda rng: {**_many_windows(rng), "seeds": [None] * EPOCHS},
         check=_shuffled,
-        mistakes=(Mistake("your windows come in the order of the corpus: shuffle them", shows=_in_order),),
+        mistakes=(
+            NO_WINDOW,
+            Mistake("your windows come in the order of the corpus: shuffle them", shows=_in_order),
+        ),
     ),
     of_random(
         name="the same rng gives the same order again, and another one another",
@@ -399,7 +512,7 @@ RANDOM = [
         example={**SEVENTY_THREE, "seeds": [1, 1, 2]},
         draw=lambda rng: {**_many_windows(rng), "seeds": [0, 0, 1 + int(rng.integers(1000))]},
         check=_repeatable,
-        mistakes=(IN_ORDER, RNG_UNUSED),
+        mistakes=(NO_WINDOW, IN_ORDER, RNG_UNUSED),
     ),
     of_random(
         name="two epochs with one rng have different orders",
@@ -407,46 +520,49 @@ RANDOM = [
         example={**SEVENTY_THREE, "seed": 0},
         draw=lambda rng: {**_many_windows(rng), "seed": int(rng.integers(1000))},
         check=_two_orders,
-        mistakes=(IN_ORDER,),
+        mistakes=(NO_WINDOW, IN_ORDER),
     ),
     of_random(
         name="windows start at offset",
         drive=drive_random,
-        example={**THIRTY, "seed": 0, "offset": 1},
-        draw=lambda rng: {**_with_offset(rng), "seed": int(rng.integers(1000))},
+        example={**THIRTY_ONE, "seed": 0, "offset": 1},
+        draw=partial(_seeded, draw=_left_over, shifted=True),
         check=_windows_once,
-        mistakes=(Mistake(told("02_sampling_ignores_offset"), shows=_starts_at_zero),),
+        mistakes=(NO_BATCH, Mistake(told("02_sampling_ignores_offset"), shows=_starts_at_zero), RAGGED),
     ),
     _too_short_for("data_iter_random", 6),
 ]
 CONSECUTIVE = [
     of_consecutive(
         name="row r of a batch goes on where row r of the batch before ended, up to the last full batch",
-        example=THIRTY,
-        draw=_sizes,
+        example=THIRTY_TWO,
+        draw=partial(_fitting, sampler="data_iter_consecutive"),
         check=_same_batches,
-        mistakes=(
-            NOT_ADJACENT,
-            Mistake(
-                LAST_MISSING.message,
-                shows=lambda answer, expected, inputs: len(answer["data"]) == len(expected["data"]) - 1,
-            ),
-        ),
+        mistakes=(NO_BATCH, NOT_ADJACENT, LAST_MISSING_IN_ROWS),
+    ),
+    of_consecutive(
+        name="columns that fill no batch, and characters that fill no row, are left out",
+        example=THIRTY_ONE,
+        draw=partial(_left_over, sampler="data_iter_consecutive"),
+        check=_same_batches,
+        mistakes=(NO_BATCH, SHORT, NOT_ADJACENT),
     ),
     of_consecutive(
         name="the label is the next character at every place",
-        example=THIRTY,
-        draw=_sizes,
+        example=THIRTY_TWO,
+        draw=partial(_fitting, sampler="data_iter_consecutive"),
         check=_labels_follow,
-        mistakes=(LABEL_IS_DATA,),
+        mistakes=(NO_BATCH, LABEL_IS_DATA),
     ),
     _kinds_of("data_iter_consecutive"),
     of_consecutive(
         name="rows are cut from the corpus after offset",
-        example={**THIRTY, "offset": 1},
-        draw=_with_offset,
+        example={**THIRTY_TWO, "offset": 1},
+        draw=partial(_left_over, sampler="data_iter_consecutive", shifted=True),
         check=_same_batches,
         mistakes=(
+            NO_BATCH,
+            SHORT,
             Mistake(
                 "offset has no effect: your first row starts at 0 all the same",
                 shows=lambda answer, expected, inputs: _places(inputs, answer["data"])[0, 0, 0] == 0,
@@ -477,7 +593,9 @@ OFFSETS = [
             SAME_OFFSET,
             Mistake(
                 told("02_sampling_offset_is_below_num_steps"),
-                shows=lambda answer, expected, inputs: max(answer) < inputs["num_steps"],
+                shows=lambda answer, expected, inputs: (
+                    _leaves_a_batch(answer, expected, inputs) is None and max(answer) < inputs["num_steps"]
+                ),
             ),
         ),
     ),
@@ -488,8 +606,10 @@ OFFSETS = [
         check=_leaves_a_batch,
         mistakes=(
             Mistake(
-                "an offset leaves too little for one batch: the largest one hangs on num_chars, too",
-                shows=lambda answer, expected, inputs: max(answer) > 0,
+                "an offset leaves too little for one batch: the largest one depends on num_chars, too",
+                shows=lambda answer, expected, inputs: (
+                    "leaves no batch" in (_leaves_a_batch(answer, expected, inputs) or "")
+                ),
             ),
         ),
     ),

@@ -215,7 +215,7 @@ CASES = [
         draw=_draw_three,
     ),
     of_counts(
-        name="of a long context only the end counts, of an unseen one what of it was seen",
+        name="only the end of a long context counts, and of an unseen one only the part that was seen",
         drive=drive_one,
         example={**ABABC, "order": 3, "asked": [[2, [0, 1]], [2, [3, 0, 1]], [2, [3, 1]], [0, [2]]],
                  "discounts": [0.5, 0.6, 0.7]},
@@ -268,7 +268,7 @@ CASES = [
         draw=partial(_draw_counts, modified=True),
     ),
     of_discounts(
-        name="where too few strings tell, the discount is 0.75",
+        name="with too few strings to tell, the discount is 0.75",
         example={"counts": np.array([3, 4]), "modified": False},
         draw=lambda rng: {
             "counts": np.full(int(rng.integers(2, 9)), int(rng.integers(1, 4))), "modified": True
@@ -312,7 +312,7 @@ CASES = [
         draw=_draw_mean,
     ),
     of_means(
-        name="only those count that are to count",
+        name="only the chosen targets count",
         drive=drive_mean_of_some,
         example={"probabilities": np.array([[0.5, 0.25]]), "where": np.array([[True, False]])},
         draw=_draw_some,

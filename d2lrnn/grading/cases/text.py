@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -68,7 +69,7 @@ LINE_ENDS = of_corpus(
     ),
 )
 MAX_CHARS = of_corpus(
-    name="max_chars keeps so many characters, counted when line ends have become spaces",
+    name="max_chars limits the characters, counted after line ends have become spaces",
     drive=drive_load,
     example={"name": "song.txt", "content": b"ab\r\ncd", "max_chars": 4},
     draw=lambda rng: {
@@ -151,6 +152,14 @@ def _bad_indices(rng: np.random.Generator) -> dict:
     return {"text": text, "indices": [0, int(rng.choice([-1, -2, len(set(text)), len(set(text)) + 7]))]}
 
 
+def _in_no_order(answer: Any, expected: Any, inputs: dict) -> bool:
+    """The right characters, neither as they first appear nor by how often they do."""
+    found, counts = answer["idx_to_char"], Counter(inputs["text"])
+    by_count = [counts[char] for char in found]
+    is_known = found == list(counts) or by_count in (sorted(by_count), sorted(by_count, reverse=True))
+    return sorted(found) == expected["idx_to_char"] and not is_known
+
+
 of_vocab = partial(Case, function="Vocab", lesson=1)
 NUMBERING = of_vocab(
     name="the distinct characters are numbered in code point order",
@@ -160,7 +169,7 @@ NUMBERING = of_vocab(
     mistakes=(
         Mistake(
             told("01_text_numbers_characters_as_a_set_lists_them"),
-            shows=lambda answer, expected, inputs: sorted(answer["idx_to_char"]) == expected["idx_to_char"],
+            shows=_in_no_order,
         ),
     ),
 )

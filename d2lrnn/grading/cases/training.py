@@ -89,7 +89,7 @@ def drive_batches(
 def drive_given(
     s: Any, params: dict, batches: list, is_random_iter: bool, theta: float, lr: float, state_from: np.ndarray
 ) -> dict[str, Any]:
-    """The same from the state state_from W_hh, which hangs on the parameters."""
+    """The same from the state state_from W_hh, which depends on the parameters."""
     weights = new_params(params)
     with autograd.record():
         H = nd.dot(nd.array(state_from), weights.W_hh)
@@ -484,8 +484,8 @@ SEEDED = of_loop(
     check=_follows_the_seed,
     mistakes=(
         Mistake(
-            "the seed does not reach every chance: new parameters come from MXNet's generator, the windows "
-            "from numpy's",
+            "the seed does not fix all random numbers: new parameters come from MXNet's generator, the "
+            "windows from numpy's",
             shows=lambda answer, *_: (
                 differs(answer["perplexities"][0], answer["perplexities"][1]) is not None
             ),
@@ -511,7 +511,7 @@ PRINTS = of_loop(
     name="every pred_period epochs the perplexity is printed, and each prefix continued",
     drive=drive_loop,
     example=_loop_of(np.random.default_rng(1), "abcab" * 5, 2, "sgd", **PRINTED),
-    draw=partial(_draw_loop, optimizer="adam", **PRINTED),
+    draw=partial(_draw_loop, optimizer="sgd", **PRINTED),
     check=_prints,
     mistakes=(Mistake("nothing is printed", shows=lambda answer, *_: not answer["console"].strip()),),
 )

@@ -1,5 +1,5 @@
-"""Python counts a negative index from the end: -1 became the last character. Refuse what is not in 0 …
-len(vocab) - 1"""
+"""an index outside the vocabulary goes through, as Python counts a negative one from the end: refuse what
+is not in 0 … len(vocab) - 1"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,5 +1,4 @@
-"""your windows overlap: they start at every character. Each starts where the one before it ended: at 0,
-num_steps, 2 num_steps, …"""
+"""your windows overlap: each starts where the one before it ended, at 0, num_steps, 2 num_steps, …"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the hidden layer does not bend at all: an activation is missing"""
+"""the hidden layer is linear: its activation function is missing"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the hidden layer uses ReLU: a recurrent network bends with tanh"""
+"""the hidden layer uses ReLU: its activation function is tanh here"""
 
 from d2lrnn.grading.mistakes import *
 

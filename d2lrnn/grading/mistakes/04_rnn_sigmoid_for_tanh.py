@@ -1,4 +1,4 @@
-"""the hidden layer uses the sigmoid: a recurrent network bends with tanh"""
+"""the hidden layer uses the sigmoid: its activation function is tanh here"""
 
 from d2lrnn.grading.mistakes import *
 

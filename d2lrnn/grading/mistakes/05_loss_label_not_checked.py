@@ -1,5 +1,4 @@
-"""a label outside the vocabulary goes through: nd.pick takes the nearest class, and says nothing. Refuse
-it"""
+"""a label outside the vocabulary goes through without an error (nd.pick takes the nearest): refuse it"""
 
 from d2lrnn.grading.mistakes import *
 

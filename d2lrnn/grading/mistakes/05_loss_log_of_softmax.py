@@ -1,4 +1,4 @@
-"""the loss is infinite or no number: a probability too small for float32 becomes 0, and its logarithm
+"""the loss is infinite or NaN: a probability too small for float32 becomes 0, and its logarithm
 infinite. Take softmax and logarithm in one step"""
 
 from d2lrnn.grading.mistakes import *

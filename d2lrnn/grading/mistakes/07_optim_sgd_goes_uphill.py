@@ -1,4 +1,4 @@
-"""the step goes along the gradient: the loss is climbed. Go against it"""
+"""the step goes along the gradient and climbs the loss: go against it"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,5 +1,5 @@
-"""no gradient arrives from the step after: to the part of this step's output comes what returns through
-W_hh"""
+"""no gradient arrives from the next step: add what comes back through W_hh to the part of this step's own
+output"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the way back leads through W_hh transposed; W_hh is square, so no shape complains"""
+"""the backward pass multiplies by W_hh transposed; W_hh is square, so no shape complains"""
 
 from d2lrnn.grading.mistakes import *
 

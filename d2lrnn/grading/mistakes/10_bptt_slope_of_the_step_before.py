@@ -1,4 +1,4 @@
-"""the slope of tanh is taken at the H before: step t bends its own A into its own H"""
+"""the slope of tanh is taken at the previous H: step t turns its own A into its own H"""
 
 from d2lrnn.grading.mistakes import *
 

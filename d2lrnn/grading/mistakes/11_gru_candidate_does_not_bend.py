@@ -1,4 +1,4 @@
-"""the candidate does not bend: tanh is missing"""
+"""the candidate is linear: tanh is missing"""
 
 from d2lrnn.grading.mistakes import *
 

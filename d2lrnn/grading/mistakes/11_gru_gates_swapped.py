@@ -1,4 +1,4 @@
-"""the update gate and the reset gate have changed places"""
+"""the update gate and the reset gate are swapped"""
 
 from d2lrnn.grading.mistakes import *
 

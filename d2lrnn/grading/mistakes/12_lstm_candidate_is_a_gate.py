@@ -1,4 +1,4 @@
-"""the candidate is bent by the sigmoid: it is not a gate, and needs both signs. Use tanh"""
+"""the candidate uses the sigmoid: it is not a gate, and needs both signs. Use tanh"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the forget gate and the input gate have changed places: F keeps the old cell, I lets the candidate in"""
+"""the forget gate and the input gate are swapped: F keeps the old cell, I lets the candidate in"""
 
 from d2lrnn.grading.mistakes import *
 

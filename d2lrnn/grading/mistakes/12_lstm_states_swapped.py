@@ -1,4 +1,4 @@
-"""the two states have changed places: (H, C), in this order"""
+"""the two states are swapped: (H, C), in this order"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the states are bent by relu, Gluon's own choice: ask its layer for tanh"""
+"""the states use ReLU, Gluon's default: ask its layer for tanh"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,5 +1,5 @@
-"""a square matrix came back as Gluon keeps it, transposed: its shape gives nothing away, so turn every
-matrix round, whatever its shape"""
+"""a square matrix came back as Gluon keeps it, transposed: its shape does not show it, so transpose every
+matrix, whatever its shape"""
 
 from d2lrnn.grading.mistakes import *
 

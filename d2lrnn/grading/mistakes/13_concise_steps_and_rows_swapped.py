@@ -1,4 +1,4 @@
-"""steps and rows have changed places: Gluon's layer takes (num_steps, batch_size, vocab_size)"""
+"""steps and rows are swapped: Gluon's layer takes (num_steps, batch_size, vocab_size)"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""of a context longer than order - 1 characters only the end counts"""
+"""only the end of a context longer than order - 1 characters counts"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the discount is taken off the counts and given to nobody: the probabilities do not sum to 1"""
+"""the discount is taken off the counts and given to no character: the probabilities do not sum to 1"""
 
 from d2lrnn.grading.mistakes import *
 

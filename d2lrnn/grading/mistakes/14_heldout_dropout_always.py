@@ -1,4 +1,5 @@
-"""outside training numbers are dropped, too, and every measurement is spoilt: under autograd.record only"""
+"""numbers are dropped outside training, too, which spoils every measurement: drop them under autograd.record
+only"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""what is kept is not made larger: in training the next layer gets less than it will get in use"""
+"""what is kept is not scaled up: in training the next layer gets less than when the network is used"""
 
 from d2lrnn.grading.mistakes import *
 

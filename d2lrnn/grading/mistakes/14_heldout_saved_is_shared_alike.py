@@ -1,4 +1,4 @@
-"""what is saved is shared out alike: share it out as the shorter history would"""
+"""what is saved is shared out equally: share it out as the shorter history would"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""a damaged checkpoint is skipped in silence: work was lost, so a line has to say which one, and why"""
+"""a damaged checkpoint is skipped silently: work was lost, so a line has to say which one, and why"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the checkpoint is written under its final name: killed on the way, half of it stands there. Write it
+"""the checkpoint is written under its final name: a kill on the way leaves half of it there. Write it
 under another name beside it, and rename it when it is whole"""
 
 import json

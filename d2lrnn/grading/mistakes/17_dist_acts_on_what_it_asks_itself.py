@@ -1,4 +1,4 @@
-"""who asks acts at once, and the others do not know: only with the next batch all hear it"""
+"""the worker that asks acts at once, and the others do not know: all hear of it with the next batch"""
 
 from d2lrnn.grading.mistakes import *
 

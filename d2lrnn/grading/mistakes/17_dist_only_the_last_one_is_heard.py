@@ -1,4 +1,4 @@
-"""only the last worker counts: the next one writes over what stands in the buffer, so keep it before"""
+"""only the last worker counts: the next one overwrites the buffer, so copy it first"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""to save and to stop have changed places"""
+"""saving and stopping are swapped"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""targets count that were to be left out"""
+"""targets that were to be left out are counted"""
 
 from d2lrnn.grading.mistakes import *
 

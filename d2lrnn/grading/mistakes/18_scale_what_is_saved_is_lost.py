@@ -1,4 +1,4 @@
-"""what the discounts save is given to nobody: the probabilities sum to less than 1"""
+"""what the discounts save is given to no character: the probabilities sum to less than 1"""
 
 from d2lrnn.grading.mistakes import *
 

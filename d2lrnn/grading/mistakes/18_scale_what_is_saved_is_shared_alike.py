@@ -1,4 +1,4 @@
-"""what the discounts save is shared out alike: it goes where the shorter history says"""
+"""what the discounts save is shared out equally: it goes where the shorter history says"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,5 +1,5 @@
-"""b_y begins with the shares of the characters themselves: softmax takes exponentials, so it wants their
-logarithms"""
+"""b_y begins with the shares of the characters themselves: softmax takes exponentials, so b_y has to hold
+their logarithms"""
 
 from d2lrnn.grading.mistakes import *
 

@@ -1,4 +1,4 @@
-"""the gate trusts the models less the better they are: its gradient has the wrong sign"""
+"""the gate gives a model less weight the better it is: its gradient has the wrong sign"""
 
 from d2lrnn.grading.mistakes import *
 

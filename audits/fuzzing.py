@@ -1,8 +1,9 @@
-"""Hostile corpora: texts and zips, mutated and read. Each must be read rightly or be refused in one line.
+"""Hostile corpora: texts and zips, mutated and read. Each must be read correctly or refused in one line.
 
     python audits/fuzzing.py --minutes 20                 guided by atheris where it is installed
     python audits/fuzzing.py --minutes 1 --engine lines   guided by our own count of lines reached
     python audits/fuzzing.py --input eNp...               one input again, with its traceback
+    python audits/fuzzing.py --what classes --inputs 100000 --minutes 60    what students hand in, instead
 
 The inputs are tried in a child process, so that what kills it is seen here. Prints one JSON object.
 """
@@ -20,6 +21,7 @@ import importlib.util
 import io
 import json
 import lzma
+import math
 import os
 import random
 import re
@@ -36,16 +38,22 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+ROOT = str(Path(__file__).resolve().parent.parent)
+if ROOT not in sys.path:  # run as a script
+    sys.path.insert(0, ROOT)
+
+from audits import fuzzing_classes  # noqa: E402
 
 SONG = "风吹过山岗\r\n我在等天亮\n"
 MAX_LEN = 2**16
 HANG_SECONDS = 10
 START_SECONDS = 120  # mxnet is imported, on a busy machine
 INTERESTING = (0, 1, 8, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
-AS_IT_IS, AS_ZIP, ZIPPED = range(3)  # what the first byte of an input says of the others
+AS_IT_IS, AS_ZIP, ZIPPED = range(3)  # what the first byte says about the others
 NUM_PATCHES = 4
-PACKED = (b"PK\3\4", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how a text does not begin that is read as it is
+PACKED = (b"PK\3\4", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # a text with such a start is not read as it is
 
 
 # --- inputs ---
@@ -90,7 +98,7 @@ def forged(archive: bytes, offset: int, form: str, value: int) -> bytes:
 
 
 def streamed(text: bytes) -> bytes:
-    """An archive as it comes from a pipe: sizes and checksum stand behind the text."""
+    """An archive as it comes from a pipe: sizes and checksum follow the text."""
 
     class Pipe(io.RawIOBase):
         def __init__(self) -> None:
@@ -142,7 +150,7 @@ def hand_made_zips() -> Iterator[bytes]:
 
 
 def seed_inputs() -> list[bytes]:
-    """What the campaign begins with: texts in every encoding, and hand-made archives."""
+    """The seed corpus: texts in every encoding, and hand-made archives."""
     encodings = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "gb18030")
     texts = [SONG.encode(encoding) for encoding in encodings] + ["déjà vu".encode("latin-1")]
     texts += [b"", b"a", b"\n", b"a" * 99, b"\0", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"PK\3\4"]
@@ -161,7 +169,7 @@ def check(data: bytes, folder: Path) -> bool:
     """Read the input as a corpus, and make a vocabulary of what was read; True if it was read at all.
 
     Raises:
-        AssertionError: another text was read than was written, or a refusal is not one line with the name.
+        AssertionError: another text was read than written, or a refusal is not one line with the name.
         Exception: what a user would see as a traceback.
     """
     from d2lrnn import Vocab, load_corpus
@@ -189,16 +197,30 @@ def check(data: bytes, folder: Path) -> bool:
 
 
 def _check_refusal(error: ValueError, word: str) -> None:
-    assert type(error) is ValueError, f"a {type(error).__name__} is no refusal of ours"
+    assert type(error) is ValueError, f"a {type(error).__name__} is not one of our refusals"
     assert word in str(error), f"no {word}: {error}"
     assert str(error).isprintable(), f"no line that may be shown: {str(error)!r}"
 
 
-class Tally:
-    """What the child has seen so far, and the file that tells its parent."""
+class Target(NamedTuple):
+    """What is fuzzed: its modules, whose lines count, its first inputs, and what is asked of every input."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    modules: tuple[str, ...]
+    seed_inputs: Callable[[], list[bytes]]
+    check: Callable[[bytes, Path], bool]
+
+
+TARGETS = {
+    "corpora": Target(("zipfile", "d2lrnn.corpora", "d2lrnn.text"), seed_inputs, check),
+    "classes": Target(fuzzing_classes.MODULES, fuzzing_classes.seed_inputs, fuzzing_classes.check),
+}
+
+
+class Tally:
+    """What the child has seen so far, and the file in which it reports to its parent."""
+
+    def __init__(self, folder: Path, what: str = "corpora", most: float = math.inf) -> None:
+        self.folder, self.what, self.most = folder, what, most
         self.inputs = self.read = 0
         self.slowest_ms = 0.0
         self.slowest_input = ""
@@ -207,7 +229,9 @@ class Tally:
         self.start = self.written = self.memory_at_start = 0.0
 
     def begin(self) -> None:
-        """From here on time and memory count. Signals kill again, which mxnet has caught."""
+        """Start counting time and memory; signals that mxnet caught kill again."""
+        for module in TARGETS[self.what].modules:  # d2lrnn before mxnet
+            importlib.import_module(module)
         importlib.import_module("mxnet")
         for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT):
             signal.signal(number, signal.SIG_DFL)
@@ -219,7 +243,7 @@ class Tally:
         """Check one input; a traceback becomes a finding, one for each place that raises."""
         start = time.perf_counter()
         try:
-            self.read += check(data, self.folder)
+            self.read += TARGETS[self.what].check(data, self.folder)
         except Exception as error:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(frame.filename).name}:{frame.lineno}"
@@ -232,7 +256,7 @@ class Tally:
             self.write()
 
     def write(self) -> None:
-        """Tell the parent, and show that the child is alive."""
+        """Report to the parent, which also shows that the child is alive."""
         self.written = time.monotonic()
         facts = {**vars(self), "seconds": self.written - self.start, "peak_memory": peak_memory_mib()}
         (self.folder / "tally.new").write_text(json.dumps(facts, default=str))
@@ -256,9 +280,11 @@ def run_atheris(tally: Tally, seconds: float, seed: int) -> None:
     """libFuzzer keeps what reaches new branches of zipfile and of our modules, and mutates it further."""
     atheris = importlib.import_module("atheris")
     sys.modules.pop("zipfile", None)  # imported above, without counters
-    with atheris.instrument_imports(include=["zipfile", "d2lrnn.corpora", "d2lrnn.text"]):
-        importlib.import_module("d2lrnn.text")
-    for i, data in enumerate(seed_inputs()):
+    target = TARGETS[tally.what]
+    with atheris.instrument_imports(include=list(target.modules)):
+        for module in target.modules:
+            importlib.import_module(module)
+    for i, data in enumerate(target.seed_inputs()):
         (tally.folder / "corpus" / f"{i:03}").write_bytes(data)
     marks = ((1, 2), (3, 4), (5, 6), (6, 6), (6, 7), (7, 8))
     (tally.folder / "words").write_text("".join(f'"PK\\x{a:02x}\\x{b:02x}"\n' for a, b in marks))
@@ -266,6 +292,7 @@ def run_atheris(tally: Tally, seconds: float, seed: int) -> None:
     flags += [f"-handle_{name}=0" for name in ("segv", "bus", "abrt", "ill", "fpe", "int", "term")]
     flags += ["-timeout=600", "-rss_limit_mb=0", f"-dict={tally.folder / 'words'}"]
     flags += [f"-artifact_prefix={tally.folder}/"]
+    flags += [f"-runs={tally.most:.0f}"] if tally.most < math.inf else []
     tally.begin()
     atexit.register(tally.write)
     atheris.Setup([sys.argv[0], *flags, str(tally.folder / "corpus")], tally.try_input)
@@ -273,11 +300,11 @@ def run_atheris(tally: Tally, seconds: float, seed: int) -> None:
 
 
 def run_lines(tally: Tally, seconds: float, seed: int) -> None:
-    """Keep what reaches a line, or a step from line to line, that nothing had reached; mutate it further."""
-    import d2lrnn.corpora
-
-    parts = Path(d2lrnn.corpora.__file__).parent.glob("*.py")
-    files = {zipfile.__file__, str(importlib.import_module("d2lrnn.text").__file__), *map(str, parts)}
+    """Keep inputs that reach a new line, or a new step from line to line, and mutate them further."""
+    files = set()
+    for module in TARGETS[tally.what].modules:
+        file = Path(str(importlib.import_module(module).__file__))
+        files |= {str(part) for part in (file.parent.glob("*.py") if file.stem == "__init__" else [file])}
     reached: set[tuple[int, int]] = set()
 
     def trace(frame: Any, event: str, _: Any) -> Callable | None:
@@ -293,10 +320,10 @@ def run_lines(tally: Tally, seconds: float, seed: int) -> None:
 
         return step
 
-    rng, kept = random.Random(seed), seed_inputs()
+    rng, kept = random.Random(seed), TARGETS[tally.what].seed_inputs()
     tally.begin()
     queue = list(kept)
-    while queue or time.monotonic() - tally.start < seconds:
+    while queue or (time.monotonic() - tally.start < seconds and tally.inputs < tally.most):
         data = queue.pop() if queue else mutated(rng, kept)
         before = len(reached)
         sys.settrace(trace)
@@ -311,7 +338,7 @@ def run_lines(tally: Tally, seconds: float, seed: int) -> None:
 
 
 def mutated(rng: random.Random, kept: list[bytes]) -> bytes:
-    """One of those kept, with one to five things done to it."""
+    """One of the kept inputs, mutated one to five times."""
     data = bytearray(rng.choice(kept))
     for _ in range(rng.randint(1, 5)):
         place, length = rng.randrange(len(data) + 1), rng.choice((1, 2, 4, 8))
@@ -333,24 +360,39 @@ def mutated(rng: random.Random, kept: list[bytes]) -> bytes:
     return bytes(data[:MAX_LEN])
 
 
-ENGINES = {"atheris": run_atheris, "lines": run_lines}
+def run_blind(tally: Tally, seconds: float, seed: int) -> None:
+    """Mutate the first inputs, whatever they reach: many times as many in the same time."""
+    rng, kept = random.Random(seed), TARGETS[tally.what].seed_inputs()
+    tally.begin()
+    for data in kept:
+        tally.try_input(data)
+    while time.monotonic() - tally.start < seconds and tally.inputs < tally.most:
+        tally.try_input(mutated(rng, kept))
+    tally.write()
+
+
+ENGINES = {"atheris": run_atheris, "lines": run_lines, "blind": run_blind}
 
 
 # --- the parent ---
 
 
-def fuzz_corpora(minutes: float, seed: int = 0, engine: str = "auto") -> dict[str, Any]:
-    """A campaign of so many minutes; what it found, for a table.
+def fuzz_corpora(
+    minutes: float, seed: int = 0, engine: str = "auto", what: str = "corpora", most: float = math.inf
+) -> dict[str, Any]:
+    """Run a campaign of this length, or of this many inputs at most; return what it found, for a table.
 
-    engine: "atheris", "lines", or "auto": atheris where it is installed. Equal seeds try equal inputs, as
-    many as the time allows. What kills the child, or takes ten seconds, ends the campaign.
+    engine: a key of ENGINES, or "auto": atheris where it is installed. what: a key of TARGETS. Equal seeds
+    try equal inputs, as many as the time allows. What kills the child, or takes ten seconds, ends the
+    campaign.
     """
     if engine == "auto":
         engine = "atheris" if importlib.util.find_spec("atheris") else "lines"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "corpus").mkdir()
-        death = _run_child(folder, minutes, seed, engine)
+        options = {"minutes": minutes, "seed": seed, "engine": engine, "what": what, "inputs": most}
+        death = _run_child(folder, options)
         log = (folder / "log").read_text(errors="replace")
         if not (folder / "tally.json").exists():
             raise RuntimeError(f"the child did not begin: {log[-2000:]}")
@@ -364,11 +406,11 @@ def fuzz_corpora(minutes: float, seed: int = 0, engine: str = "auto") -> dict[st
     for word, count in re.findall(r"(INITED)? *cov: (\d+)", log):  # as libFuzzer counts it
         tally["coverage"] = int(count)
         tally["coverage_seeds"] = int(count) if word else tally["coverage_seeds"]
-    return {"engine": engine, "seed": seed, **_summary(tally, found, death)}
+    return {"what": what, "engine": engine, "seed": seed, **_summary(tally, found, death)}
 
 
 def _summary(tally: dict[str, Any], found: dict[str, str], death: str) -> dict[str, Any]:
-    """What a table says of a tally. found: its findings, and how the child died if it did."""
+    """What a table says about a tally. found: its findings, and how the child died if it did."""
     return {
         "minutes": round(tally["seconds"] / 60, 2),
         "inputs": tally["inputs"],
@@ -377,7 +419,7 @@ def _summary(tally: dict[str, Any], found: dict[str, str], death: str) -> dict[s
         "new_coverage": tally["coverage"] - tally["coverage_seeds"],
         "tracebacks": sum(not what.startswith("AssertionError") for what in tally["findings"]),
         "wrong_answers": sum(what.startswith("AssertionError") for what in tally["findings"]),
-        "signals": int(death not in ("", "hang")),  # or an exit that nobody asked for
+        "signals": int(death not in ("", "hang")),  # or an unexpected exit
         "hangs": int(death == "hang"),
         "slowest_ms": round(tally["slowest_ms"], 1),
         "peak_memory_mib": round(tally["peak_memory"]),
@@ -387,10 +429,10 @@ def _summary(tally: dict[str, Any], found: dict[str, str], death: str) -> dict[s
     }
 
 
-def _run_child(folder: Path, minutes: float, seed: int, engine: str) -> str:
-    """How the child died; "" if it came to its end."""
+def _run_child(folder: Path, options: dict[str, Any]) -> str:
+    """How the child died; "" if it finished."""
     command = [sys.executable, "-W", "ignore", __file__, "--child", str(folder)]
-    command += ["--minutes", str(minutes), "--seed", str(seed), "--engine", engine]
+    command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     start = time.time()
     with open(folder / "log", "wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as child:
         while child.poll() is None:
@@ -405,25 +447,32 @@ def _run_child(folder: Path, minutes: float, seed: int, engine: str) -> str:
 
 
 def main() -> int:
-    """Run a campaign and print what it found; 1 if that is not nothing."""
+    """Run a campaign and print its findings; 1 if there are any."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--minutes", type=float, default=20, help="how long (20)")
     parser.add_argument("--seed", type=int, default=0, help="another seed tries other inputs (0)")
-    parser.add_argument("--engine", choices=["auto", *ENGINES], default="auto", help="(atheris, or lines)")
+    parser.add_argument(
+        "--engine", choices=["auto", *ENGINES], default="auto", help="(atheris, or lines; blind is unguided)"
+    )
+    parser.add_argument("--what", choices=list(TARGETS), default="corpora", help="is fuzzed (corpora)")
+    parser.add_argument("--inputs", type=float, default=math.inf, help="how many, at most (as time allows)")
     parser.add_argument("--input", help="try this one, as it stands in a result")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         warnings.simplefilter("ignore")
-        ENGINES[arguments.engine](Tally(Path(arguments.child)), 60 * arguments.minutes, arguments.seed)
+        tally = Tally(Path(arguments.child), arguments.what, arguments.inputs)
+        ENGINES[arguments.engine](tally, 60 * arguments.minutes, arguments.seed)
         return 0
     if arguments.input:
         with tempfile.TemporaryDirectory() as folder:
             data = zlib.decompress(base64.b64decode(arguments.input))
-            print("read" if check(data, Path(folder)) else "refused")
+            print("read" if TARGETS[arguments.what].check(data, Path(folder)) else "refused")
         return 0
-    summary = fuzz_corpora(arguments.minutes, arguments.seed, arguments.engine)
+    summary = fuzz_corpora(
+        arguments.minutes, arguments.seed, arguments.engine, arguments.what, arguments.inputs
+    )
     print(json.dumps(summary, indent=2))
     return 1 if summary["findings"] else 0
 

@@ -6,7 +6,8 @@
     python -m d2lrnn.grade --write-points points.toml   points of the cases
     python -m d2lrnn.grade --gradescope grader.zip      for Gradescope
 
-DIR gets grades.csv, suspicions.jsonl and, for every submission, feedback/NAME/feedback.html and results.json.
+DIR gets grades.csv, class.html, suspicions.jsonl, similarity.csv and, for every submission,
+feedback/NAME/feedback.html and results.json. Points and comments of your own go into DIR/adjustments.csv.
 DIR/seed decides the hidden inputs: keep it to yourself. An interrupted run continues where it stopped.
 """
 
@@ -21,6 +22,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 from . import _cores
@@ -44,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if arguments.jobs is not None and arguments.jobs < 1:
         complain(PROG, f"-j {arguments.jobs}: give a number of at least 1")
+        return 2
+    if not _is_encoding(arguments.zip_names):
+        complain(PROG, f"--zip-names {arguments.zip_names}: give an encoding of Python, such as gbk or cp949")
         return 2
     try:
         return _run(arguments)
@@ -96,7 +101,39 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gradescope", metavar="OUT.zip", help="write an autograder for Gradescope (default: off)"
     )
+    _add_students(parser)
     return parser
+
+
+def _add_students(parser: argparse.ArgumentParser) -> None:
+    """What a class and a platform need, beside the submissions."""
+    parser.add_argument(
+        "--attempts", choices=("last", "best"), default="last",
+        help="of several attempts of a student, the one that counts",
+    )  # fmt: skip
+    parser.add_argument(
+        "--attempt", metavar="FILE|N",
+        help="number of the attempt of every SUBMISSION, or Gradescope's submission_metadata.json; each gets "
+        "hidden inputs of its own (default: counted)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--roster", metavar="FILE",
+        help=".csv of the course with the columns id, name, email, section, extension (in days): lists those "
+        "missing, and fills DIR/imports for learning platforms (default: none)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--title", default="d2lrnn", help="of the assignment, in the tables for learning platforms"
+    )
+    parser.add_argument(
+        "--anonymous", action="store_true", help="reports without names; DIR/names.csv has them"
+    )
+    parser.add_argument(
+        "--regrade", action="store_true", help="grade again what was graded before; DIR/changes.csv compares"
+    )
+    parser.add_argument(
+        "--zip-names", metavar="ENCODING",
+        help="encoding of names in a .zip that does not say it, such as cp949 (default: UTF-8, or else GBK)",
+    )  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -109,7 +146,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _grade(arguments: argparse.Namespace, lessons: Sequence[int]) -> int:
     from .grading.cases import CASES
     from .grading.marking import POINTS_FILE, Exam, read_points, write_points
-    from .grading.results import Results, new_seed, read_seed
+    from .grading.results import Results, new_seed, read_attempt, read_seed
     from .grading.submissions import read_submissions
 
     cases = [case for case in CASES if case.lesson in lessons]
@@ -126,12 +163,34 @@ def _grade(arguments: argparse.Namespace, lessons: Sequence[int]) -> int:
         tell(f"{arguments.gradescope} is an autograder for Gradescope, with its seed: keep it to yourself")
     if not arguments.submissions:
         return 0
-    submissions = read_submissions(arguments.submissions, single=arguments.single)
-    results = Results(Path(arguments.out), arguments.seed, arguments.points)
+    best = arguments.attempts == "best"
+    submissions = read_submissions(
+        arguments.submissions, single=arguments.single, every=best, encoding=arguments.zip_names, say=tell
+    )
+    if arguments.attempt is not None:
+        attempt = read_attempt(arguments.attempt)
+        submissions = [replace(submission, attempt=attempt) for submission in submissions]
+    results = Results(
+        Path(arguments.out),
+        arguments.seed,
+        arguments.points,
+        roster=arguments.roster,
+        best=best,
+        title=arguments.title,
+    )
+    if arguments.anonymous:
+        submissions = results.anonymised(submissions)
     exam, jobs = Exam(cases, results.seed), arguments.jobs or _cores
-    results.grade(submissions, exam, arguments.isolation, jobs)
+    results.grade(submissions, exam, arguments.isolation, jobs, again=arguments.regrade)
     results.report(exam)
     return 0
+
+
+def _is_encoding(name: str | None) -> bool:
+    try:
+        return name is None or b"a".decode(name) == "a"
+    except (LookupError, ValueError):
+        return False
 
 
 def _new(name: str) -> Path:

@@ -184,7 +184,7 @@ def test_mutated_corpora_are_read_rightly_or_refused() -> None:
     [
         (lambda data: {}["planted"], "KeyError at test_hostile.py"),
         (lambda data: data.decode(errors="replace"), "AssertionError"),
-        (lambda data: data.decode(), "a UnicodeDecodeError is no refusal of ours"),
+        (lambda data: data.decode(), "a UnicodeDecodeError is not one of our refusals"),
     ],
     ids=["traceback", "another text", "a bare refusal"],
 )

@@ -29,15 +29,18 @@ chmod 600 "$root/source/seed"
 """
 RUN = """\
 #!/usr/bin/env bash
-# For every submission. What a student has handed in is read as text and run in a process that is locked in.
+# For every submission. What a student has handed in is read as text and run in a sandbox.
 set -euo pipefail
 root="${{AUTOGRADER_ROOT:-/autograder}}"
 python="${{AUTOGRADER_PYTHON:-$root/venv/bin/python}}"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 export PYTHONPATH="$root/source" PYTHONDONTWRITEBYTECODE=1
+# It lists earlier submissions: each attempt gets hidden inputs of its own.
+attempt=()
+if [ -e "$root/submission_metadata.json" ]; then attempt=(--attempt "$root/submission_metadata.json"); fi
 "$python" -m d2lrnn.grade "$root/submission" --single --out "$work" \\
-    --seed "$root/source/seed" --points "$root/source/points.toml" {options}
+    --seed "$root/source/seed" --points "$root/source/points.toml" {options} "${{attempt[@]}}"
 mkdir -p "$root/results"
 mv "$work"/feedback/*/results.json "$root/results/results.json"
 """

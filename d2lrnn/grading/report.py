@@ -1,8 +1,8 @@
 """What people and platforms read: the terminal, grades.csv, feedback.html, Gradescope's results.json, a log.
 
 Much of the text comes from submissions: it is cleaned and escaped here, once, for the place where it goes.
-Nothing is said about hidden inputs but whether they were answered rightly, and no times are given: a
-submission could speak through either.
+About hidden inputs the reports say only whether they were answered correctly, and they give no times: a
+submission could send out information through either.
 """
 
 from __future__ import annotations
@@ -13,14 +13,21 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .. import CHAPTERS
 from ..cli import one_line
 from ..messages import fill, translated, width
 from .marking import Marks, Outcome, Points, Suspicion, by_function
+from .policy import Standing
+from .roster import Member
+from .tables import number, table
 
+Grades = dict[str, dict[str, str]]  # submission -> column of grades.csv -> cell
+UNKNOWN: Mapping[str, Standing] = {}
+NO_SCORES = {"submission", "note", *Standing().columns()} - {"attempt", "days_late", "adjustment"}
 COLOURS, PLAIN = {"right": "\033[32m", "wrong": "\033[31m", "missing": "\033[2m"}, "\033[0m"
 SIGNS = {"right": "✓", "wrong": "✗", "missing": "·"}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -54,20 +61,15 @@ def state(outcome: Outcome) -> str:
 
 
 def function_state(outcomes: Sequence[Outcome]) -> str:
-    """Of a whole function. One that does nothing right and says that it is not written is not written."""
+    """Of a whole function. "missing" if nothing in it is right and it says that it is not written."""
     states = {state(outcome) for outcome in outcomes}
     if "missing" in states and "right" not in states:
         return "missing"
     return "right" if states == {"right"} else "wrong"
 
 
-def number(value: float) -> str:
-    """A score without needless digits."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
 def isolation(marks: Marks) -> str:
-    """How the worker was locked in, and what this machine could not do."""
+    """How the worker was sandboxed, and what this machine could not do."""
     lacking = (
         f" (lacking: {', '.join(marks.lacking)})" if marks.lacking and "lacking" not in marks.tier else ""
     )
@@ -110,16 +112,19 @@ def _filled(text: str, indent: int) -> str:
     return fill(text, columns, blanks, f"{blanks}  ")
 
 
-def class_table(all_marks: Sequence[Marks], points: Points) -> str:
+def class_table(
+    all_marks: Sequence[Marks], points: Points, standings: Mapping[str, Standing] = UNKNOWN
+) -> str:
     """A line for every submission, then one for every lesson: how many have each of its functions right."""
     rows = [("submission", "score", "", "note")]
     for marks in all_marks:
-        score, best = points.score(marks.outcomes), points.max_score(marks.outcomes)
+        standing = standings.get(marks.submission, Standing())
+        score, best = standing.total(points.score(marks.outcomes)), points.max_score(marks.outcomes)
         percent = f"{100 * score / best:.0f} %" if best else ""
         status = [] if marks.status == "graded" or marks.note else [marks.status]
         number_of = len(marks.suspicions)
         suspicions = [f"{number_of} suspicion{'s' if number_of > 1 else ''}"] if number_of else []
-        note = "; ".join([*status, *filter(None, [marks.note]), *suspicions])
+        note = "; ".join([*status, *standing.notes(), *filter(None, [marks.note]), *suspicions])
         rows.append(
             (line(marks.submission, 40), f"{number(score)} / {number(best)}", percent, line(note, 120))
         )
@@ -152,38 +157,66 @@ def _padded(text: str, columns: int) -> str:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def grades_csv(all_marks: Sequence[Marks], points: Points) -> str:
-    """submission, score, max_score, status, then a column for every function, then a note."""
+def grades_csv(
+    all_marks: Sequence[Marks],
+    points: Points,
+    standings: Mapping[str, Standing] = UNKNOWN,
+    missing: Sequence[Member] = (),
+) -> str:
+    """submission, score, max_score, status, then a column for every function, then a note, then whose it is.
+
+    A member of the roster who handed in nothing has a line with the status "missing".
+    """
     functions = list(dict.fromkeys(outcome.function for marks in all_marks for outcome in marks.outcomes))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["submission", "score", "max_score", "status", *functions, "note"])
+    about = list(Standing().columns()) if standings else []
+    rows: list[list[str | float]] = []
     for marks in all_marks:
-        groups = by_function(marks.outcomes)
-        writer.writerow(
+        groups, standing = by_function(marks.outcomes), standings.get(marks.submission, Standing())
+        said = standing.columns()
+        rows.append(
             [
-                _cell(marks.submission),
-                number(points.score(marks.outcomes)),
-                number(points.max_score(marks.outcomes)),
+                line(marks.submission),
+                standing.total(points.score(marks.outcomes)),
+                points.max_score(marks.outcomes),
                 marks.status,
-                *[number(points.score(groups[name])) if name in groups else "" for name in functions],
-                _cell(marks.note),
+                *[points.score(groups[name]) if name in groups else "" for name in functions],
+                line(marks.note),
+                *[said[name] for name in about],
             ]
         )
-    return out.getvalue()
+    for member in missing:
+        said = Standing(member=member, attempt=0).columns()
+        blank = ["" for _ in [*functions, "note"]]
+        rows.append([line(member.id or member.name), 0, "", "missing", *blank, *[said[n] for n in about]])
+    return table(["submission", "score", "max_score", "status", *functions, "note", *about], rows)
 
 
-def _cell(text: str) -> str:
-    """A cell that a spreadsheet does not take for a formula."""
-    text = line(text)
-    return f"'{text}" if re.match(r"\s*[=+\-@＝＋－＠]", text) else text
+def read_grades(file: Path) -> Grades:
+    """Submission -> column -> what an earlier grades.csv says; nothing if there is none."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8"))))
+        return {row["submission"]: {name: row[name] or "" for name in row if name} for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {}
 
 
-def results_json(marks: Marks, points: Points) -> dict[str, Any]:
+def changes(before: Grades, now: Grades) -> list[tuple[str, str, str, str]]:
+    """(submission, what, before, now) of each score that differs, of a function too, and of each status."""
+    found = []
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name, {}), now.get(name, {})
+        for what in [w for w in dict.fromkeys([*old, *new]) if w not in NO_SCORES]:
+            if old.get(what, "") != new.get(what, ""):
+                found.append((name, what, old.get(what, ""), new.get(what, "")))
+    return found
+
+
+def results_json(marks: Marks, points: Points, standing: Standing = Standing()) -> dict[str, Any]:  # noqa: B008
     """What Gradescope expects in /autograder/results/results.json."""
+    notes = [*standing.notes(), marks.note, f"Isolation: {isolation(marks)}."]
     return {
-        "score": points.score(marks.outcomes),
-        "output": one_line(" ".join(filter(None, [marks.note, f"Isolation: {isolation(marks)}."])), 1000),
+        "score": standing.total(points.score(marks.outcomes)),
+        "output": one_line(" ".join(filter(None, notes)), 1000),
         "output_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
@@ -221,18 +254,25 @@ def suspicions_jsonl(all_marks: Sequence[Marks]) -> str:
     return "".join(json.dumps(entry) + "\n" for entry in lines)
 
 
-def feedback_html(marks: Marks, points: Points) -> str:
-    """A page that stands alone: no script, nothing fetched."""
-    score, best = points.score(marks.outcomes), points.max_score(marks.outcomes)
-    parts = [
+def page(title: str, style: str = "") -> list[str]:
+    """The beginning of a page that stands alone: no script, nothing fetched. title: escaped."""
+    return [
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         '<meta name="viewport" content="width=device-width">',
-        f"<title>{_escaped(marks.submission)}: {number(score)} of {number(best)} points</title>",
-        f"<style>{STYLE}</style>",
+        f"<title>{title}</title>",
+        f"<style>{STYLE}{style}</style>",
+    ]
+
+
+def feedback_html(marks: Marks, points: Points, standing: Standing = Standing()) -> str:  # noqa: B008
+    """What a student gets."""
+    score, best = standing.total(points.score(marks.outcomes)), points.max_score(marks.outcomes)
+    parts = [
+        *page(f"{escaped(marks.submission)}: {number(score)} of {number(best)} points"),
         f"<h1>{number(score)} of {number(best)} points</h1>",
-        f"<p>{_escaped(marks.submission)}{f', {_escaped(marks.file)}' if marks.file else ''}</p>",
-        f"<p>{_escaped(marks.note)}</p>" if marks.note else "",
+        f"<p>{escaped(marks.submission)}{f', {escaped(marks.file)}' if marks.file else ''}</p>",
+        *[f"<p>{escaped(note)}</p>" for note in [*standing.notes(), marks.note] if note],
     ]
     lesson = 0
     for function, outcomes in by_function(marks.outcomes).items() if marks.status == "graded" else []:
@@ -240,16 +280,16 @@ def feedback_html(marks: Marks, points: Points) -> str:
             lesson = outcomes[0].lesson
             parts.append(f"<h2>Lesson {lesson}, {CHAPTERS[lesson][0]}</h2>")
         had, could = number(points.score(outcomes)), number(points.max_score(outcomes))
-        parts.append(f"<h3>{_escaped(function)} <span>{had} of {could}</span></h3>")
+        parts.append(f"<h3>{escaped(function)} <span>{had} of {could}</span></h3>")
         if all(outcome.missing for outcome in outcomes):
-            parts.append(f'<p class="missing">{_escaped(outcomes[0].message)}</p>')
+            parts.append(f'<p class="missing">{escaped(outcomes[0].message)}</p>')
         else:
             parts += ["<ul>", *(_item(outcome) for outcome in outcomes), "</ul>"]
     parts.append(
-        "<p><small>Each case was asked with the example of the course and with hidden inputs. Of these it is "
-        "only said whether all were answered rightly; the example alone earns "
+        "<p><small>Each case was asked with the example of the course and with hidden inputs. For these, the "
+        "report only says whether all were answered correctly; the example alone earns "
         f"{100 * points.public:.0f} % of a case. "
-        f"Isolation: {_escaped(isolation(marks))}.</small></p>\n</html>\n"
+        f"Isolation: {escaped(isolation(marks))}.</small></p>\n</html>\n"
     )
     return "\n".join(filter(None, parts))
 
@@ -257,8 +297,8 @@ def feedback_html(marks: Marks, points: Points) -> str:
 def _item(outcome: Outcome) -> str:
     found = state(outcome)
     said = _said(outcome)
-    text = f"<p>{_escaped(said)}</p>" if said else ""
-    return f'<li class="{found}"><b>{SIGNS[found]}</b>{_escaped(outcome.case)}{text}</li>'
+    text = f"<p>{escaped(said)}</p>" if said else ""
+    return f'<li class="{found}"><b>{SIGNS[found]}</b>{escaped(outcome.case)}{text}</li>'
 
 
 def _said(outcome: Outcome) -> str:
@@ -267,5 +307,6 @@ def _said(outcome: Outcome) -> str:
     return outcome.message
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """text for a page: on one line, and no markup."""
     return html.escape(one_line(text, 1000))

@@ -1,40 +1,38 @@
-"""The results of a class: a folder with its seed, points, the result of every submission, and reports.
+"""The results of a class: a folder with its seed, points, the outcome of every submission, and reports.
 
-Several processes share the work; each has a jail of its own, and none ever imports a submission. What came of
-a submission is kept as soon as it is known, without points: these are counted when the reports are written.
+What came of the examples is stored at once, and hidden inputs are asked when the examples of all submissions
+are through: what one program hears, no other can pass on.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.util
 import os
 import secrets
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, NoReturn
 
-from .. import CHAPTERS
 from ..checkpoint import write_atomically
 from ..cli import progress_bar, show, warn
-from ..corpora import PACKAGE
-from . import report, sandbox
+from . import report
 from .cases import CASES
-from .jail import Jail
-from .lent_code import needed_by, source
-from .marking import POINTS_FILE, Exam, Marks, Outcome, Suspicion, mark, read_points, write_points
+from .class_page import class_html
+from .marking import POINTS_FILE, Exam, Marks, Shown, read_points, write_points
+from .outcomes import FAILED, Kept, Outcomes, exam_key
+from .platforms import NOBODY, Student
+from .policy import NONE, Standing, read_adjustments, read_policy
+from .pool import Pool, begun, examples, hidden
+from .report import Grades
+from .roster import Grade, Member, find_members, imports, read_roster
+from .similarity import Pair, pairs_of, prints_of
 from .submissions import Submission
+from .tables import read_table, table
 
-# of a process of the pool: what it marks with, and what it closes at its end
-_work: tuple[Exam, str]
-_end = contextlib.ExitStack()
+# a submission, what is known of it, and what similarity compares
+Begun = tuple[Submission, Shown, Mapping[str, Sequence[int]]]
+NAMES = ("submission", *Student._fields)  # the columns of names.csv
 
 
 def new_seed() -> int:
@@ -54,65 +52,234 @@ def read_seed(seed: str) -> int:
     return int(text)
 
 
-class Kept(NamedTuple):
-    """What came of a submission, as it is kept: under which exam, and of which text."""
+def read_attempt(attempt: str) -> int:
+    """The number itself, or one more than Gradescope's submission_metadata.json lists.
 
-    exam: str
-    submission: str
-    marks: Marks
+    Raises:
+        ValueError: it is neither.
+    """
+    wrong = f"--attempt {attempt}: give a number from 1 up, or Gradescope's submission_metadata.json"
+    if not os.path.isfile(attempt):
+        if not attempt.isdecimal() or int(attempt) < 1:
+            raise ValueError(wrong)
+        return int(attempt)
+    try:
+        return 1 + len(json.loads(Path(attempt).read_text("utf-8"))["previous_submissions"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(wrong) from None
 
 
 class Results:
-    """The folder of results: its seed and its points, what was graded before, and the reports."""
+    """The folder of results: its seed and its points, what was graded before, and the reports.
 
-    def __init__(self, path: Path, seed: str | None, points: str | None) -> None:
-        self.path = path
+    roster: a .csv file of the course. best: of several attempts the best counts, not the last. title: of the
+    assignment, in the tables that learning platforms import.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        seed: str | None,
+        points: str | None,
+        *,
+        roster: str | None = None,
+        best: bool = False,
+        title: str = "d2lrnn",
+    ) -> None:
+        self.path, self.best, self.title = path, best, title
         kept = path / "points.toml"
         source = Path(points) if points else kept if kept.exists() else POINTS_FILE
-        self.points = read_points(source, CASES)
-        path.mkdir(parents=True, exist_ok=True)
-        for folder in ("outcomes", "feedback"):
-            (path / folder).mkdir(exist_ok=True)
+        self.points, self.policy = read_points(source, CASES), read_policy(source)
+        self.members = read_roster(Path(roster)) if roster else []
+        for folder in (path, path / "feedback"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.outcomes = Outcomes(path)
         self.seed = self._keep_seed(None if seed is None else read_seed(seed))
-        self._write("points.toml", write_points(self.points, CASES))
+        self.adjustments = read_adjustments(path / "adjustments.csv")
+        self._write("points.toml", write_points(self.points, CASES) + self.policy.text())
 
-    def grade(self, submissions: Sequence[Submission], exam: Exam, isolation: str, jobs: int) -> None:
-        """Mark what was not marked before, and keep what came of it."""
-        todo = [submission for submission in submissions if not self._is_kept(submission, exam, isolation)]
-        if len(todo) < len(submissions):
-            show(f"{len(submissions) - len(todo)} of {len(submissions)} were graded before")
-        with progress_bar(len(todo), unit=" submissions", unit_scale=False) as bar:
-            for submission, marks in _mark_all(todo, exam, isolation, jobs):
-                self._keep(submission, marks, exam, isolation)
-                bar.set_postfix_str(marks.submission, refresh=False)
+    def grade(
+        self, submissions: Sequence[Submission], exam: Exam, isolation: str, jobs: int, *, again: bool = False
+    ) -> None:
+        """Mark what was not marked before, or everything again, and store the outcomes."""
+        submissions = self.outcomes.numbered(submissions)
+        kept = [None if again else self.outcomes.find(one, exam, isolation) for one in submissions]
+        new: list[Begun] = [
+            (one, begun(one, exam), prints_of(one.source)) for one, k in zip(submissions, kept) if not k
+        ]
+        shown: list[Begun] = [
+            (one, Shown(replace(one, cells=tuple(k.unasked)), k.marks), k.prints)
+            for one, k in zip(submissions, kept)
+            if k and k.unasked is not None
+        ]
+        todo = len(new) + len(shown)
+        if todo < len(submissions):
+            show(f"{len(submissions) - todo} of {len(submissions)} were graded before")
+        if shown:
+            show(f"the examples of {len(shown)} of {len(submissions)} were asked before")
+        if not todo:
+            return
+        attempts = {one.attempt for one, *_ in new + shown}
+        bar = progress_bar(todo + len(new), unit=" steps", unit_scale=False)
+        with bar, Pool(exam, isolation, min(jobs, todo), attempts) as pool:
+            for i, found in pool.ask(examples, [one for _, one, _ in new]):
+                submission, _, prints = new[i]
+                failed = found.marks.status == FAILED
+                unasked = None if failed else found.submission.cells
+                self.outcomes.keep(submission, found.marks, exam, isolation, prints, unasked)
+                if not failed:
+                    shown.append((submission, found, prints))
+                bar.set_postfix_str(submission.name, refresh=False)
+                bar.update(1 + failed)
+            for i, found in pool.ask(hidden, [one for _, one, _ in shown]):
+                submission, _, prints = shown[i]
+                self.outcomes.keep(submission, found.marks, exam, isolation, prints)
+                bar.set_postfix_str(submission.name, refresh=False)
                 bar.update()
 
     def report(self, exam: Exam) -> None:
-        """grades.csv, suspicions.jsonl, and a feedback.html and a results.json for every submission."""
-        all_marks, outdated = [], []
-        for file in sorted((self.path / "outcomes").glob("*.json")):
-            kept = _read_kept(file)
-            if kept is None:
-                warn(f"{file} is damaged, and not in grades.csv: give {file.stem} again")
-            elif kept.exam == _exam_key(exam):
-                all_marks.append(kept.marks)
-            else:
-                outdated.append(file.stem)
+        """Write what people and platforms read, of all that was graded here under this exam."""
+        kept = self._chosen(self._graded(exam))
+        all_marks = [one.marks for one in kept]
+        standings = self._standings(kept)
         for marks in all_marks:
-            folder = Path("feedback") / marks.submission
+            folder, standing = Path("feedback") / marks.submission, standings[marks.submission]
             (self.path / folder).mkdir(exist_ok=True)
-            self._write(folder / "feedback.html", report.feedback_html(marks, self.points))
-            self._write(
-                folder / "results.json", json.dumps(report.results_json(marks, self.points), indent=1)
-            )
-        self._write("grades.csv", report.grades_csv(all_marks, self.points))
+            self._write(folder / "feedback.html", report.feedback_html(marks, self.points, standing))
+            results = report.results_json(marks, self.points, standing)
+            self._write(folder / "results.json", json.dumps(results, indent=1))
+        found = {standing.member for standing in standings.values()}
+        missing = [member for member in self.members if member not in found]
+        pairs = pairs_of({one.marks.submission: one.prints for one in kept})
+        before = report.read_grades(self.path / "grades.csv")
+        self._write("grades.csv", report.grades_csv(all_marks, self.points, standings, missing))
         self._write("suspicions.jsonl", report.suspicions_jsonl(all_marks))
-        show(report.class_table(all_marks, self.points))
-        show(f"isolation: {', '.join(sorted({report.isolation(marks) for marks in all_marks}))}")
+        self._write("similarity.csv", table(Pair._fields, pairs))
+        self._write("class.html", class_html(all_marks, self.points, standings, missing, pairs))
+        self._write_imports(all_marks, standings)
+        show(report.class_table(all_marks, self.points, standings))
+        self._tell_changes(before)
+        self._tell(all_marks, standings, missing, pairs)
+
+    def anonymised(self, submissions: Iterable[Submission]) -> list[Submission]:
+        """The same under names that tell nothing; names.csv, for the instructor, says whose they are."""
+        known, result = self._names(), []
+        for submission in submissions:
+            key = f"{self.seed}\n{submission.name}\n{submission.student.id}"
+            name = f"student-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+            known[name] = submission.student
+            result.append(_without_names(submission, name))
+        rows = [(name, *student) for name, student in sorted(known.items())]
+        self._write("names.csv", table(NAMES, rows))
+        (self.path / "names.csv").chmod(0o600)
+        return result
+
+    # --- what is reported -----------------------------------------------------------------------------
+
+    def _graded(self, exam: Exam) -> list[Kept]:
+        found, outdated = [], []
+        for name, kept in self.outcomes.all():
+            if kept is None:
+                warn(f"an outcome of {name} is damaged, and not in grades.csv: give {name} again")
+            elif kept.exam == exam_key(exam) and kept.unasked is None:
+                found.append(kept)
+            else:
+                outdated.append(name)
+        outdated = [
+            name for name in dict.fromkeys(outdated) if name not in {k.marks.submission for k in found}
+        ]
         if outdated:
-            earlier = f"{len(outdated)} graded with other cases, or by another version,"
+            earlier = f"{len(outdated)} graded with other cases, by another version, or in part,"
             warn(f"{earlier} are not in grades.csv: give them again: {', '.join(outdated)}")
-        show(f"{self.path}/ holds grades.csv, suspicions.jsonl and feedback/")
+        return found
+
+    def _chosen(self, kept: Iterable[Kept]) -> list[Kept]:
+        """Of each submission the attempt that counts."""
+        attempts: dict[str, list[Kept]] = {}
+        for one in kept:
+            attempts.setdefault(one.marks.submission, []).append(one)
+        return [max(several, key=self._rank) for several in attempts.values()]
+
+    def _rank(self, kept: Kept) -> tuple[float, bool, int]:
+        standing = self._standing(kept, kept.student, None)
+        score = standing.total(self.points.score(kept.marks.outcomes)) if self.best else 0
+        return score, kept.attempt == self.outcomes.last.get(kept.marks.submission), kept.attempt
+
+    def _standings(self, kept: Iterable[Kept]) -> dict[str, Standing]:
+        of, names = {one.marks.submission: one for one in kept}, self._names()
+        students = {name: names.get(name, one.student) for name, one in of.items()}
+        members = find_members(students, self.members)
+        unknown = sorted(set(self.adjustments) - set(of))
+        if unknown:
+            warn(f"{self.path / 'adjustments.csv'} names what was not graded: {', '.join(unknown)}")
+        standings = {name: self._standing(one, students[name], members.get(name)) for name, one in of.items()}
+        return {name: replace(s, is_anonymous=name in names) for name, s in standings.items()}
+
+    def _standing(self, kept: Kept, student: Student, member: Member | None) -> Standing:
+        name = kept.marks.submission
+        keys = [name, student.id, student.email, *(member[:3] if member else ())]
+        extension = max([member.extension if member else 0, *(self.policy.days.get(key, 0) for key in keys)])
+        days = self.policy.days_late(kept.submitted, kept.late, extension)
+        return Standing(
+            student=student,
+            attempt=kept.attempt,
+            submitted=kept.submitted,
+            days_late=days,
+            taken=self.policy.share(days),
+            adjustment=self.adjustments.get(name, NONE),
+            member=member,
+        )
+
+    def _write_imports(self, all_marks: Sequence[Marks], standings: Mapping[str, Standing]) -> None:
+        """With a roster: what Canvas, Moodle, Brightspace and Blackboard import."""
+        if not self.members:
+            return
+        grades = []
+        for marks in all_marks:
+            standing = standings[marks.submission]
+            if standing.member:
+                score = standing.total(self.points.score(marks.outcomes))
+                most, notes = self.points.max_score(marks.outcomes), "; ".join(standing.notes())
+                grades.append(Grade(standing.member, standing.student.id, score, most, notes))
+        (self.path / "imports").mkdir(exist_ok=True)
+        for name, text in imports(grades, self.title).items():
+            self._write(Path("imports") / name, text)
+
+    def _tell_changes(self, before: Grades) -> None:
+        if not before:
+            return
+        changes = report.changes(before, report.read_grades(self.path / "grades.csv"))
+        self._write("changes.csv", table(("submission", "what", "before", "now"), changes))
+        num_scores = sum(what == "score" for _, what, *_ in changes)
+        if num_scores:
+            show(f"scores that differ from the last run: {num_scores}, in changes.csv")
+
+    def _tell(
+        self,
+        all_marks: Sequence[Marks],
+        standings: Mapping[str, Standing],
+        missing: Sequence[Member],
+        pairs: Sequence[Pair],
+    ) -> None:
+        tiers = sorted(filter(None, {report.isolation(marks) for marks in all_marks}))
+        show(f"isolation: {', '.join(tiers)}")
+        if missing:
+            names = ", ".join(member.name or member.id for member in missing)
+            show(f"{len(missing)} of the roster handed in nothing: {names}")
+        strangers = [name for name, one in standings.items() if self.members and not one.member]
+        if strangers:
+            show(f"not in the roster, or not clearly: {', '.join(strangers)}")
+        if pairs:
+            show(f"similar, for a person to judge: {len(pairs)} in similarity.csv")
+        show(f"{self.path}/ holds grades.csv, class.html, suspicions.jsonl and feedback/")
+
+    # --- files ----------------------------------------------------------------------------------------
+
+    def _names(self) -> dict[str, Student]:
+        """Of submissions that were made anonymous: whose they are."""
+        file = self.path / "names.csv"
+        rows = read_table(file, dict.fromkeys(NAMES, ())) if file.exists() else []
+        return {row["submission"]: Student(row["name"], row["id"], row["email"]) for row in rows}
 
     def _keep_seed(self, given: int | None) -> int:
         file = self.path / "seed"
@@ -128,106 +295,12 @@ class Results:
             out.write(f"{seed}\n")
         return seed
 
-    def _is_kept(self, submission: Submission, exam: Exam, isolation: str) -> bool:
-        kept = _read_kept(self.path / "outcomes" / f"{submission.name}.json")
-        return kept is not None and kept[:2] == (_exam_key(exam), _submission_key(submission, isolation))
-
-    def _keep(self, submission: Submission, marks: Marks, exam: Exam, isolation: str) -> None:
-        kept = Kept(_exam_key(exam), _submission_key(submission, isolation), marks)
-        text = json.dumps({**kept._asdict(), "marks": dataclasses.asdict(marks)}, indent=1)
-        self._write(Path("outcomes") / f"{submission.name}.json", text)
-
     def _write(self, name: str | Path, text: str) -> None:
-        write_atomically(self.path / name, text.encode())
+        write_atomically(self.path / name, text.encode(errors="replace"))
 
 
-def _read_kept(file: Path) -> Kept | None:
-    """What was kept, None if there is no such file or a damaged one."""
-    try:
-        kept = json.loads(file.read_text("utf-8"))
-        marks = kept["marks"]
-        marks["outcomes"] = tuple(Outcome(**outcome) for outcome in marks["outcomes"])
-        marks["suspicions"] = tuple(Suspicion(**suspicion) for suspicion in marks["suspicions"])
-        marks["lacking"] = tuple(marks["lacking"])
-        return Kept(kept["exam"], kept["submission"], Marks(**marks))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _exam_key(exam: Exam) -> str:
-    """Another seed, other cases, another version of this package: other outcomes."""
-    names = "\n".join(map(str, exam.cases))
-    return hashlib.sha256(f"{exam.seed}\n{_package_key()}\n{names}".encode()).hexdigest()
-
-
-@cache
-def _package_key() -> str:
-    return hashlib.sha256("\0".join(map(source, sorted(deciding_modules()))).encode()).hexdigest()
-
-
-def deciding_modules() -> set[str]:
-    """The modules that decide what comes of a submission: of the lessons, the cases and the marking."""
-    lessons = [lesson for lesson, _ in CHAPTERS.values()]
-    files = [file.relative_to(PACKAGE).with_suffix("") for file in (PACKAGE / "grading").glob("*/*.py")]
-    cases = [file.as_posix().replace("/", ".") for file in files]
-    return needed_by(["__init__", *lessons, *cases, "grading.marking", "grading.worker"])
-
-
-def _submission_key(submission: Submission, isolation: str) -> str:
-    return hashlib.sha256(
-        f"{submission.digest}\n{submission.file}\n{submission.note}\n{isolation}".encode()
-    ).hexdigest()
-
-
-def _mark_all(
-    submissions: Sequence[Submission], exam: Exam, isolation: str, jobs: int
-) -> Iterator[tuple[Submission, Marks]]:
-    """Every submission with its marks, as they get ready: each of the processes has a jail of its own."""
-    if not submissions:
-        return
-    sandbox.keep_private()  # the hidden questions are in here
-    jobs = min(jobs, len(submissions))
-    if jobs == 1:
-        with exam.made_ahead(), Jail(isolation) as jail:
-            yield from ((submission, mark(submission, exam, jail)) for submission in submissions)
-        return
-    exam.prepare(jobs)  # before the fork, so that it is done once
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(jobs, context, _begin_worker, (exam, isolation)) as pool:
-        futures = {pool.submit(_mark_here, submission): submission for submission in submissions}
-        try:
-            yield from ((futures[future], future.result()) for future in as_completed(futures))
-        except BaseException:  # Ctrl-C: do not wait for what is being graded
-            for process in multiprocessing.active_children():
-                process.terminate()
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _begin_worker(exam: Exam, isolation: str) -> None:
-    """In a process of the pool: a terminal's signals are the parent's affair, and it says so by SIGTERM."""
-    global _work
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
-    _work = exam, isolation
-    multiprocessing.util.Finalize(None, _end.close, exitpriority=1)
-
-
-def _leave(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a pool that ends says it twice
-    raise SystemExit
-
-
-def _mark_here(submission: Submission) -> Marks:
-    exam, isolation = _work
-    try:
-        return mark(submission, exam, _own_jail(isolation))
-    except SystemExit:  # the pool would take it for the result; and in the handler itself a lock may be held
-        _end.close()
-        os._exit(0)
-
-
-@cache
-def _own_jail(isolation: str) -> Jail:
-    return _end.enter_context(Jail(isolation))
+def _without_names(submission: Submission, name: str) -> Submission:
+    """Without the student's name, and without the names of files, which often hold it."""
+    suffix = Path(submission.file).suffix
+    problem = "cannot be read" if submission.problem else ""
+    return replace(submission, name=name, file=f"file{suffix}", problem=problem, note="", student=NOBODY)

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from d2lrnn import CHAPTERS, grade
-from d2lrnn.grading import cases, results
+from d2lrnn.grading import cases, outcomes, pool, results
+from d2lrnn.grading.archives import MAX_BYTES
 from d2lrnn.grading.jail import Jail, JailError
-from d2lrnn.grading.marking import Exam
+from d2lrnn.grading.marking import POINTS_FILE, Exam
 from d2lrnn.grading.skeleton import submission_text
-from d2lrnn.grading.submissions import MAX_BYTES, Cell, Submission
+from d2lrnn.grading.submissions import Cell, Submission
 
+import exports
 import pytest
 from in_process import lessons, refusal
 
@@ -47,7 +49,7 @@ def notebook(*cells: str) -> str:
 @pytest.fixture
 def one_jail(jail: Jail, monkeypatch: pytest.MonkeyPatch) -> None:
     """A jail takes seconds to start: let all tests share one."""
-    monkeypatch.setattr(results, "Jail", lambda isolation: contextlib.nullcontext(jail))
+    monkeypatch.setattr(pool, "Jail", lambda isolation: contextlib.nullcontext(jail))
 
 
 @pytest.fixture
@@ -121,30 +123,46 @@ class TestClass:
     ) -> None:
         out = tmp_path / "out"
         asked: list[str] = []
-        mark = results.mark
+        stops = iter([3, 9])
+        stop = next(stops)
+        ask_examples, ask_hidden = pool.ask_examples, pool.ask_hidden
 
-        def counted(submission: Any, exam: Any, jail: Any) -> Any:
-            asked.append(submission.name)
-            if len(asked) == 3:
+        def count(name: str) -> None:
+            asked.append(name)
+            if len(asked) == stop:
                 raise KeyboardInterrupt
-            return mark(submission, exam, jail)
 
-        monkeypatch.setattr(results, "mark", counted)
+        def examples(submission: Any, exam: Any, jail: Any) -> Any:
+            count(submission.name)
+            return ask_examples(submission, exam, jail)
+
+        def hidden(shown: Any, exam: Any, jail: Any) -> Any:
+            count(f"{shown.submission.name}'s hidden")
+            return ask_hidden(shown, exam, jail)
+
+        monkeypatch.setattr(pool, "ask_examples", examples)
+        monkeypatch.setattr(pool, "ask_hidden", hidden)
         assert grade.main([str(class_folder), "--out", str(out), *SOME]) == 130
         assert "the same command goes on" in capsys.readouterr().err
+        stop = next(stops)
+        assert grade.main([str(class_folder), "--out", str(out), *SOME]) == 130
+        stop = 0
         assert grade.main([str(class_folder), "--out", str(out), *SOME]) == 0
-        assert asked == ["alice", "bob", "carol", "carol", "dave", "eve", "frank"]
+        names = ["alice", "bob", "carol", "dave", "eve", "frank"]
+        assert asked[:3] == names[:3]  # carol's were interrupted
+        assert asked[3:9] == [*names[2:], "alice's hidden", "bob's hidden"]
+        assert sorted(asked[9:]) == sorted(f"{name}'s hidden" for name in names[1:])
 
         del asked[:]
         late = tmp_path / "zoe.py"
         late.write_text(RIGHT)
         before = grades(out)
         assert grade.main([str(late), "--out", str(out), *SOME]) == 0
-        assert asked == ["zoe"]
+        assert asked == ["zoe", "zoe's hidden"]
         assert {name: row for name, row in grades(out).items() if name != "zoe"} == before
         (class_folder / "alice.py").write_text(WRONG)  # handed in again
         assert grade.main([str(class_folder), "--out", str(out), *SOME]) == 0
-        assert asked == ["zoe", "alice"]
+        assert asked[2:] == ["alice", "alice's hidden"]
         assert grades(out)["alice"]["score"] == before["bob"]["score"]
         lines = [json.loads(line) for line in (out / "suspicions.jsonl").read_text().splitlines()]
         assert {(line["submission"], line["what"]) for line in lines} == {
@@ -181,7 +199,8 @@ class TestClass:
         points.write_text(
             text.replace("[cross_entropy]", "[cross_entropy]\n").replace(" = 2\n", " = 0\n"), "utf-8"
         )
-        monkeypatch.setattr(results, "mark", lambda *_: pytest.fail("asked"))
+        for name in ("ask_examples", "ask_hidden"):
+            monkeypatch.setattr(pool, name, lambda *_: pytest.fail("asked"))
 
         code = grade.main([str(class_folder), "--out", str(out), "--points", str(points), *SOME])
 
@@ -190,6 +209,39 @@ class TestClass:
             float(line.rpartition(" = ")[2]) for line in text.splitlines() if " = " in line and line[0] == '"'
         )
         assert grades(out)["alice"]["score"] == grades(out)["alice"]["max_score"]
+
+    def test_an_export_of_a_platform_is_graded_with_its_roster(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out, archive = tmp_path / "out", tmp_path / "export.zip"
+        who = "Homework_zhou01_attempt_2026-10-0"
+        members = {
+            f"{who}1-09-00-00_a.py": RIGHT,
+            f"{who}3-09-00-00_a.py": WRONG,
+            f"{who}3-09-00-00.txt": "Name: 周杰伦 (zhou01)\n",
+            "Homework_kim01_attempt_2026-10-01-09-00-00_a.py": "x" * 200 + "\n" * 3,
+        }
+        archive.write_bytes(exports.zipped(members))
+        (tmp_path / "roster.csv").write_text("id;name\nzhou01;周杰伦\nwang01;王伟\n")
+        late = "[late]\ndue = 2026-10-01T23:59:00\npercent = 10\n"
+        (tmp_path / "points.toml").write_text(POINTS_FILE.read_text("utf-8") + late)
+        command = [str(archive), "--out", str(out), *SOME, "--lesson", "loss"]
+        command += ["--points", str(tmp_path / "points.toml"), "--roster", str(tmp_path / "roster.csv")]
+
+        assert grade.main(command) == 0
+        last = grades(out)
+        assert grade.main([*command, "--attempts", "best", "--title", "RNN"]) == 0
+        best = grades(out)
+
+        assert last["周杰伦"]["days_late"] == "2"
+        assert float(last["周杰伦"]["score"]) < 0.8 * float(last["周杰伦"]["max_score"])
+        assert best["周杰伦"]["score"] == best["周杰伦"]["max_score"]
+        assert [row["attempt"] for row in (last["周杰伦"], best["周杰伦"])] == ["2", "1"]
+        assert last["wang01"]["status"] == "missing"
+        assert "1 of the roster handed in nothing: 王伟" in capsys.readouterr().out
+        assert "zhou01" in (out / "imports" / "blackboard.csv").read_text()
+        assert "周杰伦,score," in (out / "changes.csv").read_text()
+        assert "[late]" in (out / "points.toml").read_text("utf-8")
 
     def test_hard_coded_answers_earn_the_public_share(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
@@ -253,6 +305,12 @@ class TestClass:
         (["a.py", "--out", "graded", "--seed", "8"], "graded was graded with another seed"),
         (["a.py", "--out", "out", "--isolation", "none"], "--isolation"),
         (["a.py", "--out", "out", "-j", "0"], "-j 0"),
+        (["a.py", "--out", "out", "--attempt", "0"], "--attempt 0"),
+        (["a.py", "--out", "out", "--attempt", "a.py"], "--attempt a.py"),
+        (["a.py", "--out", "out", "--attempts", "first"], "--attempts"),
+        (["a.py", "--out", "out", "--roster", "nowhere.csv"], "nowhere.csv"),
+        (["a.py", "--out", "out", "--roster", "a.py"], "a.py: its first line"),
+        (["a.py", "--out", "out", "--zip-names", "klingon"], "--zip-names klingon"),
         (["--write-points", "a.py"], "a.py"),
         (["--gradescope", "a.py"], "a.py"),
     ],
@@ -276,7 +334,7 @@ def test_a_jail_that_cannot_be_had_is_one_line(
     def refused(isolation: str) -> Jail:
         raise JailError(f"no {isolation} here")
 
-    monkeypatch.setattr(results, "Jail", refused)
+    monkeypatch.setattr(pool, "Jail", refused)
     (tmp_path / "a.py").write_text("x = 1\n")
     arguments = [str(tmp_path / "a.py"), "--out", str(tmp_path / "out"), "--isolation", "strict", *SOME]
 
@@ -308,7 +366,7 @@ def test_two_processes_grade_as_one_does_even_when_stopped_between(
 
     assert [run.returncode for run in runs] == [0, 0], runs
     assert (folders["1"] / "grades.csv").read_text() == (folders["2"] / "grades.csv").read_text()
-    assert " of 6 were graded before" in runs[1].stdout
+    assert " of 6 were asked before" in runs[1].stdout
     assert runs[0].stdout.replace("/1/", "/2/") == runs[1].stdout.partition("\n")[2]
     assert all("Traceback" not in run.stderr for run in runs)
 
@@ -333,7 +391,7 @@ def test_a_terminal_that_is_closed_ends_the_grader_and_all_its_processes(tmp_pat
 
 
 def test_a_patch_to_what_decides_no_outcome_leaves_the_earlier_ones_valid() -> None:
-    deciding = results.deciding_modules()
+    deciding = outcomes.deciding_modules()
 
     assert {"__init__", "compat", "checks", "rnn", "dist", "engine.layers", "engine.kvstore"} <= deciding
     assert {

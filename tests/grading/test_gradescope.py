@@ -11,6 +11,7 @@ from pathlib import Path
 
 from d2lrnn import grade
 from d2lrnn.corpora import shipped
+from d2lrnn.grading import results
 
 import pytest
 from in_process import lessons
@@ -73,13 +74,17 @@ def test_a_submission_is_graded(name: str, text: str, score: float, root: Path, 
         file.unlink()
     (root / "submission" / name).write_text(text)
     python = tmp_path / "python"  # one that has what requirements.txt names, and nothing else that we use
-    python.write_text(f'#!/usr/bin/env bash\nshift\nexec {sys.executable} -c {shlex.quote(BARE)} "$@"\n')
+    run = f'exec {sys.executable} -c {shlex.quote(BARE)} "$@"'
+    python.write_text(f'#!/usr/bin/env bash\necho "$@" > arguments\nshift\n{run}\n')
     python.chmod(0o755)
     environment = {
         "AUTOGRADER_ROOT": str(root),
         "AUTOGRADER_PYTHON": str(python),
         "PATH": os.environ["PATH"],
     }
+
+    (root / "submission_metadata.json").write_text(json.dumps({"previous_submissions": [{}, {}]}))
+    arguments = tmp_path / "arguments"
 
     done = subprocess.run(
         [str(root / "source" / "run_autograder")],
@@ -95,8 +100,17 @@ def test_a_submission_is_graded(name: str, text: str, score: float, root: Path, 
     assert found["score"] == score * best == sum(test["score"] for test in found["tests"])
     assert {test["visibility"] for test in found["tests"]} == {"visible"}
     assert found["stdout_visibility"] == "hidden"
+    assert arguments.read_text().endswith(f" --attempt {root}/submission_metadata.json\n")
     assert "Isolation: " in found["output"]
     assert "(line 1)" in found["output"] or score
     assert {tag for test in found["tests"] for tag in test["tags"] if tag.startswith("lesson")} == {
         "lesson 3", "lesson 5"
     }  # fmt: skip
+
+
+def test_gradescope_says_which_attempt_it_is(tmp_path: Path) -> None:
+    metadata = tmp_path / "submission_metadata.json"
+    for earlier in range(3):
+        metadata.write_text(json.dumps({"id": 7, "previous_submissions": [{"score": "1.0"}] * earlier}))
+        assert results.read_attempt(str(metadata)) == earlier + 1
+    assert results.read_attempt("12") == 12

@@ -7,7 +7,7 @@ import stat
 import zipfile
 from pathlib import Path
 
-from d2lrnn.grading import submissions
+from d2lrnn.grading import archives, submissions
 from d2lrnn.grading.submissions import Cell, Submission, read_submissions
 
 import pytest
@@ -65,13 +65,17 @@ def test_a_file_is_read_as_python_reads_it(data: bytes, tmp_path: Path) -> None:
     [
         ("a.py", b"", "is empty"),
         ("a.py", b" \n\n", "is empty"),
-        pytest.param("a.py", os.urandom(64) + b"\xff", "is not UTF-8 text", id="noise"),
-        ("a.py", "x = 1\n".encode("utf-16"), "is not UTF-8 text"),
+        pytest.param("a.py", b"\x03" + os.urandom(64) + b"\xff", "is not text", id="noise"),
+        ("a.py", "x = 1\n".encode("utf-16"), "is text in UTF-16: save it as UTF-8"),
+        ("a.py", "x = '分'\n".encode("gbk"), "is not UTF-8 text: save it as UTF-8"),
+        ("a.py", b"%PDF-1.7\n\xb5\xb5", "is a PDF, whatever its name says: hand in the .py or .ipynb itself"),
+        ("a.ipynb", b"PK\x03\x04 docx", "is a zip archive or an office document"),
+        ("a.py", b"<!DOCTYPE html>", "is a web page"),
         ("a.py", b"x = 1\0\n", "is not text"),
         ("a.py", b"# coding: koi8-r\nx = 1\n", "says that it is written in koi8-r"),
         ("a.py", b"# coding: punycode\nx = 1\n", "save it as UTF-8"),  # Python 3.14 does not know it
-        ("a.py", b"# coding: nonsense\nx = 1\n", "is not UTF-8 text"),
-        ("a.py", b"#" * (submissions.MAX_BYTES + 1), f"at most {submissions.MAX_BYTES:,}"),
+        ("a.py", b"# coding: nonsense\nx = 1\n", "names an encoding that Python does not know"),
+        ("a.py", b"#" * (archives.MAX_BYTES + 1), f"at most {archives.MAX_BYTES:,}"),
         ("a.ipynb", b"", "is empty"),
         ("a.ipynb", b"x = 1\n", "is not a notebook: it is not JSON"),
         ("a.ipynb", b"[" * 100_000, "is not a notebook: it is not JSON"),
@@ -234,11 +238,23 @@ def test_names_do_not_depend_on_the_order(tmp_path: Path) -> None:
         ("\u202egnp.exe\x1b[31m", "gnp.exe_31m"),
         ("...", "unnamed"),
         ("周杰伦", "周杰伦"),
-        ("x" * 200, "x" * 80),
+        ("x" * 200, "x" * 120),
+        ("周" * 75, "周" * 40),  # a name of a file has at most 255 bytes
+        ("🎵", "🎵"),
     ],
 )
 def test_a_name_is_fit_for_a_file(name: str, expected: str, tmp_path: Path) -> None:
     assert read_bytes(tmp_path, f"{name}.py", b"x = 1\n").name == expected
+
+
+@pytest.mark.parametrize(
+    "names", [("张 三", "张_三"), ("周" * 41, "周" * 42), ("🎵\u200d", "🎵"), ("?", "!")]
+)
+def test_two_names_are_two_students(names: tuple[str, str], tmp_path: Path) -> None:
+    found = read_submissions([zipped(tmp_path / "class.zip", {f"{name}.py": b"x = 1\n" for name in names})])
+
+    assert sorted(s.student.name for s in found) == sorted(names)
+    assert len({s.name.casefold() for s in found}) == 2
 
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -250,9 +266,9 @@ def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bomb = zipped(tmp_path / "class.zip", {"a.py": b"\n" * (submissions.MAX_BYTES + 1), "b.py": b"x = 1\n"})
+    bomb = zipped(tmp_path / "class.zip", {"a.py": b"\n" * (archives.MAX_BYTES + 1), "b.py": b"x = 1\n"})
     found = {s.name: s.problem for s in read_submissions([bomb])}
-    assert found["a"].startswith("a.py") and f"at most {submissions.MAX_BYTES:,}" in found["a"]
+    assert found["a"].startswith("a.py") and f"at most {archives.MAX_BYTES:,}" in found["a"]
     assert found["b"] == ""
 
     data = bytearray(bomb.read_bytes())  # now it says that it is small
@@ -263,9 +279,66 @@ def test_a_bomb_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert found["b"] == ""
     assert found["a"]
 
-    monkeypatch.setattr(submissions, "MAX_TOTAL", 100)
+    monkeypatch.setattr(submissions, "MAX_TOTAL", 150)
     many = zipped(tmp_path / "many.zip", {f"{c}.py": b"#" * 60 for c in "abcd"})
     assert [bool(s.problem) for s in read_submissions([many])] == [False, False, True, True]
+
+
+def test_what_one_student_hands_in_costs_the_others_nothing(tmp_path: Path) -> None:
+    """Each was the end of a class, or took the others' points."""
+    cells = notebook(*(f"x{i} = 1" for i in range(20_001)))
+    files = {
+        **{f"files/{i:05}.py": b"" for i in range(20_001)},
+        **{f"many_archives/{i}.zip": zipped(tmp_path / "inner.zip", {}).read_bytes() for i in range(11)},
+        "cells.ipynb": cells,
+        "code.py": b"x = 1\n" * 200_000,
+        "honest.py": ONE_HOT.encode(),
+    }
+    path = zipped(tmp_path / "class.zip", files)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(""), b"x = 1\n")
+
+    found = {s.name: s for s in read_submissions([path])}
+
+    assert set(found) == {"files", "many_archives", "cells", "code", "honest", "unnamed"}
+    assert found["honest"].source == ONE_HOT
+    assert "holds 20,001 files" in found["files"].problem
+    assert "holds more than 10 archives" in found["many_archives"].problem
+    assert "has 20,001 code cells" in found["cells"].problem
+    assert "at most 1,048,576" in found["code"].problem
+
+
+def test_what_is_read_of_one_student_is_not_taken_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submissions, "MAX_OF_STUDENT", 20_000)
+    monkeypatch.setattr(submissions, "MAX_TOTAL", 50_000)
+    inner = zipped(tmp_path / "inner.zip", {f"{i}.py": b"x = 1\n" * 1000 for i in range(20)})
+    greedy = {f"alice/{i}.zip": inner.read_bytes() for i in range(5)}
+    honest = {f"{name}.py": ONE_HOT.encode() for name in ("bob", "carol")}
+
+    alice, *others = read_submissions([zipped(tmp_path / "class.zip", greedy | honest)])
+
+    assert "is not read: the submission holds more than 20,000 bytes" in alice.note
+    assert [s.source for s in others] == [ONE_HOT, ONE_HOT]
+
+
+def test_what_nobody_has_thought_of_costs_one_student_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cells(path: object, data: bytes) -> tuple[Cell, ...]:
+        if b"bad" in data:
+            raise MemoryError
+        return (Cell(0, data.decode()),)
+
+    monkeypatch.setattr(submissions, "_cells", cells)
+    (tmp_path / "alice.py").write_text("bad\n")
+    (tmp_path / "bob.py").write_text("x = 1\n")
+
+    alice, bob = read_submissions([tmp_path])
+
+    assert alice.problem == "cannot be read: MemoryError"
+    assert (bob.problem, bob.source) == ("", "x = 1\n")
 
 
 @pytest.mark.parametrize("name", ["../evil.py", "/evil.py", "x/..\\..\\evil.py", "C:\\evil.py"])
@@ -310,7 +383,7 @@ def test_a_file_that_is_gone_when_it_is_read_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bob.py").write_text("x = 1\n")
-    monkeypatch.setattr(os, "walk", lambda folder: [(folder, [], ["alice.py", "bob.py"])])
+    monkeypatch.setattr(os, "walk", lambda folder, onerror: [(folder, [], ["alice.py", "bob.py"])])
 
     alice, bob = read_submissions([tmp_path])
 

@@ -434,6 +434,27 @@ def test_a_killed_server_or_scheduler_is_named(role: str, name: str, launched: A
     assert (code, err) == (1, f"{name}: killed by SIGKILL; the job is ended\n")
 
 
+def test_workers_that_are_done_may_end_long_after_their_server(launched: Any) -> None:
+    server = """
+import time
+from pathlib import Path
+def heard(*words):
+    text = Path("heard").read_text("utf-8") if Path("heard").exists() else ""
+    return all(word in text for word in words)
+while os.environ["DMLC_ROLE"] == "server":
+    if heard('worker 0 report {"phase": "done"', 'worker 1 report {"phase": "done"'): sys.exit(0)
+    time.sleep(0.05)
+"""
+    server = SERVER.replace("import os", "import os, sys").replace(
+        "signal.pause()", f"{server}\nsignal.pause()"
+    )
+    worker = "watchdog.note('done', 7); wait_for('heard', 'server 0 ended'); time.sleep(1)"
+
+    code, _, err = launched(worker, server=[sys.executable, "-S", "-c", server], grace=0.1).end()
+
+    assert (code, err) == (0, "")
+
+
 WAITS = "watchdog.note('exchanging', 7); time.sleep(60)"
 ENDS = "watchdog.__exit__(); report(phase=None, step=None)"
 HAS_NO_SCHEDULER = "os.environ['DMLC_PS_ROOT_PORT'] = '1'"

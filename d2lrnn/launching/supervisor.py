@@ -54,7 +54,7 @@ class Supervisor:
         self.events: queue.Queue[Any] = queue.Queue(maxsize=10_000)
         self.stop_by: float | None = None
         self.next_beat = 0.0
-        self.now = 0.0  # seconds since the beginning, without those in which the whole machine stood still
+        self.now = 0.0  # seconds since the beginning, without those in which the machine was suspended
 
     # --- beginning and end ---
 
@@ -222,10 +222,10 @@ class Supervisor:
                 return None
             if code == STALLED:
                 return self._stalled() if self.now - process.ended_at > WORDS else None
-        elif (
-            code == 0 and self.now - process.ended_at < GRACE
-        ):  # it has seen the workers leave, perhaps before us
-            return None
+        elif code == 0:  # it has seen the workers leave, perhaps before us
+            are_done = all(worker.phase == "done" for worker in self.workers)
+            if self.now - process.ended_at < (self.job.patience if are_done else GRACE):
+                return None
         return End(1, line, again=True)
 
     def _lost(self, process: Process) -> End:
@@ -239,7 +239,7 @@ class Supervisor:
         return End(1, self._culprit(), again=True)
 
     def _culprit(self) -> str:
-        """Who keeps the others waiting, from what is known of all, the surest first."""
+        """The processes that keep the others waiting, judged by what is known of all, the surest first."""
         patience = f"{self.job.patience:g} s"
         here = [worker for worker in self.workers if worker.code in (None, STALLED)]
         for process in self.processes:

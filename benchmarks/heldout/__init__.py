@@ -1,4 +1,4 @@
-"""How well networks and counts predict text that was held out: every figure of chapters 18 to 20, measured.
+"""How well networks and counts predict held-out text: every figure of chapters 18 to 20, measured.
 
 store          the results, each beside its settings, in data/heldout.json
 splits         the texts, cut into a part to learn and one that is held out

@@ -1,9 +1,9 @@
-"""What each step of lesson 19 brings: the 2018-05 lyrics, with one step left out at a time.
+"""What each step of lesson 19 contributes: the 2018-05 lyrics, with one step left out at a time.
 
-All of it on validation text: 51,300 characters are learnt and the 5,700 after them measured, but for the few
-of them that the former do not have. «mixed»: with Kneser-Ney to order 5, the weight as mixture_weights finds
-it there. The recipe is that of `train --recipe small-text`, with 40 epochs,
-larger initial weights and less weight decay.
+All of it on validation text: models train on 51,300 characters and are measured on the 5,700 after them,
+without the few of these that do not occur in training. «mixed»: with Kneser-Ney to order 5, the weight as
+mixture_weights finds it there. The recipe is that of `train --recipe small-text`, with 40 epochs, larger
+initial weights and less weight decay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .networks import WHOLE, continue_counts, continue_text, epochs, new_run
 from .splits import Split, lyrics
 from .store import Store
 
-# Only characters of the training text are measured: nothing is kept for others.
+# Only characters of the training text are measured: no probability is reserved for others.
 RECIPE: dict[str, Any] = {
     **RECIPES["small-text"], "epochs": 40, "scale": 0.1, "weight_decay": 0.03, "unseen": "ignored",
     "init_bias": "frequencies",
@@ -73,7 +73,7 @@ def network(part: str, seed: int) -> np.ndarray:
 
 
 def train(split: Split, seed: int, recipe: Mapping[str, Any], *, is_best: bool = False) -> np.ndarray:
-    """P of all characters that split holds out, by a network that has learnt the others.
+    """P of the held-out characters of split, by a network trained on the others.
 
     recipe: settings of `train`. is_best: take that of the epoch in which they were likeliest, for networks
     that get worse again; else the last one counts.

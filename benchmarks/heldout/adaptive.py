@@ -1,8 +1,9 @@
 """What learning while reading brings: the 2018-05 lyrics, with each component of lesson 20 left out in turn.
 
-The network is that of the ablation, with nothing left out. Unlike in the other studies, characters that the
+The network is the mean of three of the ablation, with nothing left out: each reads, learns and remembers by
+itself, and their probabilities are averaged. Unlike in the other studies, characters that the
 training part does not have stay in the text, since what learns while it reads can learn them; they are not
-scored, so that the targets are those of the other studies. All that can be chosen, and the first weights of
+scored, so that the targets are those of the other studies. All that can be chosen, and the initial weights of
 the gate, come from the validation part; the gate then goes on learning on the test part, which is read once,
 by all mixtures together.
 """
@@ -35,7 +36,8 @@ from .splits import Split, lyrics_texts
 from .store import Store
 
 WARM = 2000  # characters at the end of the training part that all but the gate read before the first target
-MIXTURES = {  # of which models
+NETWORKS = 3
+MIXTURES = {  # of which models; one without a number is the mean of all networks
     "all": ("counts", "static", "dynamic", "cache", "match"),
     "without counts": ("static", "dynamic", "cache", "match"),
     "without the network": ("counts", "match"),
@@ -43,6 +45,7 @@ MIXTURES = {  # of which models
     "without the network as it was": ("counts", "dynamic", "cache", "match"),
     "without the cache": ("counts", "static", "dynamic", "match"),
     "without the match": ("counts", "static", "dynamic", "cache"),
+    "without two of the networks": ("counts", "static 0", "dynamic 0", "cache 0", "match"),
     "counts alone": ("counts",),
     "network alone, dynamic": ("dynamic",),
     "network alone, static": ("static",),
@@ -55,7 +58,7 @@ def study(store: Store, seeds: tuple[int, ...] = (0, 1, 2)) -> None:
     for seed in seeds:
         gates = None
         for part, results in found.items():
-            key = {"study": "adaptive", "part": part, **RECIPE, "seed": seed}
+            key = {"study": "adaptive", "part": part, **RECIPE, "networks": NETWORKS, "seed": seed}
             results.append(store.measured(key, partial(measure, part, seed, RECIPE, gates)))
             gates = results[-1]["gates"]
     print("| | validation | test |\n|---|--:|--:|")
@@ -72,8 +75,9 @@ def measure(
     gates: the weights with which they begin; None: zeros.
     """
     split = lyrics(part)
-    models = new_models(split, train(split, seed, recipe))
-    mixtures = {name: Mixture([models[one] for one in of]) for name, of in MIXTURES.items()}
+    networks = [train(split, NETWORKS * seed + k, recipe) for k in range(NETWORKS)]
+    models = new_models(split, networks)
+    mixtures = {name: Mixture(of, len(split.vocab)) for name, of in MIXTURES.items()}
     for name, weights in (gates or {}).items():
         mixtures[name].gate.W[:] = nd.array(weights)
     nats = read_together(models, mixtures, split.heldout)
@@ -127,35 +131,41 @@ def extended(params: Any, places: Sequence[int], vocab_size: int) -> Any:
 # --- the models ---
 
 
-def new_models(split: Split, params: Any) -> dict[str, Any]:
-    """All models, which have read the end of the training part; the counts all of it."""
+def new_models(split: Split, networks: Sequence[Any]) -> dict[str, Any]:
+    """All models, which have read the end of the training part; the counts all of it.
+
+    networks: parameters. The models of the k-th have its number in their names.
+    """
     vocab_size, network = len(split.vocab), get_network(RECIPE["cell"], RECIPE["layers"])
     counts = OnlineKneserNey(vocab_size)
     for char in split.train[:-WARM].tolist():
         counts.read(char)
-    dynamic, static = DynamicNetwork(network, params, lr=0.0), DynamicNetwork(network, params, lr=0.0)
-    models = {"counts": counts, "match": LongestMatch(vocab_size), "dynamic": dynamic, "static": static}
-    models |= {"cache": NeuralCache(static)}
+    models: dict[str, Any] = {"counts": counts, "match": LongestMatch(vocab_size)}
+    for k, params in enumerate(networks):
+        static = DynamicNetwork(network, params, lr=0.0)
+        models |= {f"static {k}": static, f"dynamic {k}": DynamicNetwork(network, params, lr=0.0)}
+        models |= {f"cache {k}": NeuralCache(static)}
     for char in split.train[-WARM:].tolist():
         for model in models.values():
             model.predict()
         for model in models.values():
             model.read(char)
-    dynamic.lr = 0.016
+    for k in range(len(networks)):
+        models[f"dynamic {k}"].lr = 0.016
     return models
 
 
 class Mixture:
     """Some of the models behind a gate, or one alone. They are read by all mixtures together, so not here."""
 
-    def __init__(self, models: Sequence[Any]) -> None:
-        self.models = [Predicted(model) for model in models]
-        self.gate = AdaptiveModel(self.models)
+    def __init__(self, names: Sequence[str], vocab_size: int) -> None:
+        self.models = {name: Predicted(vocab_size) for name in names}
+        self.gate = AdaptiveModel([*self.models.values()])
 
-    def nats(self, given: Mapping[int, np.ndarray], char: int) -> float:
-        """-log P(char), from what each model predicts, by its id; then the gate learns."""
-        for model in self.models:
-            model.p = given[id(model.model)]
+    def nats(self, given: Mapping[str, np.ndarray], longest: int, char: int) -> float:
+        """-log P(char), from what each model predicts and the length of the match; then the gate learns."""
+        for name, model in self.models.items():
+            model.p, model.longest = given[name], longest if name == "match" else 0
         p = self.gate.predict()[char]
         self.gate.read(char)
         return float(-np.log(p))
@@ -164,13 +174,8 @@ class Mixture:
 class Predicted:
     """A model whose prediction is known, and which reads elsewhere."""
 
-    def __init__(self, model: Any) -> None:
-        self.model, self.vocab_size, self.p = model, model.vocab_size, np.zeros(0)
-
-    @property
-    def longest(self) -> int:
-        """Of the match, where it is one."""
-        return getattr(self.model, "longest", 0)
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size, self.p, self.longest = vocab_size, np.zeros(0), 0
 
     def predict(self) -> np.ndarray:
         """What the model has said."""
@@ -186,9 +191,11 @@ def read_together(
     """-log P of each character by each mixture; every model predicts and reads it once."""
     nats: dict[str, list[float]] = {name: [] for name in mixtures}
     for char in indices.tolist():
-        given = {id(model): model.predict() for model in models.values()}
+        given = {name: model.predict() for name, model in models.items()}
+        for name in ("static", "dynamic", "cache"):
+            given[name] = np.mean([given[f"{name} {k}"] for k in range(NETWORKS)], axis=0)
         for name, mixture in mixtures.items():
-            nats[name].append(mixture.nats(given, char))
+            nats[name].append(mixture.nats(given, models["match"].longest, char))
         for model in models.values():
             model.read(char)
     return {name: np.array(each) for name, each in nats.items()}

@@ -1,8 +1,8 @@
 """The 2018-05 lyrics, nothing learnt while reading: counts, regularised networks, and their mixture.
 
-57,000 characters are learnt and the rest measured, but for the characters that the former do not have. The
-recipe is lesson 19's; it and the weight of the mixture were chosen with the last 5,700 of these characters
-held out.
+Models train on 57,000 characters and are measured on the rest, without characters that do not occur in
+training. The recipe is lesson 19's; it and the weight of the mixture were chosen with the last 5,700 of the
+57,000 held out.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def epochs(run: Run) -> Iterator[float]:
 def train_until_best(run: Run) -> tuple[Any, list[float]]:
     """The weights of the best epoch by the run's own held-out text, and the perplexities of all epochs.
 
-    Training ends when two epochs have not been better, or with the epochs of the settings.
+    Training stops after two epochs without improvement, or after the epochs of the settings.
     """
     perplexities: list[float] = []
     best: Any = None

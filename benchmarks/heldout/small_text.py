@@ -1,7 +1,7 @@
 """Our own lyrics, 54 kB: `--recipe small-text` beside the default settings, earlier ones, and counts.
 
 All through the command, as a user would type it; perplexities of the held-out tenth over all targets, as it
-prints them. Of the default runs the best epoch counts, chosen by that very text, and of the recipe the last.
+prints them. For the default runs the best epoch counts, chosen on that same text; for the recipe, the last.
 """
 
 from __future__ import annotations

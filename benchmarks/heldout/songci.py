@@ -1,7 +1,7 @@
 """1.77 million characters of Song lyrics: RNN, GRU and LSTM with equal settings, beside Kneser-Ney counts.
 
-The first 90 % of the text are learnt, the rest is measured; «known»: only over characters that occur in what
-was learnt. Of the five epochs none is chosen: the last one counts.
+Models train on the first 90 % of the text and are measured on the rest; «known»: only over characters that
+occur in training. No epoch is chosen: the last of the five counts.
 """
 
 from __future__ import annotations

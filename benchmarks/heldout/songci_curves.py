@@ -1,8 +1,8 @@
 """The beginning of the Song lyrics, longer and longer: where do networks overtake counts, and gates none?
 
-Networks and counts learn the first nine tenths of a part; on the last tenth of it the epoch is chosen. All
-are measured on the last 10 % of the whole text, only over characters that the smallest part knows, so that
-all have the same targets.
+Networks and counts train on the first nine tenths of a part; its last tenth chooses the epoch. All are
+measured on the last 10 % of the whole text, only over characters of the smallest part, so that all have the
+same targets.
 """
 
 from __future__ import annotations

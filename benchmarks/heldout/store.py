@@ -19,7 +19,7 @@ DIGITS = 6  # significant ones of a float
 
 
 class NotMeasured(KeyError):
-    """A result that is not stored, where only stored ones are asked for."""
+    """The result is not stored, and only stored ones were asked for."""
 
     def __str__(self) -> str:
         return str(self.args[0])

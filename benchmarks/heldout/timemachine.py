@@ -1,7 +1,7 @@
 """The Time Machine, in bits per character: an LSTM, Kneser-Ney to order 8, and their mixture.
 
-27 symbols, the first 90 % learnt. The settings and the weight of the mixture were chosen with the last tenth
-of the training text held out.
+27 symbols; training on the first 90 %. The settings and the weight of the mixture were chosen with the last
+tenth of the training text held out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a class of 60 takes, and whether each gets what it should: python audits/class_of_60.py [-j N]
+"""How long a class of 60 takes, and whether each gets the right grade: python audits/class_of_60.py [-j N]
 
 12 have everything right, 24 have one known mistake (grading/mistakes) in work that is right otherwise, 14
 have written the first lessons only, 6 hand in notebooks, and 4 files are broken.
@@ -39,7 +39,7 @@ def right(num_lessons: int = len(CHAPTERS)) -> str:
 
 
 def wrong(mistake: str) -> str:
-    """The functions in whose own text the mistake is, if there are any."""
+    """The functions whose own source contains the mistake, if any."""
     functions = [
         f for f in vars(load(mistake)).values() if inspect.isfunction(f) and hasattr(d2lrnn, f.__name__)
     ]
@@ -69,7 +69,7 @@ def submissions() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Make the class, grade it, print what it took."""
+    """Make the class, grade it, print how long it took."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

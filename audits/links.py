@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
 @contextlib.contextmanager
 def machines(count: int, gbit: float) -> Iterator[list[Place]]:
-    """Places whose links carry so many Gbit/s either way, as long as this is entered.
+    """Within the block: places whose links carry gbit Gbit/s each way.
 
     Raises:
         OSError, subprocess.CalledProcessError: this system does not permit it.
@@ -51,12 +51,12 @@ def machines(count: int, gbit: float) -> Iterator[list[Place]]:
 
 
 def limit(where: str, device: str, gbit: float) -> None:
-    """Let a device send so many Gbit/s."""
+    """Limit what a device sends, in Gbit/s."""
     _run(f"tc -n {where} qdisc replace dev {device} root tbf rate {gbit}gbit burst 256k latency 100ms")
 
 
 def cut(number: int) -> None:
-    """Cut the link of the machine of that number, from 0."""
+    """Cut the link of the machine with this number, counted from 0."""
     _run(f"ip -n {SWITCH} link set port{number} down")
 
 

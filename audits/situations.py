@@ -1,9 +1,9 @@
-"""What people who bring their own text do, tried one after the other: a table of situation and outcome.
+"""Situations of people who bring their own text, tried one by one: a table of outcomes.
 
     python -m audits.situations [NAME …]      those whose name contains one of the words (all: some minutes)
 
-Each is a script of bash in an empty folder, where `train`, `predict` and the other commands are ours; it ends
-with 0 if all went as its user expects.
+Each is a bash script in an empty folder, in which `train`, `predict` and the other commands are ours; it
+exits with 0 if all went as the user expects.
 """
 
 # ruff: noqa: E501 (lines as somebody would type them)
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 COMMANDS = ("train", "predict", "evaluate", "runs")
-# a run of a second, on a page that is learnt by heart in a few more
+# a run of one second, on a page that takes a few more to memorise
 PRELUDE = r"""
 set -eo pipefail
 FOREVER="--hidden-dim 16 --epochs 99999 --early-stop 0 --batch-size 4 --num-steps 20 --out run"
@@ -182,7 +182,7 @@ SITUATIONS = {
 
 
 def main(words: list[str]) -> int:
-    """Print a line for each; 1 if one did not go as its user expects."""
+    """Print a line for each; 1 if one did not go as the user expects."""
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder, "bin")
@@ -203,7 +203,7 @@ def main(words: list[str]) -> int:
 
 
 def attempt(script: str, tools: Path, folder: Path) -> str:
-    """Why the script did not end well, in its last line; nothing if it did."""
+    """Why the script failed, from its last line; empty if it succeeded."""
     folder.mkdir()
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Long corpora: the time and the memory they take beside the usual ways, and whether training notices.
+"""Long corpora: the time and memory that ours and the usual ways take, and whether training slows down.
 
     python -m benchmarks.corpus                    texts of 200 MB, about ten minutes
     python -m benchmarks.corpus --megabytes 20     shorter ones, about a minute
@@ -99,7 +99,7 @@ def set_and_dict(path: Path) -> Indices:
 
 
 def map_in_batches(path: Path) -> Indices:
-    """As Dataset.map(batched=True) does, without what Arrow costs: a dict for one batch after the other."""
+    """As Dataset.map(batched=True) does, without the cost of Arrow: a dict, batch by batch."""
     text = _text(path)
     batches = [text[start : start + BATCH] for start in range(0, len(text), BATCH)]
     counts: Counter[str] = Counter()
@@ -157,7 +157,7 @@ def loading_seconds(num_bytes: int, kind: str = "chinese", repeats: int = 3) -> 
     """Seconds to load, count and encode a text: of "ours", "limit" and each of the peers, which take turns.
 
     Raises:
-        AssertionError: a way comes to another result than ours.
+        AssertionError: the result of a way differs from ours.
     """
     ways = {"ours": ours, "limit": read_only, **peers()}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -180,7 +180,7 @@ def loading_seconds(num_bytes: int, kind: str = "chinese", repeats: int = 3) -> 
 def peak_bytes(paths: Sequence[Path]) -> list[tuple[int, int]]:
     """(characters, bytes) of each file: the most memory that loading, counting and encoding it took.
 
-    It is the peak of a process of its own, less what that process held before, when all was imported.
+    It is the peak of a separate process, less what that process held after its imports.
     """
     command = [sys.executable, "-W", "ignore", "-c", CHILD, *map(str, paths)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -190,8 +190,8 @@ def peak_bytes(paths: Sequence[Path]) -> list[tuple[int, int]]:
 def training_seconds(num_bytes: int, batches: int = 60) -> dict[int, list[float]]:
     """Seconds of each batch on Chinese texts: of num_bytes (100), a tenth (10) and a hundredth (1) of that.
 
-    All with the settings of `python -m d2lrnn.train`; the three take turns batch by batch, so that what else
-    the machine does meets them alike.
+    All use the settings of `python -m d2lrnn.train`. The three take turns batch by batch, so that other load
+    on the machine affects them equally.
     """
     from d2lrnn.running.run import Run
     from d2lrnn.running.settings import Settings

@@ -81,7 +81,7 @@ def train_row(name: str, seed: int) -> list[float]:
 
 
 def main() -> None:
-    """Train the rows and print the table: the median over the seeds, and how far they lie apart."""
+    """Train the rows and print the table: the median over the seeds, and their range."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""What several workers cost and what they bring: measured on this machine, and modelled for more of them.
+"""What several workers cost and gain: measured on this machine, and modelled for more of them.
 
     python -m benchmarks.scaling           some minutes; writes benchmarks/scaling.md
 
@@ -39,7 +39,7 @@ CASES = ((8, 1), (8, 8), (64, 1), (64, 64))  # workers, servers
 
 
 class Exchange(NamedTuple):
-    """What the exchange of so many bytes costs, all in milliseconds, median of the rounds."""
+    """The cost of exchanging num_bytes bytes, all in milliseconds, median of the rounds."""
 
     num_bytes: int
     bare: float
@@ -49,7 +49,7 @@ class Exchange(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Seconds of computing a step, bytes of the buffer, and of an exchange the seconds fixed and a byte."""
+    """Seconds of computation a step, bytes of the buffer, and an exchange's seconds: fixed, and per byte."""
 
     compute: float
     num_bytes: int
@@ -66,7 +66,7 @@ class Model(NamedTuple):
         return self.compute / (self.compute + self.exchange(num_workers, num_servers, bandwidth))
 
     def needed(self, num_workers: int, num_servers: int, efficiency: float) -> str:
-        """The bandwidth from which on it is reached, in words."""
+        """The bandwidth at which it is reached, in words."""
         share = num_workers / num_servers * self.num_bytes
         room = self.compute / efficiency - self.compute - self.fixed - share * self.per_byte
         return f"{2 * share / room / GBIT:.2g} Gbit/s" if room > 0 else "none is enough"
@@ -108,7 +108,7 @@ def _measure_exchange(vocab_size: int, places: Sequence[Place] = (Place(),) * 3)
 
 
 def _measure_links() -> dict[float, Exchange]:
-    """Of links of so many Gbit/s: the exchange of the lyrics' network. Empty where that is not permitted."""
+    """Gbit/s of the links -> the exchange of the lyrics' network. Empty where that is not permitted."""
     found = {}
     for gbit in LINKS:
         try:
@@ -120,7 +120,7 @@ def _measure_links() -> dict[float, Exchange]:
 
 
 def work(vocab_size: int) -> None:
-    """Be one of the two workers: three ways to spend a step, by turns; the first prints an Exchange.
+    """Be one of the two workers: three ways to spend a step, in turn; the first prints an Exchange.
 
     All begin together, and a step takes as long as its slower worker. Batches are small, 8 x 5, so that the
     exchange, which does not depend on them, is not lost in the noise of computing.
@@ -169,7 +169,7 @@ def work(vocab_size: int) -> None:
 
 
 def _measure_rates() -> dict[int, float]:
-    """Characters a second of so many workers on this machine: medians of epochs in runs that take turns."""
+    """Number of workers -> characters a second on this machine: medians of epochs in runs that take turns."""
     rates: dict[int, list[float]] = {num_workers: [] for num_workers in WORKERS}
     for _ in range(TURNS):
         for num_workers in WORKERS:

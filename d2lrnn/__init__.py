@@ -51,11 +51,11 @@ CHAPTERS = {
 LESSON_OF = {name: lesson for lesson, names in CHAPTERS.values() for name in names.split()}
 __all__ = ["CHAPTERS", *LESSON_OF]
 
-# MXNet reads these once, when it is loaded; what the user has set wins, with one exception. Operations as
-# small as ours gain nothing from threads inside of them, but much from running side by side: so as many
-# workers as cores, each of one thread. Two workers with threads of their own would wait for each other for
-# ever (OpenBLAS): where OMP_NUM_THREADS asks for such threads there is one worker, whatever else is set.
-# Workers wait for each other's scratch memory too, unless there is plenty.
+# MXNet reads these once, when it is loaded; the user's own settings win, with one exception. Our operations
+# are too small to gain from threads inside them, but gain much from running side by side: so there are as
+# many workers as cores, each with one thread. Two workers with threads of their own would deadlock
+# (OpenBLAS): if OMP_NUM_THREADS asks for such threads, there is one worker, whatever else is set. Workers
+# also wait for each other's scratch memory, unless there is plenty.
 _cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 MOST_THREADS = min(_cores, 8)  # more gain nothing
 if os.environ.setdefault("OMP_NUM_THREADS", "1").partition(",")[0].strip() == "1":  # "1,1" counts levels

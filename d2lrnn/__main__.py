@@ -24,7 +24,7 @@ COMMANDS = {  # what it does, and an example that works
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command with what follows its name; 2 for a name that is none."""
+    """Run a command with the arguments after its name; 2 if there is no such command."""
     guard_streams(PROG)
     name, *arguments = [*(sys.argv[1:] if argv is None else argv), ""]
     if name in ("", "-h", "--help", "help"):

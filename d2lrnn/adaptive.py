@@ -138,7 +138,7 @@ class LongestMatch:
 
 
 class AdaptiveModel:
-    """Models, and a gate that learns which to believe: P = sum_k g_k P_k, where g = softmax(W f).
+    """Models, and a gate that learns how to weight them: P = sum_k g_k P_k, where g = softmax(W f).
 
     f: 1; log P_k of the last character and its running mean, as far as -1; the length of the match, one-hot.
     After each character Adam takes W up the gradient of log P(char), (r - g) f^T, where r_k = g_k P_k / P.

@@ -121,9 +121,9 @@ def check(
 def passes(
     function: str, submission: str | os.PathLike[str] | None = None, *, seed: int | None = None
 ) -> bool:
-    """True when a function is right; else False, and it is printed what is not. For otter and nbgrader.
+    """Whether a function is right; if not, print what is wrong. For otter and nbgrader.
 
-    submission: as for check. seed: ask hidden inputs, too; of these it is not said what is wrong.
+    submission: as for check. seed: try hidden inputs, too; what is wrong with these is not printed.
 
     Raises:
         ValueError: no such function is graded, or the submission cannot be read.
@@ -181,7 +181,7 @@ def _marks(
     seed: int | None = None,
     alone: bool = False,
 ) -> Marks:
-    """alone: nobody else uses mxnet in this process, as one would in a notebook."""
+    """alone: nothing else in this process uses mxnet, as other cells of a notebook would."""
     loading = threading.Thread(target=_load, args=[alone])
     loading.start()
     with Jail("best", as_root=True) as jail:  # it is the user's own work
@@ -200,7 +200,7 @@ def _marks(
 
 
 def _load(alone: bool) -> None:
-    """mxnet takes seconds to load: let it be loaded here while the jail loads it, too."""
+    """Load mxnet here while the jail loads it, too, since it takes seconds."""
     if alone:
         load_mxnet()
     importlib.import_module("d2lrnn.grading.cases")

@@ -1,4 +1,4 @@
-"""Every check of the lessons: what MXNet would answer with wrong numbers is refused in words."""
+"""Every check of the lessons: what MXNet would silently get wrong is refused in words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def memory() -> int:
 
 
 def check_memory(what: str, num_bytes: int, remedy: str) -> None:
-    """num_bytes fit into the memory: MXNet asked for more ends the process, or waits for ever.
+    """Check that num_bytes fit into memory: asked for more, MXNet ends the process or waits forever.
 
     Raises:
         ValueError: naming what needs them, and the remedy.
@@ -43,7 +43,7 @@ def check_memory(what: str, num_bytes: int, remedy: str) -> None:
 
 
 def check_size(**sizes: Any) -> None:
-    """Every size is an integer of at least 1: MXNet reads a 0 in a shape as «unknown».
+    """Check that every size is an integer of at least 1: MXNet reads a 0 in a shape as «unknown».
 
     Raises:
         ValueError: naming the first size that is not.
@@ -54,7 +54,7 @@ def check_size(**sizes: Any) -> None:
 
 
 def check_positive(**values: Any) -> None:
-    """Every value is a finite number above 0.
+    """Check that every value is a finite number above 0.
 
     Raises:
         ValueError: naming the first value that is not.
@@ -65,7 +65,7 @@ def check_positive(**values: Any) -> None:
 
 
 def check_not_negative(**values: Any) -> None:
-    """Every value is a finite number of at least 0.
+    """Check that every value is a finite number of at least 0.
 
     Raises:
         ValueError: naming the first value that is not.
@@ -76,7 +76,7 @@ def check_not_negative(**values: Any) -> None:
 
 
 def _to_number(value: Any) -> Any:
-    """value, or NaN if it is no real number. Of NumPy's kinds a Python one: NumPy 2 compares in float32."""
+    """value, or NaN if it is no real number; NumPy's as Python's, since NumPy 2 compares in float32."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return math.nan
     return value.item() if isinstance(value, np.generic) else value
@@ -117,7 +117,7 @@ def to_indices(indices: Any, vocab_size: int, *, ndim: int | None = None) -> np.
 
     Raises:
         IndexError: one of them is out of range or no whole number.
-        ValueError: there are none, or they have not ndim dimensions.
+        ValueError: there are none, or they do not have ndim dimensions.
     """
     integers = to_integers(indices)
     if integers.size == 0:
@@ -147,7 +147,7 @@ def check_indices(indices: Any, vocab_size: int, ctx: Any, *, ndim: int | None =
 
 
 def check_floats(**arrays: nd.NDArray) -> None:
-    """Every array holds floats: integers divide, scale and differentiate to something else in MXNet.
+    """Check that every array holds floats: MXNet divides, scales and differentiates integers differently.
 
     Raises:
         TypeError: naming the first array that does not.
@@ -181,9 +181,9 @@ def check_gradients(params: Iterable[nd.NDArray]) -> list[tuple[nd.NDArray, nd.N
 
 
 def check_backward_reached(params: Iterable[nd.NDArray]) -> None:
-    """backward() has written every parameter's gradient since the last call of this function.
+    """Check that backward() has written every parameter's gradient since the last call of this function.
 
-    MXNet keeps the old gradient of a parameter that takes no part in the loss, and says nothing.
+    MXNet keeps the old gradient of a parameter that takes no part in the loss, without a warning.
 
     Raises:
         ValueError: naming the parameter whose gradient is an old one.
@@ -198,7 +198,7 @@ def check_backward_reached(params: Iterable[nd.NDArray]) -> None:
 
 
 def check_loss(nats: float) -> None:
-    """The loss in nats per character is finite, and so is its perplexity.
+    """Check that the loss in nats per character is finite, and so is its perplexity.
 
     Raises:
         FloatingPointError: it is not.

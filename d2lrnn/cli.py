@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 
 from .messages import fill, translated
 
-# what steers a terminal: control characters, what turns the direction of writing, the two other line ends of
-# Unicode, halves of surrogate pairs
+# what controls a terminal: control characters, changes of the direction of writing, the two other line ends
+# of Unicode, halves of surrogate pairs
 STEERING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 MAX_LINE = 1000
 ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}  # the only ones in arguments
@@ -31,10 +31,10 @@ WIDEST = 100  # columns of --help
 BAR: Any = {"unit": " chars", "unit_scale": True, "disable": None, "leave": False, "dynamic_ncols": True}
 BARS = threading.RLock()  # tqdm's own lock is for processes too: Python 3.14 warns where they end at once
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ECHO = 10.0  # seconds in which SIGHUP or SIGTERM may come twice and mean one thing
-# What ends a wait of the main thread, and after how many seconds again. Python calls handlers in the order of
-# their numbers, so that this one comes last, with all that it raises: input() of Python 3.10 breaks where one
-# is left that has to be called while an exception is on its way.
+ECHO = 10.0  # seconds in which a second SIGHUP or SIGTERM counts as the same one
+# The signal that ends a wait of the main thread, and the seconds until it is sent again. Python calls
+# handlers in the order of their numbers, so this one comes last: input() of Python 3.10 breaks if another
+# handler is still due while an exception propagates.
 WAKE, AGAIN = signal.SIGURG, 0.1
 
 
@@ -99,7 +99,7 @@ def unescape(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """The argument that means text: on one line, where it has no other line ends than those of Unix."""
+    """The argument that means text: on one line if all its line ends are those of Unix."""
     return re.sub(r"[\n\t\\]", lambda found: repr(found[0])[1:-1], text)
 
 
@@ -130,7 +130,7 @@ def read_text(path: str) -> str:
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:
-    r"""text as it may be shown: what would steer a terminal becomes a visible escape (\x1b, \u202e, \udcff).
+    r"""text made safe to show: what would control a terminal becomes a visible escape (\x1b, \u202e, \udcff).
 
     keep: characters that are shown as they are. "" makes one line of the text.
     """
@@ -138,7 +138,7 @@ def printable(text: str, *, keep: str = "\n\t") -> str:
 
 
 def one_line(text: object, length: int = MAX_LINE) -> str:
-    """text, printable and on one line; of more than so many characters the middle is left out."""
+    """text, printable and on one line; if it is too long, the middle is left out."""
     line = printable(str(text), keep="")
     return line if len(line) <= length else f"{line[: length // 2 - 1]} … {line[2 - length // 2 :]}"
 
@@ -149,7 +149,7 @@ def complain(who: str, message: object) -> None:
 
 
 def warn(message: object) -> None:
-    """One line on stderr, after which things go on."""
+    """One line on stderr; the command continues."""
     complain("warning", message)
 
 
@@ -167,13 +167,13 @@ def command_line(module: str, *arguments: object) -> str:
 
 # --- printing ---
 #
-# No print may end a run. Where an encoding lacks a character an escape takes its place. And stdout may be
-# lost: its reader has gone (| head), the disk is full, the terminal was closed. What follows from that is
-# decided in one place, a Stream, for all that a command prints.
+# No print may end a run. Where an encoding lacks a character, an escape takes its place. And stdout may be
+# lost: its reader has gone (| head), the disk is full, the terminal was closed. What happens then is decided
+# in one place, a Stream, for everything that a command prints.
 
 
 def show(text: str, file: Any = None, *, end: str = "\n") -> None:
-    """Print text to stdout, or to file: on a terminal without what would steer it, elsewhere as it is.
+    """Print text to stdout, or to file: on a terminal without what would control it, elsewhere as it is.
 
     What the encoding cannot show is escaped. A bar that is being drawn makes way.
     """
@@ -182,7 +182,7 @@ def show(text: str, file: Any = None, *, end: str = "\n") -> None:
 
 
 def put(text: str, file: Any = None, *, end: str = "\n") -> None:
-    """As show(), for text that may steer a terminal: that has colours, and holds nothing of others."""
+    """Like show(), for text that may control a terminal: it has colours, and nothing from outside."""
     file = sys.stdout if file is None else file
     if file is None:  # closed, and nobody has called begin()
         return
@@ -197,7 +197,7 @@ def tell(message: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print to stderr, if that can be."""
+    """Print to stderr, if possible."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             show(text, sys.stderr)
@@ -244,10 +244,10 @@ def _tqdm() -> Any:
 
 
 class Stream:
-    """stdout or stderr, and what to do when it is lost. To print on it escapes what its encoding lacks.
+    """stdout or stderr, and what to do when it is lost. Printing escapes what its encoding lacks.
 
-    lost: called once, with the error, when something cannot be written; after that nothing is. What it raises
-    reaches the one who prints.
+    lost: called once, with the error, when a write fails; after that nothing is written. What it raises
+    reaches the caller.
     """
 
     is_lost = False
@@ -259,7 +259,7 @@ class Stream:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write and flush: who reads a log sees it at once, and an error belongs to what has caused it."""
+        """Write and flush: readers of a log see it at once, and an error is raised where it was caused."""
         self._try(lambda: self.stream.write(encodable(text, self.stream)))
         self.flush()
         return len(text)
@@ -283,7 +283,7 @@ class Stream:
 
 
 def _empty(stream: Any) -> None:
-    """Let what a lost stream still holds go nowhere: Python tries it again at the end, and would complain."""
+    """Discard what a lost stream still holds: Python would try again to write it at exit, and complain."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         fd = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -294,10 +294,10 @@ def _empty(stream: Any) -> None:
 
 
 def guard_streams(who: str) -> None:
-    """From now on what a command prints fails silently: its reader has gone, and nothing else was wanted.
+    """From now on, a command ends silently when the reader of its output has gone.
 
-    Its exit code tells: that of a process which SIGPIPE has ended, or 2, with a line, if it is no reader that
-    is missing, but room, say. A stdout that was closed from the beginning is meant to be.
+    Its exit code is then that of a process ended by SIGPIPE. After any other failure, such as a full disk, it
+    is 2, with a line. A stdout that was closed from the beginning was meant to be.
     """
     _open_what_is_closed()
     for fd in (1, 2):
@@ -316,7 +316,7 @@ def guard_streams(who: str) -> None:
 
 @contextlib.contextmanager
 def outlive_stdout(who: str) -> Iterator[None]:
-    """While entered, to lose stdout changes nothing; it is said once, on stderr."""
+    """Within the block, losing stdout changes nothing; a line on stderr reports it once."""
 
     def complain_once(error: Exception) -> None:
         complain(who, f"stdout: {_reason(error)}: no more output is shown there; the run is unaffected")
@@ -355,18 +355,17 @@ def _reason(error: Exception) -> str:
 
 # --- Ctrl-C, SIGTERM, and SIGHUP where the terminal is closed ---
 #
-# All are heard even while Python waits inside MXNet, and told by the exit code, 130, 143 or 129. Python calls
-# a handler between two of its own instructions. Inside a call of MXNet there are none, and such a call can
-# last for ever: a worker waits in it for another one that has died. But the number of a signal goes to a pipe
-# at once (signal.set_wakeup_fd), and ctypes releases the interpreter: so another thread can read it.
+# All are noticed even while Python waits inside MXNet, and the exit code shows which: 130, 143 or 129. Python
+# calls a handler between two of its own instructions. Inside a call of MXNet there are none, and such a call
+# can last forever: a worker may wait in it for another one that has died. But the number of a signal goes to
+# a pipe at once (signal.set_wakeup_fd), and ctypes releases the interpreter, so another thread can read it.
 
 
 def begin(who: str) -> None:
     """Begin a command: no print can harm it, and a signal ends it at once, with one line, outside of hear().
 
-    For a module that is run as a command, before it imports anything that takes time. A signal that the
-    shell has told us to ignore, as it does for jobs in the background of a script, stays ignored. who: says
-    the line.
+    For a module that is run as a command, before it imports anything slow. A signal that the shell has told
+    us to ignore, as it does for background jobs of a script, stays ignored. who: says the line.
     """
     guard_streams(who)
     stderr = os.dup(2)  # where it leads now: predict redirects it for a moment
@@ -377,7 +376,7 @@ def begin(who: str) -> None:
 
 
 def _ignore(_: object) -> None:
-    """Python takes handlers away as it ends, and a signal would then decide the exit code of what is done."""
+    """Python removes handlers as it exits, and a signal would then change the exit code of finished work."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()  # this may take long, and can still be stopped
     for number in SIGNALS:
@@ -390,11 +389,10 @@ def hear(
     beside: Callable[[int], object] | None = None,
     numbers: Sequence[int] = SIGNALS,
 ) -> Iterator[None]:
-    """While entered, a signal calls handler(number) in the main thread, and beside(number) in one of its own.
+    """Within the block, a signal calls handler(number) in the main thread, and beside(number) in another.
 
-    The handler is called when Python gets there, beside at once, and neither after the end. SIGHUP stays
-    ignored where nohup has begun us. Where the caller is not in the main thread nothing is changed: only that
-    one can have handlers.
+    handler is called when Python gets there, beside at once, and neither after the block. SIGHUP stays
+    ignored under nohup. Outside the main thread nothing changes: only that thread can have handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -411,7 +409,7 @@ def hear(
 
 @contextlib.contextmanager
 def _pipe_to(beside: Callable[[int], object]) -> Iterator[int]:
-    """The end of a pipe that takes numbers of signals, for beside."""
+    """The writing end of a pipe that receives signal numbers, for beside."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
 
@@ -444,8 +442,8 @@ def first_and_second(
     """For hear(): what calls first(number) for the first signal, second(number) for those that follow.
 
     A terminal that is closed sends SIGHUP, and so may the shell in it; timeout sends SIGTERM to us and to our
-    group; the end of a session sends both. They mean one thing: the second of them counts after ECHO seconds,
-    in which all can be saved. Ctrl-C counts at once.
+    group; the end of a session sends both. They all mean the same: a second one counts only after ECHO
+    seconds, enough to save everything. Ctrl-C counts at once.
     """
     heard: list[tuple[int, float]] = []
     timers: list[threading.Timer] = []
@@ -472,9 +470,9 @@ def first_and_second(
 
 @contextlib.contextmanager
 def interrupting() -> Iterator[None]:
-    """While entered, a signal raises KeyboardInterrupt(number), so that what is open gets closed.
+    """Within the block, a signal raises KeyboardInterrupt(number), so that what is open gets closed.
 
-    exit_code tells what the process should then end with. A process that was forked here ends at once.
+    exit_code gives the exit code for it. A process that was forked here ends at once.
     """
     pid, main = os.getpid(), threading.get_ident()
     heard: list[int] = []

@@ -39,14 +39,14 @@ STAYS = "bool"  # mxnet reads it when it works, too
 
 
 class CannotLoad(ImportError):
-    """mxnet cannot be loaded; the message is one line that says what would do."""
+    """mxnet cannot be loaded; the message is one line that says what would help."""
 
 
 def supply_numpy(numpy: types.ModuleType) -> list[str]:
     """Give numpy the names that mxnet reads and that it lacks; return those to take away again."""
     supplied = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some names are there under protest
+        warnings.simplefilter("ignore")  # some names still exist, but warn
         for name, value in stand_ins(numpy).items():
             if not hasattr(numpy, name):
                 setattr(numpy, name, value)
@@ -87,7 +87,7 @@ def _gone(name: str) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def supplied_names() -> Iterator[None]:
-    """While entered, numpy and distutils have what mxnet reads, and nothing is said of what will be gone."""
+    """Within the block, numpy and distutils have what mxnet reads, without deprecation warnings."""
     import numpy
 
     names = supply_numpy(numpy)
@@ -119,7 +119,7 @@ def _distutils() -> dict[str, types.ModuleType]:
 
 
 class MXNetFinder:
-    """Finds mxnet where it lies, and has it loaded with the names it needs. Stands first in sys.meta_path."""
+    """Finds mxnet, and has it loaded with the names it needs. Comes first in sys.meta_path."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:

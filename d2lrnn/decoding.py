@@ -159,7 +159,7 @@ def _chooser(choice: Choice, num_texts: int, num_samples: int) -> Callable[..., 
     def draw(logits: np.ndarray, rows: list[int]) -> np.ndarray:
         up_to = np.cumsum(_probabilities(logits, temperature, top_k, top_p), axis=1)
         drawn = np.array([[rngs[i].random()] for i in rows])
-        return (up_to / up_to[:, -1:] <= drawn).sum(axis=1)  # those before the one that the lot falls on
+        return (up_to / up_to[:, -1:] <= drawn).sum(axis=1)  # those before the one that is drawn
 
     return draw
 

@@ -67,7 +67,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.adaptive and arguments.rows > 1:
         raise ValueError("--adaptive reads each text in one row: omit --rows")
     found = _load(arguments)
-    texts, failures = _read(arguments.files, found, arguments.encoding)
+    texts, failures = _read(arguments.files, found, arguments.encoding, arguments.field)
     if texts:
         keep_memory()
         with progress_bar(sum(len(text.indices) - 1 for text in texts)) as bar:
@@ -93,8 +93,10 @@ def _load(arguments: argparse.Namespace) -> Trained:
         raise
 
 
-def _read(sources: Sequence[str], found: Trained, encoding: str | None) -> tuple[list[Text], int]:
-    """The texts that can be measured, and how many cannot; each of those is complained of."""
+def _read(
+    sources: Sequence[str], found: Trained, encoding: str | None, field: str | None
+) -> tuple[list[Text], int]:
+    """The texts that can be measured, and how many cannot; each of those is reported."""
     from .running.measure import encode_text, heldout_text, read_texts
 
     if not sources:
@@ -103,7 +105,7 @@ def _read(sources: Sequence[str], found: Trained, encoding: str | None) -> tuple
     complaints: list[object] = []
     for source in sources:
         try:
-            named = read_texts(source, found, encoding)
+            named = read_texts(source, found, encoding, field)
             texts += [encode_text(name, text, found.vocab) for name, text in named]
         except (ValueError, OSError) as error:
             complaints.append(error)
@@ -190,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
         help="text: anything that train takes as --corpus (default: the held-out text)",
     )
     add_setting(parser, "encoding", default=Settings.encoding)
+    add_setting(parser, "field", default=Settings.field)
     add_best_or_last(parser)
     parser.add_argument(
         "--rows",

@@ -128,8 +128,8 @@ class Network(NamedTuple):
     ) -> tuple[nd.NDArray, State]:
         """The loss, in nats per character, and the new state; every param.grad becomes its gradient.
 
-        data, label: (batch_size, num_steps) int32, not checked here. Nothing is waited for. how: lesson
-        19's Regularisers, whose params may be tied (None: outputs, by dropout).
+        data, label: (batch_size, num_steps) int32, not checked here. Does not wait for results. how:
+        lesson 19's Regularisers, whose params may be tied (None: outputs, by dropout).
         """
         check_gradients(params)
         W_e: nd.NDArray | None = getattr(params, "W_e", None)

@@ -192,7 +192,7 @@ def width(text: str) -> int:
 
 
 def fill(text: str, columns: int, indent: str = "", hanging: str = "") -> str:
-    """text in lines of so many columns; Chinese, which has no blanks, is broken between characters.
+    """text in lines of at most `columns` columns; Chinese, which has no blanks, is broken between characters.
 
     indent: begins the first line, hanging: all others.
     """

@@ -67,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load_mxnet() -> None:
-    """Load MXNet with the engine without threads, for drawing: each character waits for the one before it.
+    """Load MXNet with its single-threaded engine, for sampling: each character waits for the one before it.
 
-    That engine says on stderr that it is there, which nobody has asked.
+    That engine announces itself on stderr, which is suppressed.
     """
     if "mxnet" in sys.modules:
         return
@@ -166,7 +166,7 @@ class Writing:
         return prepare_prefix(prefix, self.found.settings, self.found.vocab)
 
     def check(self) -> None:
-        """Refuse flags that cannot be, whatever the prefix is."""
+        """Refuse flags that are wrong whatever the prefix is."""
         self.begin([self.found.vocab.idx_to_char[0]])
         self.num_texts = self.num_seeds = 0
 

@@ -125,7 +125,7 @@ def _lines(rows: Sequence[dict[str, str]], columns: int) -> list[str]:
 
 
 def _fit(text: str, columns: int, *, right: bool = False) -> str:
-    """text in so many columns: filled up, or without its middle."""
+    """text in exactly this many columns: padded, or without its middle."""
     if width(text) > columns:
         middle = len(text) // 2
         head, tail = text[:middle][:columns], text[middle:][-columns:]
@@ -137,7 +137,7 @@ def _fit(text: str, columns: int, *, right: bool = False) -> str:
 
 
 def _cut_end(text: str, columns: int) -> str:
-    """text in at most so many columns."""
+    """text in at most this many columns."""
     if width(text) <= columns:
         return text
     while width(text) > columns - 1:
@@ -244,5 +244,5 @@ def _write(path: Path, data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough, head perhaps, is no fault
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops early, as head does, is no fault
     sys.exit(main())

@@ -29,7 +29,7 @@ def load_corpus(
     source: "lyrics" (ours), "songci" or "timemachine" (both included), "jaychou" (fetched once if it is
     not under data/), the path of a text, plain or packed, or of a folder of texts; or a list of these, with a
     blank line between texts.
-    max_chars: read only so many characters from the start. lines: "keep" makes \n of every line end instead.
+    max_chars: how many characters to read from the start. lines: "keep" makes \n of every line end instead.
     encoding: of the files, UTF-8 if it is None.
 
     Raises:

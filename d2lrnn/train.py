@@ -146,7 +146,7 @@ def _fault(run: Run, error: Exception, resume: str) -> str:
         smaller = f"--lr {run.settings.learning_rate / 10:g}"
         remedy = f"start again with a smaller --lr or --clip, or {remedy} {smaller}"
     elif isinstance(error, OSError):
-        remedy = f"make room or mend the directory, then {remedy}"
+        remedy = f"free some space or repair the directory, then {remedy}"
     return f"{_where(run)}: {reason}; {kept}; {remedy}"
 
 
@@ -162,7 +162,7 @@ def _resume(run: Run, options: LaunchOptions) -> str:
 
 
 class Stop:
-    """While entered, the first signal is only noted, in .signal; the second ends the process.
+    """Within the block, the first signal is only noted, in .signal; the second ends the process.
 
     heard: called with the number of the first in another thread, also while this one waits inside MXNet.
     """

@@ -24,7 +24,7 @@ PIP = (
 
 
 class Progress:
-    """One line that is written over in a terminal, and a line now and then where there is none."""
+    """One line, rewritten in place on a terminal; elsewhere, a line now and then."""
 
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total, self.last = what, total, time.monotonic()

@@ -28,7 +28,7 @@ def resolve(groups: tuple[str, ...], out: Path, constraints: Path | None = None)
 
 
 def main() -> None:
-    """Write all locks anew."""
+    """Write all locks again from scratch."""
     with tempfile.TemporaryDirectory() as folder:
         everything = Path(folder) / "everything.txt"
         resolve(GROUPS, everything)

@@ -205,6 +205,22 @@ def test_a_standard_input_is_a_text_too(
     assert "is not UTF-8 text" in refusal([path, "-"], capsys, command)
 
 
+def test_the_records_of_a_jsonl_are_texts_of_the_field_that_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, (one, other) = network(), (text(30), text(20, seed=1))
+    lines = [json.dumps({"id": k, "body": body}, ensure_ascii=False) for k, body in enumerate((one, other))]
+    Path("poems.jsonl").write_text("\n".join(lines), "utf-8")
+    expected = scores(capsys, path, *files(one, other))
+
+    measured = scores(capsys, path, "poems.jsonl", "--field", "body")
+
+    assert [each["text"] for each in measured[:2]] == ["poems.jsonl:1", "poems.jsonl:2"]
+    assert [each["perplexity"] for each in measured] == [each["perplexity"] for each in expected]
+    assert "--field NAME" in refusal([path, "poems.jsonl"], capsys, command)
+    assert "no field 'text'" in refusal([path, "poems.jsonl", "--field=text"], capsys, command)
+
+
 def test_a_text_that_is_no_utf_8_is_read_in_the_encoding_that_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

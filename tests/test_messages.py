@@ -32,13 +32,16 @@ LOCALES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 SILENT = {
     "__init__", "messages", "checks", "engine", "grading.drivers", "grading.gradescope", "grading.jail",
     "grading.lent_code", "grading.mistakes", "grading.results", "grading.sandbox", "grading.seccomp",
-    "grading.wire", "grading.worker", *(lesson for lesson, _ in CHAPTERS.values()),
+    "grading.wire", "grading.worker", "grading.class_page", "grading.outcomes", "grading.policy",
+    "grading.pool", "grading.roster", "grading.similarity", "grading.tables",
+    *(lesson for lesson, _ in CHAPTERS.values()),
 }  # fmt: skip
 # of modules that also write files: what speaks
 SPEAKING = {
     "grading.report": ("check_report", "_said"),
     "grading.skeleton": ("find_lessons",),
-    "grading.marking": ("_outcomes_of", "_leave_out", "_cannot_run"),
+    "grading.marking": ("shown", "_outcomes_of", "_asked_alone", "_cannot_run"),
+    "grading.cutting": ("told",),
 }
 UNSAID = {  # prose that no user sees, or that is said as part of a line which is in the table
     "__main__": {"  {} {}\n{}d2lrnn {} {}",
@@ -47,14 +50,20 @@ UNSAID = {  # prose that no user sees, or that is said as part of a line which i
     "compat": {"pip install --no-deps mxnet==1.9.1", "{} has left NumPy: use the package numpy-financial",
                "apt install libgomp1 libquadmath0 (Fedora: dnf install libgomp libquadmath)"},
     "formats.onnx_file": {"num_steps * batch_size"},
-    "grading.case": {"str | None"},
+    "grading.case": {"str | None", "Stack trace:",
+                     'Traceback \\(most recent call last\\):\\s+File "[^"]*", line \\d+\\s+\\w+: '},
     "grading.cases.clipping": {"gradients / size", "norm / size"},
     "grading.cases.concise": {"others moved"},
     "grading.cases.decoding": {"H, C = C, (H + C + digit) mod 10; digit C answers",
                                "H = ({{}} H + digit) mod {{}}; row H of logits answers"},
-    "grading.cases.sampling": {"least index"},
+    "grading.cases.onehot": {"{} of {}"},
+    "grading.cases.sampling": {"least index", "leaves no batch"},
     "grading.cases.training": {"epoch {},", "same order"},
-    "grading.submissions": {'NotImplementedError\\("(\\w+): lesson', "^from __future__ import [\\w, ]+$"},
+    "grading.platforms": {
+        r"(?P<id>\d+-\d+) - (?P<name>[^/]+?) - (?P<when>[^/]*?\d{{4}}[^/]*?)(?:/| - )(?P<file>.+)"},
+    "grading.cutting": {"code cell {}", "lines {}-{}", "{} of {}"},
+    "grading.submissions": {"unknown encoding",
+                            'NotImplementedError\\("(\\w+): lesson', "^from __future__ import [\\w, ]+$"},
     "launching.job": {"import d2lrnn, mxnet"},
     "launching.process": {"cd {} && exec {}", "kill -KILL {}"},
     "evaluate": {"%(prog)s [OPTION ...] [run] [FILE ...]"},

@@ -332,7 +332,7 @@ def test_nothing_is_left_of_a_run_whose_standard_input_is_no_text(
         ("--corpus a.txt --corpus b.txt", "'b.txt' does not exist"),
         ("--corpus *.md", "'*.md' matches no file"),
         ("--corpus empty", "'empty' is a directory without a text in it"),
-        ("--corpus a.txt --encoding rot13", "encoding 'rot13' is none of text files"),
+        ("--corpus a.txt --encoding rot13", "encoding 'rot13' is not a text encoding"),
         ("--corpus a.txt --encoding utf-9", "encoding 'utf-9' is unknown: give one such as utf-8"),
         ("--corpus a.txt --field text", "field 'text' is given, but no .jsonl to read it from"),
         (

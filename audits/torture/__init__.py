@@ -1,1 +1,1 @@
-"""Nothing is lost, and nothing wrong is taken for right: the campaign (python -m audits.torture)."""
+"""The torture campaign: nothing is lost, and nothing damaged is accepted (python -m audits.torture)."""

@@ -1,4 +1,4 @@
-"""Nothing is lost: training is killed, disks fail, files are damaged and forged, and it is counted.
+"""Training is killed, disks fail, files are damaged and forged: count what is lost.
 
     python -m audits.torture                  all parts, an hour; writes audits/torture.md
     python -m audits.torture kills disk       some of them, and their sections of audits/torture.md
@@ -29,7 +29,7 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)} (all)")
     parser.add_argument("--seed", type=int, default=0, help="another seed has other accidents (0)")
-    parser.add_argument("--size", type=float, default=1, help="of the full campaign, so many times (1)")
+    parser.add_argument("--size", type=float, default=1, help="multiple of the full campaign (1)")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.parts if name not in PARTS]
     if unknown or not 0 < arguments.size <= 1000:

@@ -155,7 +155,7 @@ def write_json(value: Any) -> bytes:
 
 
 def change_json(chance: random.Random, value: Any) -> str:
-    """Put something else at a place in value; where."""
+    """Replace something inside value; return where."""
     places: list[tuple[Any, Any, str]] = []
 
     def walk(node: Any, path: str) -> None:

@@ -19,12 +19,12 @@ from typing import IO, Any
 
 import d2lrnn.formats.safetensors_file
 
-# here, and not anew in each child
+# once, and not in each child
 import d2lrnn.running.plot
 import d2lrnn.running.resume  # noqa: F401
 from d2lrnn import predict, train
 
-NOTES = ("warning: ", f"{predict.PROG}: writes from ")  # lines on stderr that tell of no mistake begin so
+NOTES = ("warning: ", f"{predict.PROG}: writes from ")  # lines on stderr that report no mistake
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Answer:
 
     @property
     def errors(self) -> list[str]:
-        """The lines on stderr that tell of a mistake."""
+        """The lines on stderr that report a mistake."""
         return [line for line in self.err.splitlines() if not line.startswith(NOTES)]
 
     def complaint(self, *codes: int) -> str:
-        """What is wrong with this answer, if one of codes and, when not 0, one line was asked for."""
+        """What is wrong with this answer, which should have one of codes and, unless that is 0, one line."""
         wrong = self.code not in codes or "Traceback" in self.err
         if wrong or (self.code in (1, 2) and len(self.errors) != 1) or (self.code == 0 and self.errors):
             return f"exit {self.code} after {self.seconds:.1f} s; {self.err[-1500:] or 'no word on stderr'}"
@@ -87,7 +87,7 @@ def resident() -> int:
 
 
 def anonymous() -> int:
-    """Those of them that are of no file: a forked child has them at once, and libraries as it uses them."""
+    """The anonymous ones among them: a forked child has these at once, and libraries as it uses them."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(re.findall(r"RssAnon:\s+(\d+)", status)[0])
 
@@ -115,7 +115,7 @@ def predict_from(folder: Path) -> Callable[[], int]:
 
 
 def at_file(part: str, nth: int, action: Callable[[], None], *, writing: bool = False) -> None:
-    """In a child: do something just before Python touches a file, with part in its path, the nth time.
+    """In a child: do something just before Python touches a file with part in its path for the nth time.
 
     To touch is to open (writing: for writing), to make, rename or remove. It cannot be undone.
     """

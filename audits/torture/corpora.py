@@ -1,4 +1,4 @@
-"""Corpora and zips from an enemy, changed as coverage suggests: each is read rightly or refused in a line."""
+"""Corpora and zips from an enemy, changed as coverage suggests: each is read correctly or refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MINUTES = 20
 
 
 def run(folder: Path, seed: int, size: float) -> list[Figure]:
-    """The fuzzer of audits/fuzzing.py, for so many times 20 minutes."""
+    """Run the fuzzer of audits/fuzzing.py for size times 20 minutes."""
     minutes = MINUTES * size
     found = fuzz_corpora(minutes, seed)
     if found["findings"]:

@@ -66,7 +66,7 @@ class Campaign:
         return train_into(run, "--epochs", 3)
 
     def case(self, number: int) -> None:
-        """Damage copies of the runs in a way that seed and number decide, and ask all of our commands."""
+        """Damage copies of the runs, as seed and number decide, and try all of our commands on them."""
         chance = random.Random(f"{self.seed} {number}")
         here = self.folder / f"case-{number}"
         run, other = here / "run", here / "other"
@@ -130,7 +130,7 @@ class Campaign:
         return answer
 
     def _load(self, run: Path, forged: bool) -> int:
-        """In a child: load all that there is, and say on stderr what is wrong with that."""
+        """In a child: load everything, and report on stderr what is wrong with it."""
         for folder in (run / CHECKPOINTS, run / BEST):
             paths = sorted(folder.iterdir()) if folder.is_dir() else []
             whole = {path for path in paths if self._try(path, lambda: load_checkpoint(path), forged)}  # noqa: B023
@@ -170,12 +170,12 @@ def _equal(arrays: Mapping[str, Any], path: Path) -> bool:
 
 
 def run(folder: Path, seed: int, size: float) -> list[Figure]:
-    """1,050 cases, so many times."""
+    """1,050 cases, times size."""
     return damage_runs(folder, seed, cases=math.ceil(1050 * size))
 
 
 def damage_runs(folder: Path, seed: int, *, cases: int) -> list[Figure]:
-    """So many damaged run directories, and what our commands made of them."""
+    """Damage as many run directories as there are cases, and report how our commands dealt with them."""
     campaign = Campaign(folder, seed)
     for number in tqdm(range(cases), unit=" cases", disable=None):
         campaign.case(number)

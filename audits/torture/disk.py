@@ -45,7 +45,7 @@ class Campaign:
     def trouble(
         self, what: str, run: Path, set_up: Callable[[], None], mend: Callable[[], Any], says: str
     ) -> None:
-        """Train into run with a trouble that set_up prepares in the child; mend it, and go on to the end."""
+        """Train into run with a fault that set_up prepares in the child; repair it, and resume to the end."""
 
         def action() -> int:
             set_up()
@@ -67,7 +67,7 @@ class Campaign:
         shutil.rmtree(run, ignore_errors=True)
 
     def full(self, disk: Path, part: str, nth: int) -> None:
-        """The disk is full from the nth time on that such a file is written."""
+        """The disk is full from the nth write of such a file on."""
         ballast = disk / "ballast"
         self.trouble(
             f"full disk: {part}, {nth}",
@@ -78,7 +78,7 @@ class Campaign:
         )
 
     def no_new_file(self, part: str, nth: int) -> None:
-        """No file can be opened for want of room, though later there is some."""
+        """No file can be opened because the disk is full, though later there is room again."""
         message = os.strerror(errno.ENOSPC)
 
         def refuse() -> None:
@@ -119,7 +119,7 @@ class Campaign:
         )
 
     def failing(self, name: str, nth: int) -> None:
-        """A call of the system, os.fsync or os.replace, fails."""
+        """A system call, os.fsync or os.replace, fails."""
         right, left = getattr(os, name), nth
 
         def fail(*arguments: Any, **options: Any) -> Any:
@@ -134,7 +134,7 @@ class Campaign:
         self.trouble(f"failing: {name}, {nth}", run, lambda: setattr(os, name, fail), lambda: None, message)
 
     def read_only_from_the_start(self) -> None:
-        """predict reads a run that may not be written; train refuses to go on with it, and to begin one."""
+        """predict reads a run that is read-only; train refuses to resume it, and to begin one."""
         run, seen = self.folder / "half", self.folder / "seen"
         call(train_into(run, *self.flags, "--epochs", 1))
         seen.mkdir()
@@ -147,7 +147,7 @@ class Campaign:
                 self.findings.append(f"mounted read-only: {wrong}")
 
     def too_small(self, disk: Path) -> None:
-        """A disk that holds not even the first checkpoint."""
+        """A disk too small for even the first checkpoint."""
         wrong = call(train_into(disk / "run", *self.flags, "--hidden-dim", 400)).complaint(2)
         self.counts["full disk"] += 1
         if wrong:
@@ -156,7 +156,7 @@ class Campaign:
 
 
 def fill(ballast: Path) -> None:
-    """Take all the room there is."""
+    """Fill the disk."""
     with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
         while file.write(bytes(4096)):
             pass
@@ -169,7 +169,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def be_no_superuser() -> None:
-    """Give up what lets root write where nobody may."""
+    """Drop the capability that lets root write anywhere."""
     libc = ctypes.CDLL(None, use_errno=True)
     if os.geteuid() == 0 and libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()):
         raise OSError(ctypes.get_errno(), "capset")
@@ -187,7 +187,7 @@ def mounted(folder: Path, *options: str | Path) -> Iterator[None]:
 
 
 def can_mount(folder: Path) -> bool:
-    """Whether a small disk may be made here."""
+    """Whether a small disk can be mounted here."""
     try:
         with mounted(folder, "-t", "tmpfs", "tmpfs"):
             return True
@@ -196,12 +196,12 @@ def can_mount(folder: Path) -> bool:
 
 
 def run(folder: Path, seed: int, size: float) -> list[Figure]:
-    """Ten rounds, so many times."""
+    """Ten rounds, times size."""
     return fail_disks(folder, seed, rounds=math.ceil(10 * size))
 
 
 def fail_disks(folder: Path, seed: int, *, rounds: int, files: int = len(WRITTEN)) -> list[Figure]:
-    """Each kind of trouble so many times, at different moments; that of files, with so many kinds of file."""
+    """Each kind of fault once a round, at different moments; faults of files with this many kinds of file."""
     campaign, disk = Campaign(folder, seed), folder / "disk"
     disk.mkdir()
     can = can_mount(disk)

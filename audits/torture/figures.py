@@ -1,4 +1,4 @@
-"""What a part of the campaign says at its end: figures beside their bars, in a table that is kept."""
+"""The result of a part of the campaign: figures beside their bars, in a stored table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ machine had {cores} cores and did other things besides. A part that could not be
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A line of the table: what was done, what must come out, what came out, and whether that will do.
+    """A line of the table: what was done, the required result, the actual one, and whether it passes.
 
     holds: None if it could not be tried here.
     """
@@ -68,7 +68,7 @@ def versions() -> str:
 
 
 def keep(section: str, names: Sequence[str], path: Path = TABLE) -> None:
-    """Write a section (it begins with «## name») in the place of the last of its name; names: their order."""
+    """Write a section (it begins with «## name») over the old one of that name; names: their order."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     found = [part for part in re.split(r"(?m)^(?=## )", text) if part.startswith("## ")]
     sections = {part.split()[1]: part for part in [*found, section]}

@@ -1,4 +1,4 @@
-"""Ways to forge a checkpoint: by somebody who means it, and makes the sums of the manifest right again."""
+"""Ways to forge a checkpoint on purpose, with the sums in the manifest made to match."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Campaign:
         self.corpus = small_corpus(folder)
 
     def combination(self, number: int, kills: int) -> None:
-        """Kill runs of one combination until there were so many kills, and compare what each leaves."""
+        """Kill runs of one combination this many times, and compare what each leaves."""
         flags = arguments(self.corpus, *COMBINATIONS[number % len(COMBINATIONS)])
         reference = self.folder / f"{number}-whole"
         whole = call(train_into(reference, *flags, "--autosave", 0))
@@ -59,7 +59,7 @@ class Campaign:
             self._one_run(self.folder / f"{number}-{attempt}", flags, whole.seconds, left, wanted)
 
     def _one_run(self, folder: Path, flags: list[str], seconds: float, kills: int, wanted: Any) -> None:
-        """A run that is killed up to six times, begun again each time, and must end like the whole one."""
+        """A run that is killed up to six times, restarted each time, and must end like an undisturbed one."""
         train_on = train_into(folder, *flags, "--autosave", self.random.choice(AUTOSAVES))
         if self.random.random() < 0.5:
             train_on = with_one_number(train_on)
@@ -76,7 +76,7 @@ class Campaign:
         self._compare(folder, wanted)
 
     def _note(self, folder: Path, number: int, answer: Answer) -> bool:
-        """Count how a process ended, and look at what it left; whether the run is over."""
+        """Count how a process ended, and check what it left; return whether the run is over."""
         if answer.code == 0 or (answer.code == 2 and "has had its 2 epochs" in answer.err):
             return True
         complaint = answer.complaint(*STOPPED[number])
@@ -117,7 +117,7 @@ class Campaign:
             self.findings.append(f"{folder}: not what the whole run left: {wrong}")
 
     def real_process(self, number: int) -> None:
-        """The same with processes of their own, the import of mxnet and the end of the process among them."""
+        """The same with real processes, including their import of mxnet and their exit."""
         flags = arguments(self.corpus, *COMBINATIONS[number % len(COMBINATIONS)])
         reference, folder = self.folder / f"{number}-process-whole", self.folder / f"{number}-process"
         line = [sys.executable, "-m", "d2lrnn.train", *flags, "--autosave", "0", "--out"]
@@ -136,7 +136,7 @@ class Campaign:
 
 
 def with_one_number(train_on: Callable[[], int]) -> Callable[[], int]:
-    """The process has the number of the one before, as in a container, where each is the first."""
+    """The process gets the PID of the one before, as in a container, where each is PID 1."""
 
     def action() -> int:
         setattr(os, "getpid", lambda: 1)  # noqa: B010
@@ -162,12 +162,12 @@ def _process(line: Sequence[str | Path]) -> Answer:
 
 
 def run(folder: Path, seed: int, size: float) -> list[Figure]:
-    """216 kills of forked trainings over all combinations, and 12 of processes, so many times."""
+    """216 kills of forked trainings over all combinations, and 12 of processes, times size."""
     return kill_runs(folder, seed, kills=math.ceil(216 * size), processes=math.ceil(12 * size))
 
 
 def kill_runs(folder: Path, seed: int, *, kills: int, processes: int, combinations: int = 24) -> list[Figure]:
-    """kills: at least so many of forked trainings; processes: of real ones; over so many combinations."""
+    """kills: how many of forked trainings at least; processes: of real ones; over how many combinations."""
     campaign = Campaign(folder, seed)
     with tqdm(total=kills + processes, unit=" kills", disable=None) as bar:
         for number in range(combinations):

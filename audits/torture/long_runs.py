@@ -28,7 +28,7 @@ EPOCH = 70  # batches at least, of a run of memory()
 
 
 def run(folder: Path, seed: int, size: float) -> list[Figure]:
-    """Both, at so many times the full size; there is no chance in them."""
+    """Both, at size times the full size; they are deterministic."""
     return [
         *overhead(folder, rounds=math.ceil(30 * size)),
         *memory(folder, batches=max(math.ceil(20_000 * size), 1200)),
@@ -36,7 +36,7 @@ def run(folder: Path, seed: int, size: float) -> list[Figure]:
 
 
 def overhead(folder: Path, *, rounds: int, batches: int = 8) -> list[Figure]:
-    """At the default settings: some batches and then as many with a save before them, in turn."""
+    """At the default settings: alternate batches without a save and as many with one before them."""
     training = Run(Settings(ctx="cpu"))
     (folder / "overhead").mkdir()
     training.begin(folder / "overhead")
@@ -78,7 +78,7 @@ def _seconds(action: Callable[[], Any]) -> float:
 
 
 def memory(folder: Path, *, batches: int, settled: int = 1000) -> list[Figure]:
-    """Training of a small network, so many batches, with saves, samples and curves on the way.
+    """Train a small network for this many batches, with saves, samples and curves on the way.
 
     settled: batches after which its memory should not grow any more.
     """
@@ -107,7 +107,7 @@ def memory(folder: Path, *, batches: int, settled: int = 1000) -> list[Figure]:
 
 def _note_memory(log: Path) -> None:
     """In a child: from now on, note the memory of the process after every 100 batches."""
-    with contextlib.suppress(AttributeError):  # glibc alone has it
+    with contextlib.suppress(AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)  # else growth would hide in what the parent has freed
     train_epoch, numbers = Run.train_epoch, itertools.count(1)
 

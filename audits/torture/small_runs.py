@@ -1,4 +1,4 @@
-"""Small runs that do all that a run can do, and what of a run must be the same when it is done again."""
+"""Small runs that use every feature of a run, and the parts of a run that must be reproducible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TIMES = ("seconds", "chars_per_second", "saved", "bytes")
 
 
 def small_corpus(folder: Path) -> Path:
-    """A text that a small network learns, so that the held-out text of each epoch goes better."""
+    """A text that a small network learns, so that the held-out perplexity falls with each epoch."""
     path = folder / "small.txt"
     path.write_text(load_corpus("lyrics", max_chars=80) * 4, encoding="utf-8")
     return path
@@ -79,5 +79,5 @@ def _read_metrics(path: Path) -> Any:
 
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """What of a run is not as it should be, in words."""
+    """What is wrong with a run, in words."""
     return ", ".join(name for name in wanted if found[name] != wanted[name])

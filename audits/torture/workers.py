@@ -1,4 +1,4 @@
-"""Several workers: who is killed or stands still is named, nothing outlives the job, no number changes."""
+"""Several workers: one that is killed or hangs is named, nothing outlives the job, no number changes."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Job:
 
 
 def processes(mark: str) -> list[int]:
-    """The processes, but this one, that have the mark in their environment."""
+    """All processes but this one that have the mark in their environment."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         if variable(int(path.name), MARK) == mark and "Z" not in state(int(path.name)):
@@ -137,7 +137,7 @@ def variable(pid: int, name: str) -> str | None:
 
 
 def until(holds: Callable[[], Any], seconds: float = 60) -> bool:
-    """Wait until something holds; whether it came to that."""
+    """Wait until a condition holds; return whether it did in time."""
     limit = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > limit:
@@ -173,7 +173,7 @@ class Campaign:
         return [*settings.split(), "--autosave", "0.3", "--patience", "20", *map(str, more)]
 
     def kill_jobs(self, kills: int, launchers: int) -> None:
-        """Jobs of which a process after the other is killed, and then launchers; each ends as if whole."""
+        """Jobs whose processes are killed one by one, and then launchers; each ends as if undisturbed."""
         wanted = []
         for number in range(len(SETTINGS)):
             whole = self.folder / f"whole-{number}"
@@ -216,7 +216,7 @@ class Campaign:
         return latest(folder) > before or job.process.poll() is not None
 
     def kill(self, job: Job, name: str) -> bool:
-        """Kill one process of a job and wait until the job has told of it; whether there was such a one."""
+        """Kill one process of a job and wait until the job reports it; return whether there was one."""
         pid = job.process.pid if name == "launcher" else job.processes().get(name)
         if job.process.poll() is not None or pid is None:
             return False
@@ -232,7 +232,7 @@ class Campaign:
         return True
 
     def count_orphans(self, job: Job) -> None:
-        """Whatever of a job is left some seconds after its end."""
+        """What is left of a job some seconds after its end."""
         until(lambda: not processes(job.mark), 5)
         left = processes(job.mark)
         self.orphans += len(left)
@@ -295,7 +295,7 @@ def run(folder: Path, seed: int, size: float) -> list[Figure]:
                "all", f"{campaign.equal} of {campaign.runs}", campaign.equal == campaign.runs),
     ]  # fmt: skip
     for kind, what in {
-        "raise": "raises", "exit": "exits with 3", "sleep": "stands still in Python",
+        "raise": "raises", "exit": "exits with 3", "sleep": "hangs in Python",
         "stop": "is stopped (SIGSTOP)", "never": "never begins",
     }.items():  # fmt: skip
         found, holds = campaign.trouble(kind)

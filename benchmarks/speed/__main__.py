@@ -54,7 +54,7 @@ def main() -> int:
     for name in chosen:
         rows.append(MEASURES[name](name, bench))
         how = machine(versions(bench))
-        if not arguments.quick:  # row by row: who interrupts keeps what is there
+        if not arguments.quick:  # row by row: an interrupted run keeps its rows
             keep(rows, list(MEASURES), how)
     print(f"{to_table(rows)}\n{how}")
     faults = [f"{row['row']}: {row['faults']}" for row in rows if row.get("faults")]

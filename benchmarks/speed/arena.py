@@ -25,7 +25,7 @@ class Setting(NamedTuple):
     wait: str = ""
 
     def environment(self, name: str) -> dict[str, str]:
-        """This process's environment, in which nothing else speaks of threads.
+        """This process's environment, with no other setting of threads.
 
         Ours has its threads side by side, each with an operation of its own: see d2lrnn/__init__.py.
         """
@@ -66,7 +66,7 @@ class Process:
         self.answers: Any = self.process.stdout
 
     def ask(self, do: str, **request: Any) -> Any:
-        """Do one thing of Worker's, and wait for the answer.
+        """Call a method of Worker, and wait for the answer.
 
         Raises:
             ContenderError: it ended instead.
@@ -86,7 +86,7 @@ class Process:
         return json.loads(answer)
 
     def close(self) -> None:
-        """End it; once more does no harm."""
+        """End it; a second call does nothing."""
         self.process.kill()
         self.process.wait()
         with contextlib.suppress(BrokenPipeError):  # of a request that nobody took
@@ -96,7 +96,7 @@ class Process:
 
 
 def take_turns(turns: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
-    """What each returned, round after round. Who begins changes with the round."""
+    """What each returned, round after round. Each round begins with a different one."""
     found: dict[str, list[Any]] = {name: [] for name in turns}
     names = list(turns)
     for _ in range(rounds):

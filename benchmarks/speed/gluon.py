@@ -1,8 +1,8 @@
 """MXNet Gluon: the fused recurrent layers, hybridized, with Gluon's own loss, clipping and Trainer.
 
-A fused layer multiplies its inputs by a matrix. Where characters are many, it is given rows that an Embedding
-has looked up, and that matrix is the identity, which costs less than one-hot inputs; where they are few,
-one-hot inputs. Its GRU lets the reset gate act after the product: Gluon knows no other.
+A fused layer multiplies its inputs by a matrix. With a large vocabulary it gets rows that an Embedding has
+looked up, and the matrix is the identity, which costs less than one-hot inputs; with a small one it gets
+one-hot inputs. Its GRU applies the reset gate after the product: Gluon has no other form.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def perplexity(name: str, bench: Bench) -> Row:
 
 
 def _until(target: float, stage: Stage) -> tuple[dict[str, list[float]], int]:
-    """Seconds in sum of each contender, trained epoch by epoch in turn, and epochs of the slowest learner."""
+    """Total seconds of each contender, trained epoch by epoch in turn, and epochs of the slowest learner."""
     seconds = dict.fromkeys(stage.processes, 0.0)
     running, epoch = list(seconds), 0
     while running:
@@ -179,7 +179,7 @@ def _row(
     bar: str,
     unit: float = 1.0,
 ) -> Row:
-    """The cells: medians in units of so many seconds, with the threads; the ratio to the best of peers."""
+    """The cells: medians in units of `unit` seconds, with the threads; the ratio to the best of peers."""
     row = {"row": stage.row, "unit": what, "bar": bar, "best": "", "faults": "; ".join(stage.faults)}
     for name, rounds in seconds.items():
         setting = stage.processes[name].setting

@@ -55,7 +55,7 @@ class Bench:
 
 
 def say(line: str) -> None:
-    """What happens, while the table is not there yet."""
+    """Progress, until there is a table."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -97,7 +97,7 @@ class Stage:
         process.ask("open", task=dataclasses.asdict(self.task), **how)
 
     def enter(self, names: Sequence[str], turn: Turn) -> None:
-        """Start contenders, each in the setting in which its turn is the fastest; a broken one is named."""
+        """Start contenders, each with the setting that makes its turn fastest; broken ones are reported."""
         for name in names:
             try:
                 tried = [(self._tune(name, setting, turn)) for setting in self.bench.settings(name)]
@@ -123,7 +123,7 @@ class Stage:
             self.processes.pop(name).close()
 
     def check(self) -> None:
-        """Whoever has not the losses and gradients of the first steps that NumPy has by hand, leaves."""
+        """Drop contenders whose losses and gradients of the first steps differ from NumPy's."""
         wanted = self._first_steps("numpy")
         for name, process in list(self.processes.items()):
             other_gru = name == "gluon" and self.task.cell == "gru"  # see gluon.py
@@ -141,7 +141,7 @@ class Stage:
 
 
 def differ(found: Mapping[str, Sequence[float]], wanted: Mapping[str, Sequence[float]]) -> str:
-    """In words, where the first steps of two contenders are not the same; nothing if they are."""
+    """Where the first steps of two contenders differ, in words; empty if they do not."""
     for what in wanted:
         pairs = zip(found[what], wanted[what])
         far = [(one, other) for one, other in pairs if not math.isclose(one, other, rel_tol=REL)]

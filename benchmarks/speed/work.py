@@ -1,4 +1,4 @@
-"""The work that all contenders do: one model, one corpus, one order of batches. Needs numpy alone."""
+"""The work that all contenders do: one model, one corpus, one order of batches. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Params(NamedTuple):
 
 
 class Product(NamedTuple):
-    """(rows, inner) times (inner, columns), so many times in a step of training."""
+    """(rows, inner) times (inner, columns); times: how often in a step of training."""
 
     rows: int
     inner: int
@@ -58,11 +58,11 @@ class Task:
 
     @property
     def scale(self) -> float:
-        """Deviation of the first weights: 0.05 as in train at 256 hidden units, and no wilder at others."""
+        """Deviation of the initial weights: 0.05 at 256 hidden units, as in train, and scaled for others."""
         return 0.8 / math.sqrt(self.hidden_dim)
 
     def params(self) -> Params:
-        """The first weights, the same in every process."""
+        """The initial weights, the same in every process."""
         rng = np.random.default_rng(0)
         V, H, width = self.vocab_size, self.hidden_dim, self.num_gates * self.hidden_dim
         shapes = (V, width), (H, width), (width,), (H, V), (V,)
@@ -87,7 +87,7 @@ class Task:
             yield windows[:, :-1], windows[:, 1:]
 
     def products(self) -> list[Product]:
-        """The matrix products that no implementation can do without, forward and both ways back.
+        """The matrix products that every implementation needs: one forward and two backward.
 
         Rows of W_x are looked up. Forward and back, the recurrence goes step by step; its weight gradient is
         one product over all steps. (The GRU's candidate needs R * H first: its recurrence is two products.)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed.worker pytorch
 
-The arena starts it. Between two requests it waits in read(), so that it takes nothing from the others.
+The arena starts it. Between two requests it waits in read(), so that it takes no time from the others.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import IO
 
 MAX_BYTES = 2**30  # of a file, or of the texts in an archive
-SWELLING = 100  # times its size may an archive become, and so many bytes whatever its size:
-FREE_BYTES = 2**26
+SWELLING = 100  # an archive may unpack to this many times its size, or, whatever its size,
+FREE_BYTES = 2**26  # to this many bytes
 # what zipfile raises where an archive is damaged, or lies
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError, UnicodeDecodeError)
 
@@ -46,7 +46,7 @@ def points_outside(name: str) -> bool:
 
 
 def most_unpacked(num_bytes: int) -> int:
-    """How many bytes an archive of so many may become."""
+    """How many bytes an archive of num_bytes may unpack to."""
     return min(MAX_BYTES, max(FREE_BYTES, SWELLING * num_bytes))
 
 
@@ -66,7 +66,7 @@ def open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
     """A file in the archive.
 
     Raises:
-        ValueError: it is not where the directory of the archive has it.
+        ValueError: it is not where the directory of the archive says.
     """
     try:
         return archive.open(member)

@@ -17,7 +17,7 @@ from .preparing import Preparer, keeps_marks
 from .records import SUFFIXES, read_records
 from .sources import STDIN, File, called, find_files, listed
 
-BLANK_LINE = 2  # line ends one behind the other
+BLANK_LINE = 2  # line ends in a row
 
 
 class Manner(NamedTuple):
@@ -101,7 +101,7 @@ def read_corpus(
 ) -> str:
     """The text of a UTF-8 file, packed or not, or of those in a .zip, with its line ends as they are.
 
-    keep: read only so many characters from its start. progress: as in read_texts.
+    keep: how many characters to read from its start. progress: as in read_texts.
 
     Raises:
         ValueError: naming the file and what is wrong with it.

@@ -14,9 +14,9 @@ MARKS = {  # the longer first: UTF-32 begins as UTF-16 does
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-FEWEST = 4  # bytes that are read first, to know a mark
-SAMPLE = 2**14  # bytes behind the first that is no UTF-8, to guess from
-# codecs of Python that are for names, programs or nobody
+FEWEST = 4  # bytes that are read first, to detect a byte order mark
+SAMPLE = 2**14  # bytes after the first that is not UTF-8, to guess from
+# Python codecs for names and programs, not for texts
 NOT_OF_FILES = {"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined"}
 
 
@@ -35,7 +35,7 @@ def check_encoding(name: str) -> str:
         ) from None
     spelled = codec.name.replace("-", "_")
     if not getattr(codec, "_is_text_encoding", True) or spelled in NOT_OF_FILES:
-        raise ValueError(f"encoding {name!r} is none of text files: give one such as utf-8, gbk or cp1252")
+        raise ValueError(f"encoding {name!r} is not a text encoding: give one such as utf-8, gbk or cp1252")
     return codec.name
 
 
@@ -95,7 +95,7 @@ class Reader:
         return self._refusal(data, i, "is not UTF-8 text", f" {where}")
 
     def _refusal(self, data: bytes, i: int, refusal: str, where: str = "") -> ValueError:
-        """Why this is no UTF-8, and what it may be. data: what was read last; i: where it is wrong."""
+        """Why this is not UTF-8, and what it may be. data: what was read last; i: where it is wrong."""
         refuse_foreign(self._first)
         more = self._stream.read(SAMPLE)
         begin = b"" if self._stream.num_bytes - len(data) - len(more) else data

@@ -32,7 +32,7 @@ XZ_MEMORY = 2**28  # of bytes, for what an .xz refers back to
 BROKEN = (*DAMAGED, lzma.LZMAError)
 CHANGED = "changed while it was read: give a copy of it"
 PACKED = re.compile(r"\.(gz|bz2|xz|zip)$", re.I)
-# beginnings of what no encoding makes a text of, and what to do about it
+# beginnings of files that are text in no encoding, and what to do about them
 FOREIGN = (
     (rb"%PDF-", "is a PDF: save it as text, for instance with pdftotext"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Office document: save it as text"),
@@ -46,7 +46,7 @@ FOREIGN = (
 class Stream:
     """The bytes of one text, read from its start in pieces.
 
-    most: how many bytes it may have, and too_long: what is said where there are more. share: called with the
+    most: how many bytes it may have; too_long: the message if there are more. share: called with the
     number of bytes of each piece. kind: what it is packed in. name: of a member of an archive.
     """
 
@@ -85,7 +85,7 @@ class Stream:
 
 
 class Xz(io.RawIOBase):
-    """An .xz or .lzma, unpacked as it is read; lzma.LZMAFile would take any memory that its head asks for."""
+    """An .xz or .lzma, unpacked as it is read; lzma.LZMAFile would take any memory its header asks for."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._new = file, lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)
@@ -167,8 +167,8 @@ def streams(
 ) -> Generator[Stream, None, None]:
     """The texts of an opened file, each to be read before the next is asked for.
 
-    suffixes: of texts in a .zip. whole: it is to be read to its end, so that what is too long is refused
-    before. progress: called with every piece's share of the file, from 0 to 1.
+    suffixes: of texts in a .zip. whole: it will be read to its end, so one that is too long is refused first.
+    progress: called with every piece's share of the file, from 0 to 1.
 
     Raises:
         ValueError: the message continues the name of the file.
@@ -231,7 +231,7 @@ def _shares_of_the_file(
 
 
 def packing_of(head: bytes, path: Path) -> Packing | None:
-    """How a file that begins so is packed, if it is."""
+    """How a file with this beginning is packed, if it is."""
     for packing in PACKINGS:
         if re.match(packing.begins.encode("latin-1"), head) or path.suffix.lower() == packing.suffix:
             return packing
@@ -239,7 +239,7 @@ def packing_of(head: bytes, path: Path) -> Packing | None:
 
 
 def refuse_foreign(head: bytes) -> None:
-    """Refuse what is no text in any encoding.
+    """Refuse what is text in no encoding.
 
     Raises:
         ValueError: the message continues the name of the file.
@@ -266,7 +266,7 @@ def looks_like_text(path: Path, *, any_bytes: bool) -> bool:
             try:
                 head = packing.unpack(file).read(HEAD)
             except BROKEN:
-                return True  # so that it is named and refused
+                return True  # so that the refusal names it
         else:
             head = file.read(2**13)
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff")) or 0.3 < head.count(0) / max(len(head), 1) < 0.6

@@ -88,13 +88,13 @@ class Guess(NamedTuple):
 
 
 def guess(data: bytes, more: bytes, *, at_start: bool) -> str:
-    """The end of a sentence that says of some bytes that they are no UTF-8: what they may be.
+    """The end of a sentence about bytes that are not UTF-8: what they may be.
 
-    data, more: the bytes, in two pieces. at_start: the text begins with them. "" where nothing is likely.
+    data, more: the bytes, in two pieces. at_start: the text begins with them. "" if nothing is likely.
     """
     sample = data + more
     if _is_damaged(sample):
-        return ", and around it all is: is the file damaged, or joined of several encodings?"
+        return ", and all around it is: is the file damaged, or joined from several encodings?"
     found = guesses(sample)
     if not found:
         return ""
@@ -133,7 +133,7 @@ def guesses(data: bytes) -> list[Guess]:
 
 
 def _telling(data: bytes) -> bytes:
-    """The lines in which there is more than ASCII: what all encodings have alike tells nothing."""
+    """The lines with more than ASCII: what all encodings share is no evidence."""
     if b"\0" in data:
         return data[:MOST]
     lines = re.findall(rb"[^\n]{0,99}[\x80-\xff][^\n]*\n?", data)
@@ -142,8 +142,8 @@ def _telling(data: bytes) -> bytes:
 
 
 def _score(text: str, name: str) -> float:
-    """How much of what is not ASCII is frequent where an encoding is used, from 0 to 1."""
-    if name in WIDE:  # all of it says something there
+    """The share, 0 to 1, of non-ASCII characters that are frequent in texts of an encoding."""
+    if name in WIDE:  # all of it is evidence there
         return max(_share(text, each, ASCII) for each in FAMILIAR)
     foreign = re.sub("[\0-\x7f]", "", text)
     if FAMILIAR[name] not in (CYRILLIC, GREEK, HEBREW, ARABIC):
@@ -177,7 +177,7 @@ def _shown(text: str) -> str:
 
 
 def _is_damaged(data: bytes) -> bool:
-    """Whether this is UTF-8 but for a few bytes."""
+    """Whether this is UTF-8 except for a few bytes."""
     text = data.decode("utf-8", errors="replace")
     bad, good = text.count("\ufffd"), len(re.findall(r"[^\0-\x7f\ufffd]", text))
     return good > 4 * bad

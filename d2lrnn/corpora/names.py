@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Packed(NamedTuple):
-    """A corpus of others that comes with us: its file, packed, and the sha256 of that file."""
+    """A corpus by others that we ship: its file, packed, and the sha256 of that file."""
 
     file: str
     sha256: str
@@ -30,7 +30,7 @@ PACKED_CORPORA = {
 
 
 def shipped(name: str) -> Path:
-    """A file that comes with us: in the package where a wheel was installed, beside it in a checkout."""
+    """A file that we ship: in the package of an installed wheel, beside it in a checkout."""
     return PACKAGE / name if (PACKAGE / name).is_file() else PACKAGE.parent / name
 
 
@@ -41,12 +41,12 @@ NAMES = ("lyrics", *PACKED_CORPORA, *REMOTES)
 def find_corpus(source: str | os.PathLike[str]) -> Path:
     """The file of a corpus: one of NAMES, or the path of a file ("./lyrics" if it is called so).
 
-    A file of the user's own whose name begins with the corpus's, under data/ here or beside the package,
-    comes first.
+    The user's own file whose name begins with the corpus's, under data/ here or beside the package, comes
+    first.
 
     Raises:
         FileNotFoundError: there is none, and none could be fetched.
-        ValueError: a file that comes with us is not as it was.
+        ValueError: a file that we ship was changed.
     """
     if str(source) == "lyrics":
         return OURS

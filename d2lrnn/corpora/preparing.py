@@ -39,7 +39,7 @@ class Preparer:
         self._marks, self._held = marks, ""
 
     def feed(self, piece: str, *, last: bool = False) -> str:
-        """What has become final by this piece: of its end, what the next one may change is held back."""
+        """The text that this piece makes final; the end that the next one may still change is held back."""
         text = self._held + piece
         cut = len(text) if last else self._boundary(text, len(self._held))
         text, self._held = text[:cut], text[cut:]

@@ -67,7 +67,7 @@ def is_pattern(source: str) -> bool:
 
 
 def whole_path(source: str) -> str:
-    """A source so that it means the same from any folder; what does not exist stays as it was spelled."""
+    """A source, spelled to mean the same from any folder; what does not exist stays as it was."""
     source = os.path.expanduser(source)
     if is_pattern(source):
         return source if os.path.isabs(source) else os.path.join(glob.escape(os.getcwd()), source)
@@ -83,7 +83,7 @@ def _spelled(source: str) -> str:
 
 
 def called(source: str) -> str:
-    """A short name of a source: of a pattern the folder that it is for."""
+    """A short name for a source; for a pattern, its folder."""
     if source == STDIN:
         return "stdin"
     parts = [part for part in Path(source).parts if not (is_pattern(source) and WILD & set(part))]
@@ -91,7 +91,7 @@ def called(source: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as they stand in a sentence: the first, and how many there are besides."""
+    """Names as in a sentence: the first, and how many others there are."""
     more = f" and {len(names) - SAID:,} others" if len(names) > SAID else ""
     return f"{', '.join(names[:SAID])}{more}"
 

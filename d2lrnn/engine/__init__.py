@@ -6,5 +6,5 @@ backprop        the loss of a batch and its gradients, by hand
 masks           what is set to 0 in training
 update          clipping and the step: one wait, one pass
 fast_decoding   writing a text some twenty characters a call
-kvstore         what MXNet's parameter server does silently wrong, refused in one place
+kvstore         what MXNet's parameter server silently gets wrong, refused in one place
 """

@@ -31,7 +31,7 @@ def learn(
     """The loss and the new state; in every param.grad its gradient.
 
     output: W_hy and b_y. W_e: the embeddings, (vocab_size, hidden_dim), of tied networks (lesson 19), whose
-    layers read no indices; W_hy^T is the same array there, and the W_hy of output is not looked at.
+    layers read no indices; W_hy^T is the same array there, and the W_hy of output is ignored.
     """
     (data, label), (W_hy, b_y) = batch, output
     rows, masks = data.T, draw_masks(how, layers, b_y.size, len(data))
@@ -45,7 +45,7 @@ def learn(
         H.append(below)
     label = nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
     W, scores = W_hy.T if W_e is None else W_e, []
-    for h, (begin, end) in reversed(list(zip(H, spans))):  # the last part comes back while others go on
+    for h, (begin, end) in reversed(list(zip(H, spans))):  # it runs back while others run forward
         likelihood, above, dW, db = _output(h, label[begin:end].reshape(-1), W, b_y, how.unseen)
         scores.append((likelihood, dW, db))
         above = above / label.size
@@ -57,14 +57,14 @@ def learn(
     dW = nd.add_n(*dW) / label.size
     if W_e is None:
         nd.transpose(dW, out=W_hy.grad)
-    else:  # what comes back to the rows that were read stands there
+    else:  # it holds the gradients of the rows that were read
         nd.broadcast_add(W_e.grad, dW, out=W_e.grad)
     (nd.add_n(*db) / label.size).copyto(b_y.grad)
     return -nd.add_n(*likelihoods) / label.size, tuple(S for each in passes for S in each.state)
 
 
 class _Ahead(NamedTuple):
-    """Of a part that has gone up through a layer: what the way back needs."""
+    """Of a part that has passed a layer: what the backward pass needs."""
 
     below: nd.NDArray
     fed: Arrays
@@ -82,7 +82,7 @@ class _Back(NamedTuple):
 
 
 class _Lookup:
-    """The embeddings of a tied network, on the same way as a layer."""
+    """The embeddings of a tied network, used like a layer."""
 
     state: State = ()  # it has none
 
@@ -151,7 +151,7 @@ class _Pass:
         return nd.add_n(*[from_gate(d, k) for k, d in enumerate(dA)])
 
     def write_gradients(self) -> None:
-        """In the gradient of every weight, what the parts have to say."""
+        """Write the gradient of every weight, added up over the parts."""
         below, dA, dW_h, db = zip(*self.back)
         below, gates = nd.concat(*below, dim=0), join(nd, dA)
         for k, d in enumerate(gates):
@@ -187,10 +187,10 @@ class _Output(NamedTuple):
 def _output(
     H: nd.NDArray, label: nd.NDArray, W: nd.NDArray, b_y: nd.NDArray, unseen: nd.NDArray | None = None
 ) -> _Output:
-    """What the characters of a part say, with H the top layer's.
+    """What the characters of a part contribute, with H the top layer's.
 
-    Where softmax gives P, and Y is one-hot, the gradient of the logits is P - Y: lesson 10 has derived it.
-    Of Y the share unseen.sum() is taken away, and given to the characters as unseen says.
+    Where softmax gives P, and Y is one-hot, the gradient of the logits is P - Y, as lesson 10 derives. Y
+    loses the share unseen.sum(), which unseen distributes over the characters.
     """
     leaves = [H.detach(), W.detach(), b_y.detach()]
     gradients = [nd.empty(leaf.shape, ctx=leaf.context) for leaf in leaves]

@@ -1,9 +1,9 @@
 """One time step of each cell, forward and backward: for arrays (F = mx.nd) and for graphs (F = mx.sym).
 
 A step gets A, what comes to each gate from below, its bias included, and times: times(X, k) is X W_h of gate
-k on the way forward, and X W_h^T on the way back. Of what it keeps for the way back, slopes are all
-derivatives that do not wait for what comes back: they are taken for all steps at once. What is left is back,
-the chain rule of one step.
+k in the forward pass, and X W_h^T in the backward pass. Of what a step keeps for the backward pass, slopes
+are the derivatives that do not depend on the gradient coming back: they are computed for all steps at once.
+What remains is back, the chain rule of one step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Times = Callable[[Any, int], Any]
 
 
 class Step(NamedTuple):
-    """The new state, what has been multiplied by W_h, and what the way back needs."""
+    """The new state, what has been multiplied by W_h, and what the backward pass needs."""
 
     state: Arrays
     fed: Arrays
@@ -102,7 +102,7 @@ def lstm_back(F: Any, dstate: Arrays, slopes: Arrays, times: Times) -> tuple[Arr
 
 
 def add(F: Any, X: Any, Y: Any) -> Any:
-    """X + Y of one shape: where they are small, half as long as it takes X + Y."""
+    """X + Y of one shape; for small arrays, in half the time of X + Y."""
     return F.broadcast_add(X, Y)
 
 

@@ -18,7 +18,7 @@ TOO_LARGE = 1e30  # H lies between -1 and 1: where all weights are below this, o
 
 
 class Shape(NamedTuple):
-    """What two networks have in common that can be written with by the same operators."""
+    """What two networks must have in common to write with the same operators."""
 
     steps: Steps
     num_layers: int

@@ -18,12 +18,12 @@ HOST = mx.cpu()  # where messages are, whatever device the gradients are on
 class Workers:
     """This process, one of num_workers around a parameter server: MXNet's KVStore dist_sync.
 
-    Where the server is stands in the environment (DMLC_PS_ROOT_URI and its like). index counts from 0 and is
-    ours to give: the rank that the store gives is another one at every start. deterministic: the same sum to
-    the last bit also for more than two workers, who otherwise are added in the order in which they arrive.
+    The environment says where the server is (DMLC_PS_ROOT_URI and the like). index counts from 0 and is
+    assigned by us: the store's own rank changes with every start. deterministic: the same sum to the last bit
+    for more than two workers, too, whose rows are otherwise added in order of arrival.
 
     Raises:
-        ValueError: MXNet was built without it, or the environment speaks of another number of workers.
+        ValueError: MXNet was built without it, or the environment has another number of workers.
     """
 
     def __init__(self, index: int, num_workers: int, *, deterministic: bool = False) -> None:
@@ -39,13 +39,13 @@ class Workers:
         self._keys: set[str] = set()
 
     def add_up(self, rows: Sequence[nd.NDArray], out: nd.NDArray) -> None:
-        """Write the sum of everybody's row to out. Nothing is waited for.
+        """Write the sum of all workers' rows to out, without waiting.
 
         What is pushed is received in place: a push waits until the pull before it has been written. The
-        server counts messages and not senders; it would add what two steps have sent.
+        server counts messages, not senders: it would add up rows of two different steps.
         """
         (row,) = rows
-        if self._in_order:  # everybody's row by itself, and then their sum
+        if self._in_order:  # each worker's row, and then their sum
             if self._table is None:
                 self._table = nd.empty((self.num_workers, row.size), ctx=row.context)
             _clear(self._table)
@@ -58,7 +58,7 @@ class Workers:
             row.copyto(out)
 
     def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Everybody's row, a matrix (num_workers, len(row)), float32. rows: this worker's, (1, len(row))."""
+        """All workers' rows, (num_workers, len(row)), float32. rows: this worker's, (1, len(row))."""
         table = _clear(nd.empty((self.num_workers, rows.shape[1]), HOST))
         table[self.index : self.index + 1] = rows
         self._sum(name, table)
@@ -83,7 +83,7 @@ class Workers:
         return chars.asnumpy().astype(np.uint8).tobytes()
 
     def compare(self, facts: Mapping[str, object]) -> None:
-        """See that everybody has the same facts: the store adds what does not belong together, or hangs.
+        """Check that all workers have the same facts: otherwise the store adds what does not match, or hangs.
 
         Raises:
             ValueError: naming a worker and the facts in which it differs from the first.
@@ -112,7 +112,7 @@ class Workers:
         del self.store
 
     def wait_at_exit(self, wait: bool) -> None:
-        """Whether the end of this process waits for the end of all: right after success, and only then."""
+        """Whether this process waits at its end for all others: right after success, and only then."""
         mx.base.check_call(mx.base._LIB.MXKVStoreSetBarrierBeforeExit(self.store.handle, int(wait)))
 
     def _sum(self, key: str, array: nd.NDArray) -> None:
@@ -124,5 +124,5 @@ class Workers:
 
 
 def _clear(array: nd.NDArray) -> nd.NDArray:
-    """Fill it with what adds nothing: 0 would make 0 of a -0.0, and array[:] = -0.0 writes 0 in MXNet."""
+    """Fill it with -0.0: adding 0 would turn a -0.0 into 0, and array[:] = -0.0 writes 0 in MXNet."""
     return nd.negative(nd.zeros_like(array), out=array)

@@ -57,7 +57,7 @@ def num_threads() -> int:
 
 
 def cut(length: int, num_parts: int) -> list[tuple[int, int]]:
-    """(begin, end) of so many parts of about the same length, or of fewer, so that none is empty."""
+    """(begin, end) of num_parts parts of about the same length, or of fewer, so that none is empty."""
     num_parts = min(length, num_parts)
     ends = [length * k // num_parts for k in range(num_parts + 1)]
     return list(zip(ends, ends[1:]))

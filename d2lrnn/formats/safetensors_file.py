@@ -1,7 +1,7 @@
 """A trained network as one file in the open format safetensors, and back to a network for predict.
 
-The file begins with the length of its header in 8 bytes, little-endian. The header is JSON: of each array
-dtype, shape and place, and under __metadata__ what one must know to use them. The arrays are the rest.
+The file begins with the length of its header in 8 bytes, little-endian. The header is JSON: dtype, shape and
+place of each array, and under __metadata__ what is needed to use them. The arrays are the rest.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def write_network(path: Path, settings: Settings, vocab: Vocab, params: Any, wha
     metadata = {
         "sha256": NO_SUM,
         **describe(settings, vocab, what),
-    }  # first: its digits are not to be met before
+    }  # first, so that its digits cannot occur earlier
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name, array in arrays.items():
@@ -119,7 +119,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def read_network(path: Path, ctx: mx.Context | None = None) -> Trained:
-    """The network of a file that write_network wrote, or another program like it.
+    """The network of a file that write_network, or another program in the same way, has written.
 
     No more is read than the file holds, and no array made before header, size and sum are right.
 
@@ -180,7 +180,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_metadata(metadata: Any, num_arrays: int) -> tuple[Settings, Vocab]:
-    """What the metadata say, if it can be true of so many arrays."""
+    """What the metadata say, if it can be true of this number of arrays."""
     needed = {"cell", "layers", "hidden_dim", "chars"}
     if not isinstance(metadata, dict) or not needed <= set(metadata):
         raise ValueError(f"its metadata do not say {', '.join(sorted(needed))}")

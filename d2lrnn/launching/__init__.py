@@ -2,9 +2,9 @@
 
 job         what is to run, and where: the hosts of a file
 launch      starts a job, and starts it again from the last checkpoint
-supervisor  one start of a job: who is the culprit when it cannot go on
+supervisor  one start of a job: finds the culprit when it cannot continue
 process     a process of the job as the launcher sees it, at the other end of a link
-agent       beside each process, on its machine: starts it, tells of it, and ends it in any event
+agent       beside each process, on its machine: starts it, reports on it, and ends it in any case
 console     the one that prints: lines of all processes, and a bar
-watchdog    in a worker: notices that nothing goes on any more
+watchdog    in a worker: notices that the job is stuck
 """

@@ -6,7 +6,7 @@ output:
 - in: what to start, as one line of JSON; then {} every second, or {"signal": 15};
 - out: lines that begin with \x1e, each {kind: value}: begun (our process id), out and err (a line that the
   process wrote), report (a line from watchdog.py), stopped (every second: whether SIGSTOP holds it),
-  ended (its exit code, or minus the signal). What else comes, ssh has said.
+  ended (its exit code, or minus the signal). Anything else comes from ssh.
 
 When the input ends or falls silent, the launcher is gone or the link is cut: the process is killed with its
 group. When we are killed, the kernel kills it (PR_SET_PDEATHSIG). It cannot outlive us.
@@ -52,7 +52,7 @@ def main() -> None:
     child, streams = _start(task)
 
     silence = (
-        0  # tenths of what we bear; counted, since no time counts in which the whole machine stands still
+        0  # tenths of our patience; counted, so that time in which the whole machine is suspended is left out
     )
 
     def end() -> None:

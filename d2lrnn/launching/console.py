@@ -12,7 +12,7 @@ from ..messages import translated
 
 
 class Console(threading.Thread):
-    """Prints lines and draws the bar: a terminal that does not take them delays nothing else."""
+    """Prints lines and draws the bar: a terminal that is blocked delays nothing else."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -27,7 +27,7 @@ class Console(threading.Thread):
         self._lines.put((how, text))
 
     def show(self, facts: dict[str, Any]) -> None:
-        """Draw the bar: n, total, text. Of what comes faster than it is drawn, the last counts."""
+        """Draw the bar: n, total, text. If updates come faster than it is drawn, the last one counts."""
         news = int(facts["n"]), int(facts["total"]), translated(printable(str(facts["text"]), keep=""))
         with self._lock:
             if self._news is None:

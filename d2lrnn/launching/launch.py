@@ -21,8 +21,8 @@ def launch(job: Job) -> int:
     """Run a job to its end. 0: done; 1 or 2: a worker's own fault; 129, 130, 143: stopped; 1: no restarts.
 
     Workers find DMLC_*, D2LRNN_WORKER_INDEX and their share of the cores in the environment, and report by
-    watchdog.report. The first signal is passed on to them; the second kills all. 2 is also a host on which
-    nothing can be started.
+    watchdog.report. The first signal is passed on to them; the second kills all. 2 also stands for a host on
+    which nothing can be started.
 
     Raises:
         OSError: this machine has no ssh, or no more processes.

@@ -19,7 +19,7 @@ from .job import Host, is_here
 
 
 class Process:
-    """A process of the job, as its agent tells of it."""
+    """A process of the job, as its agent reports it."""
 
     phase: str | None = None  # what it reported last
     step: int | None = None
@@ -97,7 +97,7 @@ class Process:
 
 
 def _read(line: bytes) -> tuple[str, Any]:
-    """What an agent tells, and of what kind it is."""
+    """What an agent reports, and of what kind it is."""
     if line.startswith(b"\x1e"):
         with contextlib.suppress(ValueError, AttributeError):
             ((kind, value),) = json.loads(line[1:]).items()

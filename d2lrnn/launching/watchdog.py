@@ -1,6 +1,6 @@
 """A worker that cannot go on says so and ends; MXNet itself would wait forever for peers that are gone.
 
-MXNet's waits give the interpreter free, so that a thread beside them sees the time pass.
+MXNet's waits release the interpreter, so another thread can watch the time.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ class Watchdog:
             self._tell()
 
     def hurry(self, number: int) -> None:
-        """A signal has come. Who waits in vain for the others now ends soon, with 128 + its number.
+        """A signal has come. A worker that waits in vain for the others now ends soon, with 128 + its number.
 
-        They may be gone, and what has stopped them has sent us the signal: in a cluster it kills who is slow.
-        A launcher knows better whether all can go on: where there is one, nothing changes.
+        They may be gone, stopped by whatever sent us the signal, and a cluster kills slow processes. A
+        launcher knows better whether all can continue: where there is one, nothing changes.
         """
         if LAUNCHER not in os.environ:
             self._signal = number
@@ -88,7 +88,7 @@ class Watchdog:
         while not self._left.wait(TELL):
             self._tell()
             now = time.monotonic()
-            # what is longer than a few looks: the whole machine has stood still
+            # what is longer than a few looks: the whole machine was suspended
             if seen is self._last:
                 waited += min(now - before, 2 * TELL)
             else:

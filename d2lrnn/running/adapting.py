@@ -44,7 +44,7 @@ def measure_adaptively(
     texts: Iterable[Text],
     progress: Callable[[int], object] = lambda num_chars: None,
 ) -> list[Score]:
-    """The score of each text, of at least two known characters, as a network finds it that learns from it.
+    """The score of each text, of at least two known characters, by a network that learns while reading it.
 
     Each character is predicted, and only then read and learnt from; each text begins with what the run has
     learnt, and nothing else. The first character is not scored, as in measure.

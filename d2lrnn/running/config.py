@@ -23,7 +23,7 @@ FOLLOWS = {  # what was chosen for one corpus or optimizer, and says nothing abo
 def read_settings(source: str, given: Iterable[str] = ()) -> dict[str, Any]:
     """The settings in a config.json or in that of a run directory, but those that depend on what was given.
 
-    What the file of a run lacks means what it meant when the run was older than the setting. given: names.
+    A setting that the file of an older run lacks has the value that such runs used. given: names.
 
     Raises:
         ValueError: there is no such file, it is no JSON object, or it has a setting that cannot be.

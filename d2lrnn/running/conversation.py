@@ -15,7 +15,7 @@ MAX_HISTORY = 1000  # lines
 
 
 def read_lines(who: str) -> Iterator[str]:
-    """Line by line, without line ends, until Ctrl-D or the end of the pipe. Empty lines are passed over.
+    """Line by line, without line ends, until Ctrl-D or the end of the pipe. Empty lines are skipped.
 
     On a terminal there is a prompt, and what was typed before can be fetched again. who: complains of a line
     that is no text.

@@ -100,7 +100,7 @@ class Directory:
             log.write(text)
 
     def cut_logs(self, sizes: Mapping[str, int]) -> None:
-        """Forget what was logged behind these sizes; a log that is not there begins empty."""
+        """Cut the logs off at these sizes; a missing log begins empty."""
         for name, size in sizes.items():
             with open(self.path / name, "ab") as log:
                 log.truncate(min(log.tell(), size))
@@ -250,7 +250,7 @@ def check_shapes(
     """The parameters among its arrays, in the order of the network; there their names begin with prefix.
 
     Raises:
-        ValueError: one of them is not there, or has not its shape.
+        ValueError: one of them is missing, or has the wrong shape.
     """
     path, arrays, _ = checkpoint
     params = {}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 PLACES = ("DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORKER", "DMLC_NUM_SERVER")
-FAULT = 70  # the exit code of a fault that nobody has foreseen, as in sysexits.h
+FAULT = 70  # the exit code of an unforeseen fault, as in sysexits.h
 INDEX = "D2LRNN_WORKER_INDEX"
 LINGER = (
     20.0  # seconds that a server goes on after a signal: the workers save by it, and Slurm kills after 30
@@ -41,7 +41,9 @@ def become() -> int | None:
         raise ValueError(f"DMLC_ROLE is {role!r}: give scheduler, server or worker")
     missing = [name for name in PLACES if not os.environ.get(name)]
     if missing:
-        raise ValueError(f"DMLC_ROLE is {role}, and this is not set: {', '.join(missing)}; see chapter 17")
+        raise ValueError(
+            f"DMLC_ROLE is {role}, and this is not set: {', '.join(missing)}; see the page “Systems”"
+        )
     if role != "worker":
         _serve(role)
     index, num_workers = os.environ.get(INDEX, ""), os.environ["DMLC_NUM_WORKER"]
@@ -68,7 +70,7 @@ def _serve(role: str) -> NoReturn:
 
 
 def check_number(num_workers: int) -> None:
-    """The settings speak of as many workers as the environment.
+    """Check that the settings have as many workers as the environment.
 
     Raises:
         ValueError: they do not.
@@ -93,7 +95,7 @@ def join(run: Run, index: int, watchdog: Watchdog) -> None:
 
 
 def meet(run: Run, workers: Workers) -> None:
-    """Have run train with workers; all go on from where the first stands, which alone has read a checkpoint.
+    """Have run train with workers; all continue from the first, which alone has read a checkpoint.
 
     Raises:
         ValueError: they were not all started alike.
@@ -137,7 +139,7 @@ def _share_progress(run: Run, workers: Workers) -> None:
 
 
 def part(run: Run) -> None:
-    """What they had to do together is done: wait until all have come so far, and leave the others."""
+    """The work in common is done: wait until all have come this far, and leave the others."""
     from ..dist import Workers
 
     run.note("done")
@@ -146,7 +148,7 @@ def part(run: Run) -> None:
 
 
 def end_at_once(kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
-    """For ExitStack.push: end after a fault that nobody has foreseen. MXNet would wait for the others."""
+    """For ExitStack.push: end after an unforeseen fault. MXNet would wait for the others."""
     if kind and not issubclass(kind, SystemExit):
         traceback.print_exception(kind, error, where)
         sys.stderr.flush()

@@ -147,9 +147,9 @@ class Saved(NamedTuple):
 def newest_run(runs: Path = Path("runs")) -> Path:
     """The run in runs/ that was saved last.
 
-    That is the time that its newest checkpoint says, and not the date of a file, which a copy has anew. Where
-    none is said, by a run of d2lrnn 0.1, the date counts. Of copies that say the same, the first by name. A
-    run whose newest checkpoint says nothing that can be read is passed over with a warning.
+    The time is the one in its newest checkpoint, not the date of a file, which copying changes. For a run of
+    d2lrnn 0.1, which has no such time, the date counts. Of copies with the same time, the first by name. A
+    run whose newest checkpoint cannot be read is skipped with a warning.
 
     Raises:
         ValueError: there is none.

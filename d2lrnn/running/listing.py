@@ -29,8 +29,8 @@ KINDS: dict[str, Any] = {"corpus": (str, list), "cell": str, "layers": int, "hid
 class Listed(NamedTuple):
     """A run, as it is listed.
 
-    saved: seconds since 1970. state: one of those above. epochs: so many are done. best: epoch and perplexity
-    on held-out text. fault: why it is damaged.
+    saved: seconds since 1970. state: one of those above. epochs: how many are done. best: epoch and
+    perplexity on held-out text. fault: why it is damaged.
     """
 
     path: Path
@@ -79,7 +79,7 @@ def find_runs(folders: Sequence[Path]) -> list[Listed]:
     """The runs in folders, or that these are themselves, the newest first.
 
     Raises:
-        ValueError: one of them is none, and holds none.
+        ValueError: one of them is not a run, and holds none.
     """
     paths = {path: None for folder in folders for path in _runs_in(folder)}  # once each
     return sorted(map(look_at, paths), key=lambda run: (-run.saved, by_number(str(run.path))))
@@ -94,7 +94,7 @@ def _runs_in(folder: Path) -> list[Path]:
 
 
 def look_at(folder: Path) -> Listed:
-    """What is to be told of the run in folder."""
+    """The run in folder, as it is listed."""
     try:
         return _look_at(folder)
     except (ValueError, OSError) as error:
@@ -130,7 +130,7 @@ def _look_at_begun(folder: Path, state: str) -> Listed:
 
 
 def _config(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """config.json is the newer one; if it is damaged, a run goes on with that of its checkpoint."""
+    """config.json is the newer one; if it is damaged, a run continues with that of its checkpoint."""
     try:
         return read_config(folder)
     except ValueError:

@@ -66,15 +66,17 @@ class Score(NamedTuple):
 # --- texts ---
 
 
-def read_texts(source: str, found: Trained, encoding: str | None = None) -> list[tuple[str, str]]:
+def read_texts(
+    source: str, found: Trained, encoding: str | None = None, field: str | None = None
+) -> list[tuple[str, str]]:
     """(name, text) of each document in source, prepared as the corpus of the network was.
 
-    encoding: None is UTF-8.
+    encoding: None is UTF-8. field: where the records of a .jsonl have their texts.
 
     Raises:
         ValueError, OSError: there is no such source, or it is no text.
     """
-    manner = trained_manner(found.settings, found.vocab)._replace(encoding=encoding)
+    manner = trained_manner(found.settings, found.vocab)._replace(encoding=encoding, field=field)
     if source == STDIN:
         return [(source, corpora.read_stdin(sys.stdin.buffer, manner, None).text)]
     text, _, documents, _ = corpora.read_texts([source], manner)

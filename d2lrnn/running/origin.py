@@ -39,8 +39,8 @@ def begin_with(run: Run, origin: Trained) -> None:
     """Give a run that has not begun the weights of origin.
 
     A character that both know keeps its row of W_xh and its column of W_hy, or its row of W_e, whatever its
-    index is; one that only the run knows has those that were drawn. All else is copied. The optimiser has
-    seen nothing yet.
+    index is; one that only the run knows has those that were drawn. All else is copied. The optimizer starts
+    afresh.
 
     Raises:
         ValueError: origin is another network than the settings of the run ask for, knows other characters, or

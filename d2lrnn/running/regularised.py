@@ -34,7 +34,7 @@ class Regularised(NamedTuple):
         return self.network.parts
 
     def cut(self, parts: int) -> Regularised:
-        """It, with batches cut into so many parts."""
+        """The same network, with batches cut into another number of parts."""
         return self._replace(network=self.network._replace(parts=parts))
 
     def get_params(

@@ -18,7 +18,7 @@ from .origin import Load, begin_with
 from .run import Run, stalls
 from .settings import Settings, flag_of, spelled
 
-# the settings that may be given anew, those that may be with a warning, and those that say where the text is
+# the settings that may be given again, those that may be with a warning, and those that say where the text is
 # found, of which the sum tells whether it is the same
 CHANGEABLE = ("epochs", "early_stop", "prefix", "pred_period", "pred_len", "temperature")
 WARNED = ("lr", "schedule", "warmup", "weight_decay", "clip")
@@ -41,7 +41,7 @@ def begun_settings(folder: Path) -> Settings:
 def change(
     folder: Path | None, begun: Settings, asked: Mapping[str, Any], *, warns: bool = False
 ) -> Settings:
-    """The settings of the run in folder, with those that are asked for anew.
+    """The settings of the run in folder, with those that are given again.
 
     Raises:
         ValueError: they would make another run of it.
@@ -67,7 +67,7 @@ def change(
 def resume_run(
     folder: Path, asked: Mapping[str, Any], index: int | None = None, load: Load | None = None
 ) -> Run:
-    """The run in folder as its last whole checkpoint has it; asked: the settings that are given anew.
+    """The run in folder as its last whole checkpoint has it; asked: the settings that are given again.
 
     index: of this worker, where there are several. load: reads the network that --init names, where the run
     ended before its first checkpoint.
@@ -170,7 +170,7 @@ def _settle_places(folder: Path, config: Mapping[str, Any]) -> Settings:
     try:
         found = read_config(folder)
     except ValueError as error:
-        warn(f"{error}; it is written anew")
+        warn(f"{error}; it is rewritten")
         return to_settings(config, path)
     found, config = complete(found), complete(config)
     for name in [field.name for field in dataclasses.fields(Settings)]:

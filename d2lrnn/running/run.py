@@ -60,7 +60,7 @@ def keep_memory() -> None:
 
 
 def stalls(settings: Settings, epoch: int, best: Mapping[str, Any]) -> bool:
-    """Whether early stopping ends a run after so many epochs, of which the best is known: lesson 14's rule.
+    """Whether early stopping ends a run after this epoch, given the best so far: lesson 14's rule.
 
     Of the other epochs it is enough to know that they were not better: they count as those that end in NaN.
     """
@@ -110,7 +110,7 @@ class Run:
 
         unseen = share_of_unseen(self.dataset) if settings.unseen == "good-turing" else np.zeros(0)
         network = get_regularised(settings, mx.nd.array(unseen, self.ctx) if unseen.any() else None)
-        if index is None:  # cut as one of so many workers would, who have a share of the threads each
+        if index is None:  # cut as one of the workers would, each with its share of the threads
             network = network.cut(max(1, network.parts // settings.workers))
         self.network = network
         self.measured = self.params = self._first_params(unseen)
@@ -194,7 +194,7 @@ class Run:
             clock = time.perf_counter()  # what the caller does between two batches is not training
 
     def end_epoch(self) -> dict[str, Any]:
-        """Measure the held-out text, append a line to metrics.jsonl, and make ready for the next epoch."""
+        """Measure the held-out text, append a line to metrics.jsonl, and prepare the next epoch."""
         done, epoch = self.progress, self.progress.epoch + 1
         heldout = self._heldout_perplexity()
         metrics = {
@@ -215,7 +215,7 @@ class Run:
         return metrics
 
     def _tell(self, stop: bool) -> bool:
-        """The first worker's word: another machine may have measured another last digit."""
+        """The first worker's value: another machine may have measured another last digit."""
         if self.settings.early_stop and isinstance(self.workers, Workers):
             self.note("exchanging")
             stop = bool(json.loads(self.workers.tell(json.dumps(stop).encode())))
@@ -223,7 +223,7 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has had its epochs, or the last few of them brought nothing."""
+        """Whether the run has had its epochs, or the last few of them brought no improvement."""
         return self.has_stalled or self.progress.epoch >= self.settings.epochs
 
     @property
@@ -283,7 +283,7 @@ class Run:
             yield batch
 
     def _learning_rate(self, num_steps: int) -> float:
-        """That of the next step, from a window of so many steps: in proportion to them, as in lesson 19."""
+        """That of the next step, in proportion to the num_steps steps of its window, as in lesson 19."""
         settings, t, last = self.settings, self.optimizer.t + 1, self.num_updates
         share = num_steps / settings.num_steps
         return share * learning_rate(
@@ -319,13 +319,13 @@ class Run:
     # --- several workers ---
 
     def train_with(self, workers: InTurn | Workers) -> None:
-        """From now on every step is one of all workers."""
+        """From now on all workers take every step together."""
         hooks = self._seed, lambda: self.note("exchanging")
         self.learner = Replica(self.network, self.params, workers, *hooks)
 
     @property
     def workers(self) -> InTurn | Workers | None:
-        """Who trains together, if it is more than this process."""
+        """The workers that train together, if there are more than this process."""
         return self.learner.workers if isinstance(self.learner, Replica) else None
 
     def agree(self, save: bool, stop: bool) -> tuple[bool, bool]:

@@ -36,7 +36,7 @@ ABOUT = {  # each group: what it is about, and an example
         "Train in several processes, on one machine or more.", "--workers 4 --batch-size 16"
     ),
 }  # fmt: skip
-OLDER: dict[str, Any] = {  # what a setting meant of which the config of an older run does not speak
+OLDER: dict[str, Any] = {  # what a setting means that the config of an older run lacks
     "deterministic": False,
     "lines": "space", "encoding": None, "normalize": "none", "field": None, "valid": [],
     "weight_decay": 0.0, "schedule": "constant", "warmup": 0,
@@ -50,12 +50,12 @@ KNOWN = "lyrics, songci, timemachine and jaychou"
 TEMPERATURE = "0: always the likeliest character; 1: as likely as the network says; above 1: more surprising"
 LR = {"adam": 0.005, "sgd": 100.0}
 CLIP = {"adam": 1.0, "sgd": 0.01}
-# The defaults of a dense text, in which each distinct character occurs often, and of a sparse one: to learn
-# that by heart is easier than to learn from it.
+# The defaults of a dense text, in which each distinct character occurs often, and of a sparse one, which is
+# easier to memorise than to learn from.
 DENSE = 30  # times, on average, that a character of a dense text occurs in what is trained on
 BY_TEXT: dict[str, tuple[Any, Any]] = {"dropout": (0.0, 0.8), "lr": (LR, {**LR, "adam": 0.01})}
 EARLY_STOP = 5  # epochs, where text is held out
-WARMUP = 100, 4  # steps, but no more than so many epochs have
+WARMUP = 100, 4  # steps, but at most those of this many epochs
 SIZE: Any = {"low": 1, "below": 2**31}  # what MXNet can count
 FACTOR: Any = {"low": 1e-30, "below": 1e31}  # what float32 holds, with room for products
 SHORTEST = 5  # of the windows of variable steps, as lesson 19 cuts them
@@ -170,7 +170,7 @@ class Settings(Flags):
         low=0, below=1
     )  # fmt: skip
     unseen: str = setting(
-        "ignored", "what is learnt of characters that do not occur in the training text: nothing, so that "
+        "ignored", "what is learnt about characters that do not occur in the training text: nothing, so that "
         "they become ever less likely; good-turing: together they are as likely as those that occur once",
         choices=("ignored", "good-turing")
     )  # fmt: skip
@@ -349,7 +349,7 @@ class Settings(Flags):
 
 @dataclass(frozen=True)
 class LaunchOptions(Flags):
-    """How a run is trained, as often as it is gone on with: nothing of it changes its numbers."""
+    """How a run is launched, at its start and at each resume: none of this changes its numbers."""
 
     autosave: float = setting(
         60, "seconds between two checkpoints, from which a killed run resumes",
@@ -366,7 +366,9 @@ class LaunchOptions(Flags):
         metavar="FILE", unset="this machine"
     )  # fmt: skip
     ssh: str = setting(shlex.join(SSH), "command that reaches another machine", metavar="COMMAND")
-    servers: int = setting(1, "processes that add up the workers' gradients", metavar="N", low=1)
+    servers: int = setting(
+        1, "parameter-server processes, which add up the workers' gradients", metavar="N", low=1
+    )
     max_restarts: int = setting(
         3, "how often training restarts from the last checkpoint after a failure", metavar="N", low=0
     )

@@ -143,8 +143,8 @@ def opened(request: Request, index: int | None, load: Load, *, locked: bool) -> 
     """The run, ready to train: begun, or as it was left in its directory.
 
     index: of this worker, where there are several; only the first needs the directory, and load, which reads
-    the network that --init names. While entered the directory is locked against others (locked: the launcher
-    has done it).
+    the network that --init names. Within the block the directory is locked against others (locked: the
+    launcher has done it).
 
     Raises:
         ValueError, OSError: corpus, settings and directory do not go together.

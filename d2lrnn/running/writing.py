@@ -88,11 +88,11 @@ def stream(
 
 
 class Unfinished:
-    """A text that is being written, as far as a stop may still begin in it. is_over: one of stops was met."""
+    """A text that is being written, as far as a stop may still begin in it. is_over: it has met a stop."""
 
     def __init__(self, prefix: str, stops: Sequence[str]) -> None:
         self.is_over, self._stops = False, stops
-        self._reach = max(map(len, stops), default=1) - 1  # so many characters may begin a stop
+        self._reach = max(map(len, stops), default=1) - 1  # at most this many characters may begin a stop
         self._text = prefix[len(prefix) - self._reach :] if self._reach < len(prefix) else prefix
         self._shown = len(self._text)
 

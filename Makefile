@@ -6,7 +6,7 @@ LOCKS := jax torch
 # A PYTHON that .venv was not made with asks for a new one.
 OTHER_PYTHON := $(if $(PYTHON),$(if $(filter $(PYTHON),$(shell cat .venv/.venv 2>/dev/null)),,other-python))
 
-.PHONY: setup train test check chapters notebook book bench published heldout torture scaling wheel door lock lock-peers clean
+.PHONY: setup train test check chapters solutions notebook book serve bench published heldout torture scaling wheel door lock lock-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -49,12 +49,18 @@ check: .venv/.dev .venv/.d2lrnn  ## format, lint, types and the quick tests: bef
 chapters: .venv/.book .venv/.d2lrnn  ## run every chapter in a fresh kernel (ARGS="04 -j 2": some of them, two at once)
 	$(BIN)/python -m book.run $(ARGS)
 
+solutions: .venv/.book .venv/.d2lrnn  ## run the worked solutions of the exercises (ARGS="04": of one chapter)
+	$(BIN)/python -m book.run --solutions $(ARGS)
+
 notebook: .venv/.notebook .venv/.d2lrnn  ## JupyterLab, in which a double click opens a chapter as a notebook
 	JUPYTER_CONFIG_PATH="$(CURDIR)/book/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters $(ARGS)
 
 book: .venv/.book .venv/.d2lrnn  ## the site, in build/book
 	$(BIN)/python -m book.build
+
+serve: book  ## the site, read at http://127.0.0.1:8000 (ARGS=9000: at another port)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book $(ARGS)
 
 bench: .venv/.train .venv/.d2lrnn .venv-peers/.locked  ## how fast it is beside PyTorch, JAX, … (an hour; ARGS=--quick for a look)
 	$(BIN)/python -m benchmarks.speed $(ARGS)

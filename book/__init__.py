@@ -1,1 +1,1 @@
-"""What makes a site of the chapters: they are run (run), and Sphinx (conf) builds two languages (build)."""
+"""Makes a site of the chapters: run executes them, conf configures Sphinx, build makes both languages."""

@@ -1,9 +1,9 @@
 """Build the site of the book: python -m book.build [FOLDER], by default build/book.
 
 Chapters whose outputs are not kept yet are run first (see run.py). Then Sphinx builds one site a language,
-zh/ and en/, warnings being errors, and start.html becomes the index.html that leads to both. The page to play
-with gets the networks of play.py, which are trained, once, if they are not there. The wheel that notebooks
-install from is put beside them, in _sources/.
+zh/ and en/, warnings being errors, and start.html becomes the index.html that leads to both. What pages do
+not need is taken out (lighter.py). The page to play with gets the networks of play.py, which are trained,
+once, if they are not there. The wheel that notebooks install from is put beside them, in _sources/.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from book import notebooks, play, run
+from book import lighter, notebooks, play, run
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,11 +24,9 @@ def build(folder: Path, files: Sequence[Path]) -> int:
 
     files: for the page to play with.
     """
-    missing: dict[str, Path] = {}
-    for path in run.chapter_files(*run.LANGUAGES):
-        if not run.has_outputs(path):
-            missing.setdefault(path.name, path)
-    if missing and not run.run_and_report(list(missing.values())):
+    pages = run.chapter_files(*run.LANGUAGES) + run.solution_files(*run.LANGUAGES)
+    missing = [path for path in run.distinct(pages) if not run.has_outputs(path)]
+    if missing and not run.run_and_report(missing):
         return 1
     for language in run.LANGUAGES:
         work = folder.with_name(f"{folder.name}.work") / language  # what Sphinx need not do again
@@ -42,9 +40,12 @@ def build(folder: Path, files: Sequence[Path]) -> int:
         notebooks.build_wheel(work / "html" / "_sources")
         shutil.rmtree(folder / language, ignore_errors=True)
         shutil.copytree(work / "html", folder / language, ignore=shutil.ignore_patterns(".buildinfo"))
+        lighter.lighten(folder / language)
         for file in files:
             shutil.copy(file, folder / language / "_static")
     shutil.copy(HERE / "start.html", folder / "index.html")
+    shutil.copy(HERE / "404.html", folder)
+    shutil.copy(run.ROOT / "LICENSE", folder / "LICENSE.txt")
     return 0
 
 

@@ -13,18 +13,24 @@ import d2lrnn
 
 import jupytext
 import nbformat
+from docutils import nodes
 from jupyter_cache import get_cache
 from sphinx.application import Sphinx
 from sphinx.search.zh import SearchChinese
+from sphinx.util import logging
 
-from book import notebooks
+from book import lighter, notebooks
 from book.run import is_chapter
 
-# Where others find what this site offers, once it is published; both may stay empty.
+# Where others find what this site offers, once it is published; all may stay empty.
 # OWNER/REPO/blob/BRANCH on GitHub, which holds the site: pages get «open in Colab»
 notebooks_published_at = ""
 # the address of the wheel, which notebooks install; else they take the file beside them
 wheel_published_at = ""
+# the address of the site, without a slash at the end: search engines want whole addresses of translations
+site_published_at = ""
+# the address of the repository: pages get a link to it
+repository_published_at = ""
 
 ZH = tags.has("zh")  # type: ignore[name-defined]  # noqa: F821
 
@@ -43,18 +49,23 @@ nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_output_stderr = "warn"
 nb_ipywidgets_js: dict[str, str] = {}  # they would come from an outside host
-# MathJax: CHTML with the fonts beside it, and no menu, whose extras ask an outside host
-mathjax3_config = {"options": {"enableMenu": False}}
+nb_code_prompt_show, nb_code_prompt_hide = (
+    ("显示代码", "隐藏代码") if ZH else ("Show the code", "Hide the code")
+)
+# MathJax: TeX in, CHTML out, with the fonts beside it; no menu, whose extras ask an outside host
+mathjax3_config = {"loader": {"load": ["input/tex", "output/chtml", "a11y/assistive-mml"]}}
 copybutton_selector = "div.cell_input pre, div.highlight-python pre, div.highlight-shell pre"
 
 html_theme = "sphinx_book_theme"
 html_title = project
 html_favicon = "static/icon.svg"
-html_css_files = ["book.css"]
+html_css_files = [lighter.ICONS, "book.css"]
+html_js_files = ["book.js"]
 html_show_sphinx = html_show_copyright = html_use_index = False
 html_theme_options = {
     "article_header_end": ["language.html", "article-header-buttons.html"],
-    "footer_content_items": [],
+    "footer_content_items": ["source.html"],
+    "primary_sidebar_end": [],
     "logo": {"text": project},
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
@@ -68,7 +79,13 @@ html_context = {
     "other": "en" if ZH else "zh",
     "name_of_other": "English" if ZH else "中文",
     "hint_of_other": "This page in English" if ZH else "本页的中文版",
+    "source_of_page": "本页源文件" if ZH else "Source of this page",
+    "source_of_program": "程序源代码" if ZH else "Source of the program",
+    "licence": "MIT 许可证" if ZH else "MIT licence",
 }
+
+
+_log = logging.getLogger(__name__)
 
 
 class SearchCharacters(SearchChinese):
@@ -102,16 +119,54 @@ def number_the_chapter(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = re.sub(r"^# ", f"# {int(number[1])}. ", source[0], count=1, flags=re.M)
 
 
-def is_run(app: Sphinx, name: str) -> bool:
-    """Whether a page is a chapter (search and the like have no source)."""
+def describe_plots(app: Sphinx, tree: nodes.document) -> None:
+    """Give the plot of a cell the words that stand before the cell in a comment, <!-- alt: … -->.
+
+    They do not stand in the cell's metadata: outputs are kept by these, and both languages share one run.
+    Where the text speaks of dark and pale, <!-- alt, as drawn: … --> keeps a plot as it is on the dark page.
+    """
+    found: re.Match[str] | None = None
+    for node in list(tree.findall(lambda node: isinstance(node, nodes.raw | nodes.image))):
+        if isinstance(node, nodes.raw):
+            comment = re.search(r"<!-- alt(, as drawn)?: (.*?) -->", node.astext(), flags=re.S)
+            if comment:
+                found = comment
+                node.parent.remove(node)
+        elif _is_output(node):
+            if found is None:
+                _log.warning("a plot without <!-- alt: … --> before its cell", location=node)
+            else:
+                node["alt"] = " ".join(found[2].split())
+                node["classes"] += ["as-drawn"] if found[1] else []
+            found = None
+
+
+def _is_output(node: nodes.Node | None) -> bool:
+    while node is not None and "cell_output" not in getattr(node, "attributes", {}).get("classes", []):
+        node = node.parent
+    return node is not None
+
+
+def describe_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Say in a page's head what it is about, with its first paragraph, and where it stands."""
+    published = app.config.site_published_at
+    paragraphs = tree.findall(nodes.paragraph) if tree else []
+    text = next((" ".join(paragraph.astext().split()) for paragraph in paragraphs), project)
+    context["description"] = text if len(text) < 200 else text[:199] + "…"
+    context["root"] = f"{published}/" if published else context["pathto"]("../", 1)
+    context["repository"] = app.config.repository_published_at
+
+
+def is_notebook(app: Sphinx, name: str) -> bool:
+    """Whether a page is a chapter (search and the like have no source; solutions stand in a folder)."""
     source = Path(app.srcdir) / f"{name}.md"
-    return source.is_file() and is_chapter(source)
+    return "/" not in name and source.is_file() and is_chapter(source)
 
 
 def offer_the_notebook(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
     """Put a chapter as a notebook with its outputs where the theme's download button looks for it."""
     config = app.config
-    if config.nb_execution_mode == "cache" and is_run(app, name):
+    if config.nb_execution_mode == "cache" and is_notebook(app, name):
         notebook = jupytext.read(Path(app.srcdir) / f"{name}.md")
         _, notebook = get_cache(config.nb_execution_cache_path).merge_match_into_notebook(notebook)
         notebooks.make_independent(
@@ -129,7 +184,7 @@ def offer_the_notebook(app: Sphinx, name: str, template: str, context: dict[str,
 def link_to_colab(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
     """Give a chapter a button that opens its notebook in Colab (the theme's own would open the .md)."""
     published = app.config.notebooks_published_at
-    if published and is_run(app, name):
+    if published and is_notebook(app, name):
         hint = "在 Colab 中打开" if ZH else "Open in Colab"
         button = {"type": "link", "text": "Colab", "tooltip": hint, "label": "colab-button"}
         button["url"] = notebooks.colab_address(published, context["here"], name)
@@ -138,12 +193,16 @@ def link_to_colab(app: Sphinx, name: str, template: str, context: dict[str, Any]
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the search language, the numbers of chapters, the notebooks and their settings."""
-    app.add_config_value("notebooks_published_at", "", "html", str)
-    app.add_config_value("wheel_published_at", "", "html", str)
+    for place in ("notebooks", "wheel", "site", "repository"):
+        app.add_config_value(f"{place}_published_at", "", "html", str)
+    app.config.mathjax_path = "mathjax/startup.js"  # which loads the parts above, and not all there is
     # where the first cell has changed, all pages are written again
     app.add_config_value("first_cell", notebooks.FIRST_CELL, "html", str)
     app.add_search_language(SearchCharacters)
     app.connect("source-read", number_the_chapter)
+    app.connect("doctree-read", describe_plots)
+    app.connect("html-page-context", describe_page)
     app.connect("html-page-context", offer_the_notebook, priority=400)  # before the theme's own, at 500
     app.connect("html-page-context", link_to_colab, priority=502)  # after it
+    app.connect("builder-inited", lighter.write_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -53,7 +53,7 @@ def make_independent(notebook: NotebookNode, language: str, *, wheel: str = "", 
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\[([^][]*)\]\(([\w-]+)\.md(?:#[^)]*)?\)", other_notebook, cell.source)
+            cell.source = re.sub(r"\[([^][]*)\]\(([\w/-]+)\.md(?:#[^)]*)?\)", other_notebook, cell.source)
             cell.source = re.sub(r"\]\(\.\./(figures/[^)]*\.svg)\)", _embedded, cell.source)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(first_cell(language, wheel), id="install"))
 

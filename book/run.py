@@ -2,6 +2,7 @@
 
     python -m book.run              all chapters in both languages
     python -m book.run 04 -j 2      chapter 4, two kernels at once
+    python -m book.run --solutions  the worked solutions of all exercises
 
 Exit code 1: a cell failed, something was written to stderr, a chapter or all of them took too long, or a
 chapter keeps outputs. What ran well is kept in build/outputs, where build.py finds it: nothing runs twice.
@@ -14,7 +15,7 @@ import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,9 +62,28 @@ def is_chapter(path: Path) -> bool:
 
 def chapter_files(*languages: str) -> list[Path]:
     """The chapters, sorted by name: first those with a number."""
-    pages = [path for language in languages for path in (CHAPTERS / language).glob("*.md")]
-    files = filter(is_chapter, pages)
-    return sorted(files, key=lambda path: (path.name, languages.index(path.parent.name)))
+    return _files(languages, "*.md")
+
+
+def solution_files(*languages: str) -> list[Path]:
+    """The pages with worked solutions, one a chapter."""
+    return _files(languages, "solutions/*.md")
+
+
+def distinct(paths: Iterable[Path]) -> list[Path]:
+    """One page for each code: that of a chapter is mostly the same in both languages."""
+    pages: dict[str, Path] = {}
+    for path in paths:
+        cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+        pages.setdefault(repr([(cell.source, cell.metadata) for cell in cells]), path)
+    return [*pages.values()]
+
+
+def _files(languages: Sequence[str], pattern: str) -> list[Path]:
+    pages = [
+        (path.name, k, path) for k, lang in enumerate(languages) for path in (CHAPTERS / lang).glob(pattern)
+    ]
+    return [path for _, _, path in sorted(pages) if is_chapter(path)]
 
 
 def execute(path: Path) -> Run:
@@ -104,7 +124,7 @@ def stray_lines(notebook: NotebookNode, log: str) -> list[str]:
 
 def outputs_folder() -> Path:
     """Where outputs are kept: another folder as soon as the package, its data or the lock differ."""
-    data = [*ROOT.glob("data/lyrics.txt"), *ROOT.glob("data/*.xz")]
+    data = [path for name in ("lyrics.txt", "*.xz", "*.json") for path in ROOT.glob(f"data/{name}")]
     files = sorted([*ROOT.glob("d2lrnn/**/*.py"), *ROOT.glob("setup/*.lock"), *data, Path(__file__)])
     digest = hashlib.sha256(sys.version.encode())
     for file in files:
@@ -153,10 +173,10 @@ def run_and_report(paths: list[Path], jobs: int = 1) -> bool:
             seconds += run.seconds
             well = well and not complaints
             name = run.path.relative_to(CHAPTERS).with_suffix("").as_posix()
-            print(f"{name:20} {run.seconds:6.1f} s  {'FAILED' if complaints else 'ok'}", flush=True)
+            print(f"{name:24} {run.seconds:6.1f} s  {'FAILED' if complaints else 'ok'}", flush=True)
             for complaint in complaints:
                 print("    " + complaint.replace("\n", "\n    "), flush=True)
-    print(f"{'in all':20} {seconds:6.1f} s  of {SECONDS_IN_ALL}, {len(paths)} chapters")
+    print(f"{'in all':24} {seconds:6.1f} s  of {SECONDS_IN_ALL}, {len(paths)} pages")
     return well and seconds <= SECONDS_IN_ALL
 
 
@@ -172,10 +192,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--language", choices=LANGUAGES, action="append", help="only this one (default: both)"
     )
+    parser.add_argument("--solutions", action="store_true", help="worked solutions in place of chapters")
     args = parser.parse_args(argv)
+    files = solution_files if args.solutions else chapter_files
     paths = [
         path
-        for path in chapter_files(*(args.language or LANGUAGES))
+        for path in files(*(args.language or LANGUAGES))
         if not args.names or path.name.startswith(tuple(args.names))
     ]
     if not paths:

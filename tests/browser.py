@@ -49,7 +49,7 @@ class Page:
     """One tab: what it asked the network for, and what went wrong, since it last opened an address."""
 
     def __init__(self, address: str) -> None:
-        self.socket = websocket.create_connection(address, timeout=60)
+        self.socket = websocket.create_connection(address, timeout=300)
         self.count = 0
         self.forget()
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -169,7 +169,7 @@ def _address_of_first_tab(file: Path, browser: subprocess.Popen[bytes]) -> str:
         assert browser.poll() is None, f"the browser ended at once with exit code {browser.poll()}"
         if file.exists() and file.read_text().count("\n"):
             port = file.read_text().split()[0]
-            with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=60) as answer:
                 tabs = json.load(answer)
             pages = [tab for tab in tabs if tab["type"] == "page"]
             if pages:

@@ -1,6 +1,5 @@
 """The game of the page to play with: it scores the reader and the network by what they gave to what came."""
 
-import json
 import math
 import re
 import shutil
@@ -18,6 +17,8 @@ import numpy as np
 import pytest
 from browser import Page, chromium, served
 from mxnet import nd
+
+from book import play
 
 ROOT = Path(__file__).parent.parent
 TEXT, START, HIDDEN_DIM = "fade bad cafe 分开 deaf face ace " * 3, 44, 7  # 40 characters are read before it
@@ -53,12 +54,13 @@ def page(logits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def playing(folder: Path, text: str = TEXT, start: int = START) -> Iterator[Page]:
     for name in ("play.js", "guess.js", "play.css"):
         shutil.copy(ROOT / "book/static" / name, folder)
-    (folder / "game.json").write_text(json.dumps({"text": text, "counts": COUNTS}))
+    network = (folder / "network.safetensors").read_bytes()
+    play.write_script(folder / "game.js", network, {"text": text, "counts": COUNTS})
     (folder / "index.html").write_text(
         '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
-        '<link rel="stylesheet" href="play.css"><script type="module" src="guess.js"></script>'
-        f'<div class="guess" data-language="en" data-start="{start}" data-network="network.safetensors" '
-        'data-text="game.json"></div>'
+        '<link rel="stylesheet" href="play.css">'
+        '<script defer src="play.js"></script><script defer src="guess.js"></script>'
+        f'<div class="guess" data-language="en" data-start="{start}" data-game="game.js"></div>'
     )
     with served(folder) as address, chromium() as page:
         page.open(f"{address}/index.html")
@@ -151,9 +153,9 @@ def test_both_are_scored_by_the_probability_that_they_gave_to_what_came(
 
 def test_what_a_reader_gives_to_all_characters_adds_up_to_one(page: Page) -> None:
     sums = page.evaluate(
-        """import("./guess.js").then(({ share, frequencies }) => {
-             const f = frequencies([9, 0, 4, 1]);
-             return [null, 0, 1, 3].map((guess) => f.reduce((sum, _, x) => sum + share(f, x, guess, 0.3), 0));
+        """[null, 0, 1, 3].map((guess) => {
+             const f = guessing.frequencies([9, 0, 4, 1]);
+             return f.reduce((sum, _, x) => sum + guessing.share(f, x, guess, 0.3), 0);
            })"""
     )
 
@@ -205,17 +207,14 @@ def test_the_game_ends_with_the_text_and_another_passage_begins_it_anew(
         assert page.troubles == []
 
 
-def test_a_game_without_its_text_says_so(logits: Any, tmp_path_factory: Any) -> None:
-    folder = tmp_path_factory.mktemp("none")
+def test_a_game_without_its_script_says_so(tmp_path: Path) -> None:
     for name in ("play.js", "guess.js", "play.css"):
-        shutil.copy(ROOT / "book/static" / name, folder)
-    shutil.copy(tmp_path_factory.getbasetemp() / "n", folder / "network.safetensors")
-    (folder / "index.html").write_text(
-        '<!doctype html><script type="module" src="guess.js"></script><div class="guess" '
-        'data-language="en" data-network="network.safetensors" data-text="game.json"></div>'
+        shutil.copy(ROOT / "book/static" / name, tmp_path)
+    (tmp_path / "index.html").write_text(
+        '<!doctype html><script defer src="play.js"></script><script defer src="guess.js"></script>'
+        '<div class="guess" data-language="en" data-game="game.js"></div>'
     )
-    with served(folder) as address, chromium() as page:
+    with served(tmp_path) as address, chromium() as page:
         page.open(f"{address}/index.html")
-        page.wait(lambda: is_said(page, "could not be loaded"), "the message")
-        assert is_said(page, "game.json: HTTP 404")
+        page.wait(lambda: is_said(page, "could not be loaded (game.js)"), "the message")
         assert page.evaluate(element("submit", "disabled"))

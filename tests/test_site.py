@@ -3,6 +3,7 @@
 It is built from the outputs of the chapters that have just been run, so that none runs twice.
 """
 
+import itertools
 import json
 import re
 import shlex
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -18,21 +20,44 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import d2lrnn
 from d2lrnn import load_corpus
 
+import axe_playwright_python
 import jupytext
 import nbformat
 import pytest
 from browser import Page, chromium, served
 
-from book import notebooks, play
+from book import lighter, notebooks, play
 from book.build import build
-from book.run import CHAPTERS, LANGUAGES, ROOT, chapter_files, execute, keep_outputs, outputs_folder
+from book.run import (
+    CHAPTERS,
+    LANGUAGES,
+    ROOT,
+    chapter_files,
+    distinct,
+    execute,
+    keep_outputs,
+    outputs_folder,
+    solution_files,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SOURCES = [
-    (language, path.stem) for language in LANGUAGES for path in sorted((CHAPTERS / language).glob("*.md"))
+    (language, path.relative_to(CHAPTERS / language).with_suffix("").as_posix())
+    for language in LANGUAGES
+    for path in sorted((CHAPTERS / language).rglob("*.md"))
 ]
 SMALL = "--max-chars 3000 --hidden-dim 16 --num-steps 10 --epochs 1"
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+HEAVY = 1_500_000  # bytes, that a page and all that it loads may have, unpacked
+AUDITED = (1400, "light"), (390, "dark")  # each width and each theme once: axe-core takes seconds a page
+# code that is wider than its box, and output that cannot be scrolled to its end
+CUT = """[...document.querySelectorAll("article pre")].filter((pre) => {
+  const mustFit = innerWidth >= 1400 && !pre.closest(".output");
+  return pre.scrollWidth > pre.clientWidth + 1 && (mustFit || getComputedStyle(pre).overflowX !== "auto");
+}).map((pre) => pre.textContent.slice(0, 200))"""
+WEIGHT = """["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind)).reduce(
+  (sum, entry) => sum + entry.decodedBodySize, 0)"""
 PLACE, WHEEL = "owner/name/blob/site", "https://example.org/d2lrnn-9-py3-none-any.whl"
 LOADED = {"src", "srcset", "data", "poster", "action"}  # what a browser fetches or sends to by itself
 
@@ -79,7 +104,9 @@ def page() -> Iterator[Page]:
 
 
 @pytest.mark.parametrize(
-    "path", chapter_files(*LANGUAGES), ids=lambda path: f"{path.parent.name}-{path.stem}"
+    "path",
+    distinct(chapter_files(*LANGUAGES) + solution_files(*LANGUAGES)),
+    ids=lambda path: path.relative_to(CHAPTERS).with_suffix("").as_posix(),
 )
 def test_a_chapter_runs_in_a_fresh_kernel(path: Path) -> None:
     chapter = execute(path)
@@ -155,12 +182,13 @@ def test_the_wheel_lies_beside_the_notebooks(site: Path) -> None:
 def test_the_game_has_the_text_that_its_network_was_not_trained_on(site: Path) -> None:
     for language, name in (("zh", "lyrics"), ("en", "timemachine")):
         text = load_corpus(name, max_chars=3000)
-        game = json.loads((site / language / "_static" / f"{name}.json").read_text("utf-8"))
+        script = (site / language / "_static" / f"{name}.js").read_text("utf-8")
+        game = json.loads(script.removeprefix("d2lrnn.add(").removesuffix(");\n"))
         counts = Counter(text[:2700])
 
         assert game["text"] == text[2700:]
         assert game["counts"] == [counts[char] for char in d2lrnn.Vocab(text).idx_to_char]
-        assert f'data-text="_static/{name}.json"' in (site / language / "play.html").read_text("utf-8")
+        assert f'data-game="_static/{name}.js"' in (site / language / "play.html").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -208,19 +236,30 @@ def test_the_button_for_colab_is_seen_and_loads_nothing_from_outside(
         assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(("language", "name"), SOURCES)
-def test_a_page_opens_without_errors_and_outside_requests_and_fits(
-    language: str, name: str, width: int, address: str, page: Page
+def test_a_page_opens_without_errors_fits_is_light_and_can_be_used_by_everyone(
+    language: str, name: str, address: str, page: Page
 ) -> None:
-    page.resize(width)
-    page.open(f"{address}/{language}/{name}.html")
     source = (CHAPTERS / language / f"{name}.md").read_text(encoding="utf-8")
+    page.resize(1400)
+    page.send("Network.setCacheDisabled", cacheDisabled=True)  # what comes from a cache has no size
+    page.open(f"{address}/{language}/{name}.html")
     page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    for width, theme in itertools.product((1400, 390), ("light", "dark")):
+        page.resize(width)
+        page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        in_colours = f"document.documentElement.dataset.theme === '{theme}'"
+        page.wait(partial(page.evaluate, in_colours), f"{theme} colours")
+        page.wait(partial(page.evaluate, "document.getAnimations().length === 0"), "colours that stay")
 
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (width, theme)
+        assert page.evaluate(CUT) == [], (width, theme)
+        if (width, theme) in AUDITED:
+            assert violations(page) == [], (width, theme)
     assert page.troubles == []
     assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate(WEIGHT) <= HEAVY or "data-networks" in source
     assert page.evaluate("document.querySelectorAll('mjx-merror').length") == 0
     assert page.evaluate("document.querySelectorAll('mjx-container').length") == page.evaluate(
         "document.querySelectorAll('.math').length"
@@ -230,7 +269,108 @@ def test_a_page_opens_without_errors_and_outside_requests_and_fits(
     assert page.evaluate("document.documentElement.lang.slice(0, 2)") == language
 
 
-@pytest.mark.parametrize(("language", "name"), SOURCES)
+def violations(page: Page) -> list[str]:
+    """What axe-core finds on the page, by its rules and with the elements."""
+    page.evaluate(AXE.read_text(encoding="utf-8") + "; true")
+    return page.evaluate(
+        "axe.run({ resultTypes: ['violations'], preload: false })"
+        ".then(({ violations }) => violations.flatMap(({ id, nodes }) =>"
+        " nodes.map((node) => `${id}: ${node.html.slice(0, 200)}`)))"
+    )
+
+
+def test_every_plot_is_described_in_words(site: Path) -> None:
+    for path in chapter_files(*LANGUAGES) + solution_files(*LANGUAGES):
+        page = site / path.relative_to(CHAPTERS).with_suffix(".html")
+        html = page.read_text(encoding="utf-8")
+        images = re.findall(r"<img [^>]*>", html)
+        words = [re.search(r'alt="([^"]*)"', image) for image in images]
+
+        assert len(images) >= path.read_text(encoding="utf-8").count("<!-- alt")
+        assert all(found and len(found[1]) > 10 and "_images" not in found[1] for found in words), path
+        assert "<!-- alt" not in html
+
+
+def test_a_page_says_what_it_is_about_and_where_its_translation_is(site: Path) -> None:
+    for language, name in SOURCES:
+        html = (site / language / f"{name}.html").read_text(encoding="utf-8")
+        head = html[: html.index("</head>")]
+
+        for wanted in ('<meta name="description" content="', '<meta property="og:description" content="'):
+            assert len(re.findall(wanted + r'([^"]{10,})"', head)) == 1, (language, name)
+        top, clicked = "../" * name.count("/"), Links(site / language / f"{name}.html").clicked
+        for other in LANGUAGES:
+            assert f'<link rel="alternate" hreflang="{other}" href="{top}../{other}/{name}.html">' in head
+        assert f"{top}../LICENSE.txt" in clicked
+        assert f"{top}_sources/{name}.md" in clicked
+
+
+def test_code_is_printed_whole(address: str, page: Page) -> None:
+    page.resize(1400)
+    page.open(f"{address}/en/06-clipping.html")
+    assert page.evaluate("document.querySelectorAll('article details:not([open])').length > 0")
+
+    page.send("Emulation.setEmulatedMedia", media="print")
+    page.resize(720)
+    page.evaluate("dispatchEvent(new Event('beforeprint')), true")
+    box = "[...document.querySelectorAll('article pre')]"
+
+    assert page.evaluate("document.querySelectorAll('article details:not([open])').length") == 0
+    assert page.evaluate(f"{box}.every((pre) => pre.clientHeight > 0 && pre.scrollWidth <= pre.clientWidth)")
+    page.evaluate("dispatchEvent(new Event('afterprint')), true")
+    assert page.evaluate("document.querySelectorAll('article details:not([open])').length > 0")
+    page.send("Emulation.setEmulatedMedia", media="")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_networks_also_run_on_pages_that_are_opened_as_files(
+    language: str, site: Path, page: Page
+) -> None:
+    page.resize(1400)
+    page.open((site / language / "index.html").as_uri())
+    written = "document.getElementById('play-text').textContent.length"
+    page.wait(lambda: page.evaluate(written) > 25, "the first page to write")
+
+    page.open((site / language / "play.html").as_uri())
+    page.wait(
+        lambda: page.evaluate("document.querySelector('.play').dataset.state") == "ready", "the network"
+    )
+    page.wait(lambda: page.evaluate("document.querySelector('.guess').dataset.state") == "ready", "the game")
+    assert page.troubles == []
+
+
+def test_an_address_without_a_page_leads_back_into_the_book(site: Path, address: str, page: Page) -> None:
+    page.open(f"{address}/404.html")
+
+    assert page.evaluate("document.links[0].href") == f"{address}/zh/index.html"
+    assert violations(page) == []
+
+
+def test_styles_that_no_page_uses_are_left_out() -> None:
+    styles = (
+        "@font-face{font-family:x}@media print{.a{b:c}.unused{d:e}}.a.unused,p .a>b,.unused:is(.a){f:g}"
+        ":is(.unused,.a) i{h:j}@keyframes k{0%{l:m}to{n:o}}.a,.unused{p:q}"
+    )
+
+    assert lighter.used_rules(styles, {"a"}) == (
+        "@media print{.a{b:c}}p .a>b{f:g}:is(.unused,.a) i{h:j}@keyframes k{0%{l:m}to{n:o}}.a{p:q}"
+    )
+
+
+def test_a_drawing_keeps_what_it_shows_and_loses_what_it_does_not() -> None:
+    fonts = "'DejaVu Sans', 'Bitstream Vera Sans', 'Arial', sans-serif"
+    drawn = '<svg><metadata>who drew it</metadata><path d="M 1.234567 20.5 L 3 0.001234"/>'
+    one, other = (f'<text style="font-family: {names}">' for names in (fonts, "'DejaVu Sans'"))
+
+    short = lighter.shorter(f"{drawn}{one}河</text>{other}H</text></svg>")
+
+    assert short.startswith('<svg><path d="M 1.23 20.5 L 3 0.00"/>')
+    assert short.count("font-family: 'DejaVu Sans', sans-serif\">") == 2
+    assert ">河<" in short
+
+
+@pytest.mark.parametrize("name", ["index", "04-rnn", "play", "solutions/04-rnn"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_switch_of_languages_leads_to_the_same_page_and_back(
     language: str, name: str, address: str, page: Page
 ) -> None:
@@ -260,6 +400,10 @@ def test_the_search_finds_chapters(language: str, query: str, address: str, page
         return any("/04-rnn.html" in urldefrag(link)[0] for link in page.evaluate(links))
 
     page.wait(found, "chapter 4 among the results", seconds=20)
+    excerpts = "[...document.querySelectorAll('#search-results .context')].map((p) => p.textContent)"
+    page.wait(lambda: page.evaluate(excerpts), "an excerpt", seconds=20)
+    for excerpt in page.evaluate(excerpts):
+        assert not re.search(r"\.ipynb|^import |\\math|Print to PDF", excerpt)
     assert page.troubles == []
 
 

@@ -1,6 +1,8 @@
 // Guess the next character of a held-out text against a network: its probability and its rank beside the reader's.
 
-import { field, initState, input, loadNetwork, step, visible } from "./play.js";
+const guessing = (() => {
+
+const { element, field, initState, input, loadGame, shown, step, visible } = d2lrnn; // of play.js
 
 const CONTEXT = 40; // characters that both have read before the first guess
 const SHOWN = 8; // guesses in the table
@@ -8,19 +10,19 @@ const SHOWN = 8; // guesses in the table
 // --- the score ---
 
 // The share of each character, from counts; each gets one more, so that none is 0.
-export function frequencies(counts) {
+function frequencies(counts) {
   const total = counts.reduce((sum, count) => sum + count + 1, 0);
   return counts.map((count) => (count + 1) / total);
 }
 
 // The probability that a reader gave to a character: sure to the guess, the rest shared as the frequencies f are.
-export function share(f, truth, guess, sure) {
+function share(f, truth, guess, sure) {
   if (guess === null) return f[truth];
   return truth === guess ? sure : ((1 - sure) * f[truth]) / (1 - f[guess]);
 }
 
 // What the logits Y say of a character: its probability, its rank, and the likeliest character.
-export function judge(Y, truth) {
+function judge(Y, truth) {
   const best = Y.reduce((i, y, j) => (y > Y[i] ? j : i), 0);
   const total = Y.reduce((sum, y) => sum + Math.exp(y - Y[best]), 0);
   const before = Y.filter((y, j) => y > Y[truth] || (y === Y[truth] && j < truth)).length;
@@ -52,19 +54,12 @@ const WORDS = {
   },
 };
 
-const shown = (char) => (char === " " ? "␣" : visible(char));
 const rounded = (number) => `${Number(number.toPrecision(3))}`;
 const percent = (p) => `${rounded(100 * p)} %`;
 
-function element(kind, attributes = {}, ...children) {
-  const made = Object.assign(document.createElement(kind), attributes);
-  made.append(...children);
-  return made;
-}
-
 // A table: a row of headings, then the rows; each begins with a heading of its own where named is true.
 function fill(table, headings, rows, named) {
-  const row = (cells, kinds) => element("tr", {}, ...cells.map((cell, i) => element(kinds(i), {}, `${cell}`)));
+  const row = (cells, kinds) => element("tr", {}, ...cells.map((cell, i) => element(cell === "" ? "td" : kinds(i), {}, `${cell}`)));
   table.replaceChildren(row(headings, () => "th"), ...rows.map((cells) => row(cells, (i) => (named && i === 0 ? "th" : "td"))));
 }
 
@@ -72,14 +67,6 @@ function fill(table, headings, rows, named) {
 function anyStart(chars) {
   const starts = [...chars.keys()].filter((i) => i >= CONTEXT && i < chars.length - CONTEXT && chars[i - 1] === " " && chars[i] !== " ");
   return starts[Math.floor(Math.random() * starts.length)] ?? Math.min(CONTEXT, chars.length - 1);
-}
-
-async function loadGame(root) {
-  const network = await loadNetwork(root.dataset.network);
-  const response = await fetch(root.dataset.text);
-  if (!response.ok) throw new Error(`${root.dataset.text}: HTTP ${response.status}`);
-  const { text, counts } = await response.json();
-  return { network, chars: Array.from(text), f: frequencies(counts) };
 }
 
 function begin({ network, chars }, start) {
@@ -133,7 +120,7 @@ async function play(root) {
   const message = element("p", { id: "guess-message", textContent: words.loading });
   const text = element("p", { id: "guess-text" }), scores = element("table", { id: "guess-scores" }), turns = element("table", { id: "guess-turns" });
   message.setAttribute("role", "status");
-  root.replaceChildren(text, form, message, scores, element("div", { className: "guess-strip" }, turns));
+  root.replaceChildren(text, form, message, scores, element("div", { className: "guess-strip", tabIndex: 0 }, turns));
   sure.addEventListener("input", () => (sureHint.value = `${sure.value} %`));
 
   let game, round;
@@ -160,7 +147,8 @@ async function play(root) {
 
   submit.disabled = noIdea.disabled = other.disabled = true;
   try {
-    game = await loadGame(root);
+    const { network, text, counts } = await loadGame(root.dataset.game);
+    game = { network, chars: Array.from(text), f: frequencies(counts) };
   } catch (error) {
     message.textContent = words.failed(error.message);
     return;
@@ -179,4 +167,7 @@ async function play(root) {
   root.dataset.state = "ready";
 }
 
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".guess").forEach(play));
+addEventListener("DOMContentLoaded", () => document.querySelectorAll(".guess").forEach(play));
+
+return { frequencies, judge, share };
+})();

@@ -1,24 +1,50 @@
-// The networks of chapters 4, 11 and 12 in the visitor's browser: the same formulas, on weights from `python -m d2lrnn.export`.
-// guess.js, the game, imports from here.
+// The networks of chapters 4, 11 and 12 in the visitor's browser: the same formulas, on weights that `python -m d2lrnn.export` wrote.
+// No modules and no fetch: the pages also work when they are opened as files. guess.js, the game, uses what d2lrnn holds.
+
+const d2lrnn = (() => {
 
 // --- the network ---
 
-export async function loadNetwork(url) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
-  const buffer = await response.arrayBuffer();
-  const length = Number(new DataView(buffer).getBigUint64(0, true)); // safetensors: header length, header, arrays
+const games = {}; // by the address of its script
+
+// What the script of a network (see play.py) holds: the network, and the text for the game. It calls d2lrnn.add.
+function loadGame(url) {
+  return (games[url] ??= new Promise((resolve, reject) => {
+    const script = Object.assign(document.createElement("script"), { src: url });
+    script.addEventListener("load", () => resolve(script.game));
+    script.addEventListener("error", () => reject(new Error(url)));
+    document.head.append(script);
+  }));
+}
+
+function add({ safetensors, ...game }) {
+  const bytes = Uint8Array.from(atob(safetensors), (char) => char.charCodeAt(0));
+  document.currentScript.game = { ...game, network: readNetwork(bytes.buffer) };
+}
+
+// safetensors: header length, header, arrays
+function readNetwork(buffer) {
+  const view = new DataView(buffer), length = Number(view.getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   const { cell, layers, hidden_dim, chars, normalize = "none" } = header.__metadata__;
   const params = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") continue;
-    const [begin, end] = entry.data_offsets;
-    params[name] = new Float32Array(buffer.slice(8 + length + begin, 8 + length + end));
+    const [begin, end] = entry.data_offsets.map((offset) => 8 + length + offset);
+    params[name] = entry.dtype === "F16" ? readHalves(view, begin, end) : new Float32Array(buffer.slice(begin, end));
   }
   const characters = Array.from(chars);
   const index = new Map(characters.map((char, i) => [char, i]));
   return { cell, numLayers: Number(layers), hiddenDim: Number(hidden_dim), params, characters, index, normalize };
+}
+
+// Numbers of 16 bits: sign, exponent, fraction.
+function readHalves(view, begin, end) {
+  return Float32Array.from({ length: (end - begin) / 2 }, (_, i) => {
+    const bits = view.getUint16(begin + 2 * i, true), exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    const size = exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24;
+    return bits >> 15 ? -size : size;
+  });
 }
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -55,13 +81,13 @@ const CELLS = {
   },
 };
 
-export function initState(network) {
+function initState(network) {
   const zeros = () => new Float32Array(network.hiddenDim);
   return Array.from({ length: network.numLayers }, () => ({ H: zeros(), C: zeros() }));
 }
 
 // One character in: the new state of every layer, and the logits Y.
-export function step(network, char, state) {
+function step(network, char, state) {
   let below = char;
   const newState = state.map((layer, k) => {
     const next = CELLS[network.cell](network, k ? `_${k + 1}` : "", below, layer);
@@ -74,42 +100,53 @@ export function step(network, char, state) {
   return [newState, Y];
 }
 
-function choose(Y, temperature, topK) {
+// The probabilities of all characters at a temperature, the likeliest first: [[its index, its probability], …].
+function rank(Y, temperature = 1, topK = 0) {
   const order = Array.from(Y.keys()).sort((a, b) => Y[b] - Y[a] || a - b);
-  if (temperature === 0) return order[0];
-  const kept = topK ? order.slice(0, topK) : order;
-  const weights = kept.map((i) => Math.exp((Y[i] - Y[order[0]]) / temperature));
-  let left = Math.random() * weights.reduce((a, b) => a + b, 0);
-  for (let k = 0; k < kept.length; k++) if ((left -= weights[k]) < 0) return kept[k];
-  return kept[0];
+  const kept = temperature === 0 ? order.slice(0, 1) : topK ? order.slice(0, topK) : order;
+  const weights = kept.map((i) => Math.exp((Y[i] - Y[order[0]]) / (temperature || 1)));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return kept.map((i, k) => [i, weights[k] / sum]);
+}
+
+function choose(ranked) {
+  let left = Math.random();
+  for (const [i, p] of ranked) if ((left -= p) < 0) return i;
+  return ranked[0][0];
 }
 
 // --- the page ---
 
+const SHOWN = 6; // of the likeliest next characters
+
 const WORDS = {
   en: {
-    prefix: "Begin with", temperature: "Temperature", topK: "Top-k", length: "Characters", write: "Write", stop: "Stop",
+    network: "Network", prefix: "Begin with", temperature: "Temperature", topK: "Top-k", length: "Characters", write: "Write", stop: "Stop",
     greedy: "0: always the likeliest", all: "all", loading: "Loading the network …", empty: "Give it at least one character to begin with.",
-    unknown: (chars, size) => `The network has never met ${chars}. It knows the ${size} characters of the songs that it was trained on; try others.`,
+    unknown: (chars, size) => `The network has never met ${chars}. It knows the ${size} characters of the text that it was trained on; try others.`,
     failed: (why) => `The network could not be loaded (${why}).`,
-    keys: "Ctrl+Enter writes.",
+    keys: "Ctrl+Enter writes.", next: (char) => `After ${char}, the next character:`,
     state: "The hidden state: a column for each character, a row for each unit; blue is negative, orange positive.",
   },
   zh: {
-    prefix: "开头", temperature: "温度", topK: "top-k", length: "字数", write: "写", stop: "停",
+    network: "网络", prefix: "开头", temperature: "温度", topK: "top-k", length: "字数", write: "写", stop: "停",
     greedy: "0：总取最可能的字", all: "全部", loading: "正在载入网络……", empty: "请至少给它一个字作开头。",
-    unknown: (chars, size) => `网络没见过 ${chars}。它只认识训练歌词里的 ${size} 个字符，换几个试试。`,
+    unknown: (chars, size) => `网络没见过 ${chars}。它只认识训练文本里的 ${size} 个字符，换几个试试。`,
     failed: (why) => `网络载入失败（${why}）。`,
-    keys: "按 Ctrl+Enter 开始写。",
+    keys: "按 Ctrl+Enter 开始写。", next: (char) => `${char} 之后的下一个字：`,
     state: "隐藏状态：每个字一列，每个单元一行；蓝色为负，橙色为正。",
   },
 };
 
-export function field(label, input, note = "") {
-  const box = document.createElement("label"), hint = document.createElement("output");
-  box.append(label, input, hint);
-  hint.value = note;
-  return [box, hint];
+function element(kind, attributes = {}, ...children) {
+  const made = Object.assign(document.createElement(kind), attributes);
+  made.append(...children);
+  return made;
+}
+
+function field(label, input, note = "") {
+  const hint = element("output", { value: note });
+  return [element("label", {}, label, input, hint), hint];
 }
 
 // As the corpus was prepared, and as `python -m d2lrnn.predict` does it: a line end is a space where lines were spaces.
@@ -118,12 +155,11 @@ function prepare(network, prefix) {
   return network.index.has("\n") ? text : text.replaceAll("\n", " ");
 }
 
-// A character as a message shows it: "\n" for a line end.
-export function visible(char) {
-  return /\p{C}|\p{Z}/u.test(char) ? JSON.stringify(char) : char;
-}
+// A character as a message shows it: "\n" for a line end; and where a space would not be seen.
+const visible = (char) => (/\p{C}|\p{Z}/u.test(char) ? JSON.stringify(char) : char);
+const shown = (char) => ({ " ": "␣", "\n": "↵" })[char] ?? visible(char);
 
-export function input(id, type, value, attributes = {}) {
+function input(id, type, value, attributes = {}) {
   return Object.assign(document.createElement("input"), { id, type, ...attributes, value });
 }
 
@@ -136,90 +172,133 @@ function drawColumn(canvas, column, H, width) {
   });
 }
 
+// The likeliest next characters, with bars as long as their probabilities.
+function drawNext(list, characters, ranked) {
+  list.replaceChildren(...ranked.slice(0, SHOWN).map(([i, p]) => {
+    const bar = element("span", { className: "play-bar" });
+    bar.style.width = `${100 * p}%`;
+    return element("li", {}, element("b", {}, shown(characters[i])), bar, `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`);
+  }));
+}
+
+// data-networks: [[script, name, prefix], …] in JSON. data-auto: it writes as soon as the page is there.
 async function play(root) {
-  const words = WORDS[root.dataset.language], columnWidth = 10;
-  const form = document.createElement("form"), message = document.createElement("p"), written = document.createElement("p");
-  const caption = document.createElement("p"), strip = document.createElement("div"), canvas = document.createElement("canvas");
-  const prefix = Object.assign(document.createElement("textarea"), { id: "play-prefix", rows: 1, autocomplete: "off", value: root.dataset.prefix });
+  const words = WORDS[root.dataset.language], networks = JSON.parse(root.dataset.networks), columnWidth = 16;
+  const which = element("select", { id: "play-network" }, ...networks.map(([, name], i) => new Option(name, i)));
+  const prefix = element("textarea", { id: "play-prefix", rows: 1, autocomplete: "off", value: networks[0][2] });
   const temperature = input("play-temperature", "range", 0.8, { min: 0, max: 2, step: 0.1 });
   const topK = input("play-top-k", "range", 0, { min: 0, max: 50, step: 1 });
   const length = input("play-length", "number", 100, { min: 1, max: 1000 });
-  const button = Object.assign(document.createElement("button"), { id: "play-write", textContent: words.write });
+  const button = element("button", { id: "play-write" }, words.write);
   const [prefixBox, prefixHint] = field(words.prefix, prefix);
   const [temperatureBox, temperatureHint] = field(words.temperature, temperature);
   const [topKBox, topKHint] = field(words.topK, topK);
+  const form = element("form", {}, ...(networks.length > 1 ? [field(words.network, which)[0]] : []), prefixBox, temperatureBox, topKBox,
+    field(words.length, length)[0], button);
+  const message = element("p", { id: "play-message" });
+  message.setAttribute("role", "status");
+  const written = element("p", { id: "play-text" });
+  const nextOf = element("p", { className: "play-caption" }), next = element("ol", { id: "play-next" });
+  const letters = element("div", { className: "play-letters" }), canvas = element("canvas", { id: "play-state" });
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", words.state);
+  const strip = element("div", { className: "play-strip", tabIndex: 0 }, letters, canvas);
+  const result = element("div", { hidden: true }, written, nextOf, next, strip, element("p", { className: "play-caption" }, words.state));
+  root.replaceChildren(form, message, result);
+
   const showValues = () => {
     temperatureHint.value = Number(temperature.value) === 0 ? words.greedy : temperature.value;
     topKHint.value = Number(topK.value) === 0 ? words.all : topK.value;
   };
-  form.append(prefixBox, temperatureBox, topKBox, field(words.length, length)[0], button);
   form.addEventListener("input", showValues);
   showValues();
-  Object.assign(message, { id: "play-message", textContent: words.loading }).setAttribute("role", "status");
-  Object.assign(written, { id: "play-text" }).setAttribute("aria-live", "off");
-  Object.assign(caption, { className: "play-caption", textContent: words.state });
-  canvas.id = "play-state";
-  strip.className = "play-strip";
-  strip.append(canvas);
-  root.replaceChildren(form, message, written, strip, caption);
 
   let network, running = 0;
-  button.disabled = true;
-  try {
-    network = await loadNetwork(root.dataset.network);
-  } catch (error) {
-    message.textContent = words.failed(error.message);
-    return;
-  }
-  button.disabled = false;
-  message.textContent = "";
-
-  // Enter is a line end where the network knows one, and elsewhere writes at once, as Ctrl+Enter does everywhere.
-  const hasLines = network.index.has("\n");
-  if (hasLines) {
-    prefix.rows = 3;
-    prefixHint.value = words.keys;
-  }
-  prefix.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.isComposing || event.shiftKey || (hasLines && !event.ctrlKey && !event.metaKey)) return;
-    event.preventDefault();
-    form.requestSubmit();
-  });
-
   const stop = () => {
     running = 0;
     button.textContent = words.write;
     root.dataset.state = "ready";
   };
-  stop();
+  const say = (why) => { // nothing of an earlier text stays below it
+    stop();
+    message.textContent = why;
+    result.hidden = true;
+    written.replaceChildren();
+  };
+  const load = async () => {
+    const [url] = networks[which.value];
+    say(words.loading);
+    delete root.dataset.state;
+    button.disabled = true;
+    try {
+      const loaded = (await loadGame(url)).network;
+      if (networks[which.value][0] !== url) return; // another one has been chosen since
+      network = loaded;
+    } catch (error) {
+      say(words.failed(error.message));
+      delete root.dataset.state;
+      return;
+    }
+    // Enter is a line end where the network knows one, and elsewhere writes at once, as Ctrl+Enter does everywhere.
+    prefix.rows = network.index.has("\n") ? 3 : 1;
+    prefixHint.value = network.index.has("\n") ? words.keys : "";
+    button.disabled = false;
+    say("");
+  };
+  which.addEventListener("change", () => {
+    prefix.value = networks[which.value][2];
+    load();
+  });
+  prefix.addEventListener("keydown", (event) => {
+    const isLineEnd = network?.index.has("\n") && !event.ctrlKey && !event.metaKey;
+    if (event.key !== "Enter" || event.isComposing || event.shiftKey || isLineEnd) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (running) return stop();
+    if (!network || button.disabled) return;
     const begin = prepare(network, prefix.value), chars = Array.from(begin);
     const unknown = [...new Set(chars.filter((char) => !network.index.has(char)))];
-    message.textContent = chars.length === 0 ? words.empty : unknown.length ? words.unknown(unknown.map(visible).join(" "), network.characters.length) : "";
-    if (message.textContent) return;
+    if (chars.length === 0) return say(words.empty);
+    if (unknown.length) return say(words.unknown(unknown.map(visible).join(" "), network.characters.length));
     const run = (running = Date.now() + Math.random()), total = chars.length + Math.min(Math.max(Number(length.value) || 1, 1), 1000);
     root.dataset.state = "writing";
     button.textContent = words.stop;
+    message.textContent = "";
     Object.assign(canvas, { width: total * columnWidth, height: network.hiddenDim });
     const indices = chars.map((char) => network.index.get(char));
-    written.replaceChildren(Object.assign(document.createElement("b"), { textContent: begin }), "");
-    let state = initState(network), Y;
+    written.replaceChildren(element("b", {}, begin), "");
+    letters.replaceChildren();
+    result.hidden = false;
+    let state = initState(network), Y, ranked;
     for (let t = 0; t < total; t++) { // the prefix warms the state up; then the network's own choice is its next input
       if (t >= indices.length) {
-        indices.push(choose(Y, Number(temperature.value), Number(topK.value)));
+        indices.push(choose(ranked));
         written.lastChild.data += network.characters[indices[t]];
       }
       [state, Y] = step(network, indices[t], state);
+      ranked = rank(Y, Number(temperature.value), Number(topK.value));
+      const char = shown(network.characters[indices[t]]);
       drawColumn(canvas, t, state[state.length - 1].H, columnWidth);
+      letters.append(element("span", {}, char));
+      nextOf.textContent = words.next(char);
+      drawNext(next, network.characters, ranked);
       strip.scrollLeft = (t + 1) * columnWidth - strip.clientWidth;
-      await new Promise((resolve) => setTimeout(resolve, Number(root.dataset.delay ?? 40)));
+      await new Promise((resolve) => setTimeout(resolve, Number(root.dataset.delay ?? 60)));
       if (running !== run) return;
     }
     stop();
   });
+
+  await load();
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches || navigator.connection?.saveData;
+  if ("auto" in root.dataset && network && !still) form.requestSubmit();
 }
 
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".play").forEach(play));
+addEventListener("DOMContentLoaded", () => document.querySelectorAll(".play").forEach(play));
+
+return { add, element, field, initState, input, loadGame, shown, step, visible };
+})();

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from d2lrnn import Vocab, __version__, export, predict, train
+from d2lrnn import Vocab, __version__, export, get_inputs, gru, init_gru_state, predict, train
 from d2lrnn.checkpoint import load_newest
 from d2lrnn.decoding import Choice, generate_batch
 from d2lrnn.fast import get_network
@@ -24,6 +24,8 @@ from browser import Page, chromium, served
 from mxnet import nd
 from safetensors import safe_open
 from safetensors.numpy import load_file
+
+from book import play
 
 ROOT = Path(__file__).parent.parent
 CHARS = " abcdefgh分开"
@@ -294,11 +296,12 @@ def playing(folder: Path) -> Iterator[Page]:
     """The page to play with, alone on a page, in headless Chromium, with network.safetensors in folder."""
     for name in ("play.js", "play.css"):
         shutil.copy(ROOT / "book/static" / name, folder)
+    play.write_script(folder / "network.js", (folder / "network.safetensors").read_bytes())
     (folder / "index.html").write_text(
         '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
-        '<link rel="stylesheet" href="play.css"><script type="module" src="play.js"></script>'
-        '<div class="play" data-language="en" data-prefix="" data-delay="0" '
-        'data-network="network.safetensors"></div>'
+        '<link rel="stylesheet" href="play.css"><script defer src="play.js"></script>'
+        '<div class="play" data-language="en" data-delay="0" '
+        """data-networks='[["network.js", "a network", ""], ["missing.js", "another", ""]]'></div>"""
     )
     with served(folder) as address, chromium() as page:
         page.open(f"{address}/index.html")
@@ -386,6 +389,57 @@ def test_the_web_page_names_characters_that_the_network_does_not_know(page: Page
 
     write(page, "", 5)
     assert "at least one character" in page.evaluate(message)
+
+
+@pytest.mark.slow
+def test_the_web_page_shows_what_the_network_finds_likely_next_and_the_characters_over_the_columns(
+    tmp_path: Path,
+) -> None:
+    _, vocab, params = some_network("gru", 1, tmp_path / "network.safetensors")
+    with playing(tmp_path) as page:
+        page.evaluate("document.getElementById('play-prefix').value = '分开 a'")
+        page.evaluate("document.getElementById('play-length').value = 3")
+        page.evaluate("document.getElementById('play-temperature').value = 1")
+        page.evaluate("document.getElementById('play-write').click()")
+        is_ready = "document.querySelector('.play').dataset.state === 'ready'"
+        page.wait(lambda: page.evaluate(is_ready), "the text")
+        text = page.evaluate("document.getElementById('play-text').textContent")
+        letters = page.evaluate("document.querySelector('.play-letters').textContent")
+        shown = page.evaluate("[...document.querySelectorAll('#play-next li')].map((one) => one.textContent)")
+
+    inputs = get_inputs(nd.array([vocab.encode(text)], dtype="int32"), len(vocab))
+    outputs, _ = gru(inputs, init_gru_state(1, 7), params)
+    p = nd.softmax(outputs[-1])[0].asnumpy()
+    assert len(text) == 7
+    assert letters == text.replace(" ", "␣")
+    assert "".join(line[0] for line in shown).replace("␣", " ") == vocab.decode((-p).argsort()[:6].tolist())
+    for line in shown:
+        assert float(line[1:-2]) == pytest.approx(
+            100 * p[vocab.char_to_idx[line[0].replace("␣", " ")]], abs=0.51
+        )
+    assert float(shown[0][1:-2]) == pytest.approx(100 * p.max(), abs=0.51)
+
+
+@pytest.mark.slow
+def test_under_an_error_nothing_of_an_earlier_text_stays(tmp_path: Path) -> None:
+    some_network("rnn", 1, tmp_path / "network.safetensors")
+    hidden = "document.querySelector('.play > div').hidden"
+    with playing(tmp_path) as page:
+        assert page.evaluate(hidden), "an empty box"
+        write(page, "分", 3)
+        length = "document.getElementById('play-text').textContent.length"
+        page.wait(lambda: page.evaluate(length) == 4, "the text")
+        assert not page.evaluate(hidden)
+        write(page, "€", 3)
+        assert page.evaluate(hidden) and page.evaluate(length) == 0
+
+        page.evaluate(
+            "{ const which = document.getElementById('play-network'); which.value = 1; "
+            "which.dispatchEvent(new Event('change')); }"
+        )
+        message = "document.getElementById('play-message').textContent"
+        page.wait(lambda: "could not be loaded (missing.js)" in page.evaluate(message), "the message")
+        assert page.evaluate(hidden) and page.evaluate("document.getElementById('play-write').disabled")
 
 
 @pytest.mark.slow

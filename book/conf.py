@@ -82,6 +82,7 @@ html_context = {
     "source_of_page": "本页源文件" if ZH else "Source of this page",
     "source_of_program": "程序源代码" if ZH else "Source of the program",
     "licence": "MIT 许可证" if ZH else "MIT licence",
+    "has_bootstrap": (lighter.THEME / "styles/bootstrap.css").exists(),  # as a file: the theme of Python 3.10
 }
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from PIL import Image
 from sphinx.application import Sphinx
 
+THEME = Path(str(files("pydata_sphinx_theme") / "theme/pydata_sphinx_theme/static"))
 ICONS = "icons.css"  # by write_icons
 NAMES = [  # those that the theme's templates ask for
     *("angle-left", "angle-right", "arrow-up", "bars", "chevron-down", "circle-half-stroke", "code"),
@@ -28,8 +29,8 @@ SHAPE = """:is(.fa-solid, .fas)::before {
 
 def write_icons(app: Sphinx) -> None:
     """Write the style sheet that draws the icons, with their outlines from the theme's script."""
-    theme = files("pydata_sphinx_theme") / "theme/pydata_sphinx_theme/static"
-    script = (theme / "scripts/fontawesome.js").read_text("utf-8")
+    older = [*THEME.glob("vendor/fontawesome/*/js/all.min.js")]  # the theme of Python 3.10
+    script = (older or [THEME / "scripts/fontawesome.js"])[0].read_text("utf-8")
     rules = [SHAPE]
     for name in NAMES:
         icons = re.findall(rf'[{{,]"?{name}"?:\[(\d+),(\d+),\[[^]]*\],"\w+","([^"]+)"', script)
@@ -38,15 +39,16 @@ def write_icons(app: Sphinx) -> None:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"><path d="{path}"/></svg>'
         )
         rules.append(f'.fa-{name} {{ --icon: url("data:image/svg+xml,{quote(svg)}") }}\n')
-    static = Path(app.outdir) / "_static"
-    static.mkdir(parents=True, exist_ok=True)
-    (static / ICONS).write_text("".join(rules), "utf-8")
+    made = Path(app.outdir) / "_static"
+    made.mkdir(parents=True, exist_ok=True)
+    (made / ICONS).write_text("".join(rules), "utf-8")
 
 
 def lighten(folder: Path) -> None:
     """Take out of a built site what no page of it loads or uses."""
     static = folder / "_static"
     unused = [*static.rglob("*.map"), static / "scripts/fontawesome.js", *static.glob("vendor/*/webfonts/*")]
+    unused += [path for path in static.glob("vendor/fontawesome/**/*") if path.is_file()]
     for file in unused:
         file.unlink(missing_ok=True)
     pages, scripts = (

@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     draws = []
     for found in measured(indices, range(1, args.seeds + 1), args.only, args.jobs):
         draws.append(found)
-        if 0 < len(found.passed) < args.seeds:
+        if by_luck([found], args.seeds):
             print(f"by luck, {len(found.passed)} of {args.seeds}: {found.mistake}, {found.case}", flush=True)
     right = taken_for_right(draws)
     for (mistake, function), passed in right.items():

@@ -35,18 +35,20 @@ def zipped(files: Mapping[str, bytes], raw: Mapping[bytes, bytes] | None = None)
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name), content)
         for i, (bytes_, content) in enumerate((raw or {}).items()):
-            archive.writestr(_Raw(f"~{i}", bytes_), content)
+            archive.writestr(RawName(f"~{i}", bytes_), content)
     return out.getvalue()
 
 
-class _Raw(zipfile.ZipInfo):
+class RawName(zipfile.ZipInfo):
+    """A member whose name is any bytes, without a flag that says their encoding."""
+
     __slots__ = ("raw",)
 
     def __init__(self, stand_in: str, raw: bytes) -> None:
         super().__init__(stand_in)
         self.raw = raw
 
-    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # so that any bytes may be a name
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
         return self.raw, self.flag_bits
 
 

@@ -7,6 +7,7 @@ script with all icons of Font Awesome, 0.4 a style sheet for all that a site cou
 from __future__ import annotations
 
 import re
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -47,9 +48,8 @@ def write_icons(app: Sphinx) -> None:
 def lighten(folder: Path) -> None:
     """Take out of a built site what no page of it loads or uses."""
     static = folder / "_static"
-    unused = [*static.rglob("*.map"), static / "scripts/fontawesome.js", *static.glob("vendor/*/webfonts/*")]
-    unused += [path for path in static.glob("vendor/fontawesome/**/*") if path.is_file()]
-    for file in unused:
+    shutil.rmtree(static / "vendor/fontawesome", ignore_errors=True)
+    for file in (*static.rglob("*.map"), static / "scripts/fontawesome.js"):
         file.unlink(missing_ok=True)
     pages, scripts = (
         [*folder.glob("*.html"), *folder.glob("solutions/*.html")],

@@ -549,6 +549,19 @@ class Points:
         return round(sum(self.worth(outcome) for outcome in outcomes), 6)
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a .toml file holds.
+
+    Raises:
+        ValueError: it is no TOML.
+        OSError: it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: no TOML ({error})") from None
+
+
 def read_points(path: Path, cases: Iterable[Case]) -> Points:
     """The points of cases from a .toml file: a table for every function, a line for every case (default 1).
 
@@ -556,10 +569,7 @@ def read_points(path: Path, cases: Iterable[Case]) -> Points:
         ValueError: it is no TOML, names what is not there, or a value is not a number from 0 up.
         OSError: it cannot be read.
     """
-    try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: no TOML ({error})") from None
+    tables = read_toml(path)
     public = _number(path, "public", tables.pop("public", 0.3), 1)
     tables.pop("late", None)  # which policy.read_policy reads
     known = {function: [case.name for case in group] for function, group in by_function(cases).items()}

@@ -73,9 +73,8 @@ class Pile:
             self.files.append(Entry(path, entry.read))
 
 
-def piles_of(entries: Iterable[Entry], folder: str, budget: Budget) -> list[Pile]:
-    """The files of a class, sorted out. folder: the name of what holds them."""
-    entries = [entry for entry in entries if not JUNK.search(str(entry.path))]
+def piles_of(entries: Sequence[Entry], folder: str, budget: Budget) -> list[Pile]:
+    """The files of a class, without JUNK, sorted out. folder: the name of what holds them."""
     wrapped = {entry.path.parts[0] for entry in entries if len(entry.path.parts) > 1}
     for inside, name in ((entries, folder), (_below(entries), wrapped.pop() if len(wrapped) == 1 else "")):
         for platform in (_gradescope, _blackboard, _moodle, _brightspace, _canvas, _github):

@@ -15,7 +15,6 @@ DIR/adjustments.csv has the columns submission, points, comment. It is written o
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,14 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..cli import one_line
+from .marking import read_toml
 from .platforms import NOBODY, Student
 from .roster import Member
 from .tables import read_table, table
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 NUMBERS = {"grace": 1e6, "percent": 100, "most": 100}  # the largest each may be
 ADJUSTMENTS = ("submission", "points", "comment")
@@ -85,10 +80,7 @@ def read_policy(path: Path) -> LatePolicy:
         ValueError: it is no TOML, or a value is not what it should be.
         OSError: it cannot be read.
     """
-    try:
-        said = tomllib.loads(path.read_text("utf-8")).get("late", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: no TOML ({error})") from None
+    said = read_toml(path).get("late", {})
     if not isinstance(said, dict) or set(said) - {"due", "days", *NUMBERS}:
         raise ValueError(
             f"{path}: [late] has due, {', '.join(NUMBERS)} and a table [late.days], nothing else"

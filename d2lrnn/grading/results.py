@@ -27,11 +27,11 @@ from .pool import Pool, begun, examples, hidden
 from .report import Grades
 from .roster import Grade, Member, find_members, imports, read_roster
 from .similarity import Pair, pairs_of, prints_of
-from .submissions import Submission
+from .submissions import Cell, Submission
 from .tables import read_table, table
 
 # a submission, what is known of it, and what similarity compares
-Begun = tuple[Submission, Shown, Mapping[str, Sequence[int]]]
+Task = tuple[Submission, Shown, Mapping[str, Sequence[int]]]
 NAMES = ("submission", *Student._fields)  # the columns of names.csv
 
 
@@ -104,10 +104,10 @@ class Results:
         """Mark what was not marked before, or everything again, and store the outcomes."""
         submissions = self.outcomes.numbered(submissions)
         kept = [None if again else self.outcomes.find(one, exam, isolation) for one in submissions]
-        new: list[Begun] = [
+        new: list[Task] = [
             (one, begun(one, exam), prints_of(one.source)) for one, k in zip(submissions, kept) if not k
         ]
-        shown: list[Begun] = [
+        shown: list[Task] = [
             (one, Shown(replace(one, cells=tuple(k.unasked)), k.marks), k.prints)
             for one, k in zip(submissions, kept)
             if k and k.unasked is not None
@@ -122,20 +122,21 @@ class Results:
         attempts = {one.attempt for one, *_ in new + shown}
         bar = progress_bar(todo + len(new), unit=" steps", unit_scale=False)
         with bar, Pool(exam, isolation, min(jobs, todo), attempts) as pool:
-            for i, found in pool.ask(examples, [one for _, one, _ in new]):
-                submission, _, prints = new[i]
-                failed = found.marks.status == FAILED
-                unasked = None if failed else found.submission.cells
+
+            def keep(task: Task, found: Shown, unasked: Sequence[Cell] | None, steps: int) -> None:
+                submission, _, prints = task
                 self.outcomes.keep(submission, found.marks, exam, isolation, prints, unasked)
-                if not failed:
-                    shown.append((submission, found, prints))
                 bar.set_postfix_str(submission.name, refresh=False)
-                bar.update(1 + failed)
+                bar.update(steps)
+
+            for i, found in pool.ask(examples, [one for _, one, _ in new]):
+                if found.marks.status == FAILED:
+                    keep(new[i], found, None, steps=2)
+                    continue
+                keep(new[i], found, found.submission.cells, steps=1)
+                shown.append((new[i][0], found, new[i][2]))
             for i, found in pool.ask(hidden, [one for _, one, _ in shown]):
-                submission, _, prints = shown[i]
-                self.outcomes.keep(submission, found.marks, exam, isolation, prints)
-                bar.set_postfix_str(submission.name, refresh=False)
-                bar.update()
+                keep(shown[i], found, None, steps=1)
 
     def report(self, exam: Exam) -> None:
         """Write what people and platforms read, of all that was graded here under this exam."""

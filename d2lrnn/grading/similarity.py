@@ -132,11 +132,11 @@ def _ours() -> tuple[frozenset[int], frozenset[int]]:
     ours = [parsed_prints(file.read_text("utf-8")) for file in files]
     skeleton = parsed_prints(submission_text(list(CHAPTERS), {case.function for case in CASES}))
     pieces = _pieces(skeleton).union(*map(_pieces, ours))
-    given = {hash_ for name, hashes in skeleton.items() if name[0] in "~=" for hash_ in hashes}
-    whole = {
-        hash_ for prints in ours for name, hashes in prints.items() if name[0] in "~=" for hash_ in hashes
-    }
-    return frozenset(pieces), frozenset(whole - given)
+    return frozenset(pieces), frozenset(set().union(*map(_wholes, ours)) - _wholes(skeleton))
+
+
+def _wholes(prints: Prints) -> set[int]:
+    return {hash_ for name, hashes in prints.items() if name[0] in "~=" for hash_ in hashes}
 
 
 def _pieces(prints: Prints) -> set[int]:

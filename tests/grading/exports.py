@@ -5,6 +5,8 @@ import json
 import zipfile
 from typing import NamedTuple
 
+from audits.fuzzing_classes import RawName
+
 
 class Person(NamedTuple):
     """A student of the class, as every platform knows them."""
@@ -134,20 +136,7 @@ def zipped(files: dict[str, str], encoding: str = "utf-8", *, flagged: bool = Tr
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
-            info = Unflagged(name, encoding) if not flagged else zipfile.ZipInfo(name)
+            info = zipfile.ZipInfo(name) if flagged else RawName(name, name.encode(encoding))
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, text)
     return out.getvalue()
-
-
-class Unflagged(zipfile.ZipInfo):
-    """A member whose name does not say its encoding, as Windows writes it."""
-
-    __slots__ = ("encoding",)
-
-    def __init__(self, name: str, encoding: str) -> None:
-        super().__init__(name)
-        self.encoding = encoding
-
-    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
-        return self.filename.encode(self.encoding), self.flag_bits

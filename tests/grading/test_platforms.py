@@ -31,7 +31,7 @@ def unpacked(folder: Path, files: dict[str, str]) -> Path:
 
 
 def check_class(found: list[Submission]) -> None:
-    """Whoever is in the class has one row, with their own work in it."""
+    """Each student of the class has one row, with their own work in it."""
     assert sorted(s.source for s in found) == sorted(map(code, CLASS))
     assert len({s.name.casefold() for s in found}) == len(CLASS)
     assert not [s.problem for s in found if s.problem]

@@ -8,10 +8,11 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -68,14 +69,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             stderr=file,
         )
     try:
-        for _ in range(600):
-            found = re.search(r"(http://127\.0\.0\.1:\d+)/", log.read_text())
-            assert server.poll() is None, log.read_text()
-            if found:
-                break
-            time.sleep(0.1)
-        assert found, log.read_text()
-        yield Lab(found[1])
+        yield _when_it_answers(server, log)
     finally:
         server.terminate()
         try:
@@ -83,6 +77,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _when_it_answers(server: subprocess.Popen[bytes], log: Path) -> Lab:
+    """The server at the address in its log. It writes that line before it listens."""
+    for _ in range(1200):
+        assert server.poll() is None, log.read_text()
+        if found := re.search(r"(http://127\.0\.0\.1:\d+)/", log.read_text()):
+            lab = Lab(found[1])
+            with suppress(URLError):
+                lab.ask("GET", "/api/status")
+                return lab
+        time.sleep(0.1)
+    raise AssertionError(f"no answer within two minutes:\n{log.read_text()}")
 
 
 def test_a_chapter_opens_as_a_notebook(lab: Lab) -> None:

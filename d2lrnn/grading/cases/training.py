@@ -272,11 +272,16 @@ def draw_batches(rng: np.random.Generator, vocab_size: int, shapes: list[tuple[i
 def _drawn(
     rng: np.random.Generator, is_random_iter: bool, *, num_batches: int = 1, **options: Any
 ) -> dict[str, Any]:
-    """Weights and batches; random batches differ in both sizes, consecutive ones in num_steps only."""
+    """Weights and batches; random batches differ in both sizes, consecutive ones in num_steps only.
+
+    Of several random ones some may have one row. A single one has more: with one row, or with one step,
+    the order of its labels could not be wrong.
+    """
     vocab_size, hidden_dim, batch_size = (int(n) for n in rng.integers((4, 3, 2), (8, 6, 4)))
+    low = (1, 2) if num_batches > 1 else (2, 3)
     sizes = [
-        (int(rng.integers(1, 5)) if is_random_iter else batch_size, int(rng.integers(2, 6)))
-        for _ in range(num_batches)
+        (rows if is_random_iter else batch_size, num_steps)
+        for rows, num_steps in rng.integers(low, (5, 6), size=(num_batches, 2)).tolist()
     ]
     return _batches_of(rng, vocab_size, hidden_dim, sizes, is_random_iter, **options)
 

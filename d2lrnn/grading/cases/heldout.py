@@ -229,10 +229,17 @@ def _draw_rows(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def _draw_run(rng: np.random.Generator, length: int, *, with_nan: bool = True) -> list:
-    """Perplexities with ties, and in a longer run one that is not a number."""
-    run: list = rng.integers(3, 8, size=length).astype(float).tolist()
-    if with_nan and length > 3:
+def _draw_ties(rng: np.random.Generator, length: int) -> list[float]:
+    """Perplexities, two of which are the lowest."""
+    run = rng.integers(4, 8, size=length).astype(float)
+    run[rng.choice(length, size=2, replace=False)] = 3.0
+    return run.tolist()
+
+
+def _draw_run(rng: np.random.Generator, length: int, *, ties: bool) -> list:
+    """Perplexities, and in a longer run one that is not a number."""
+    run: list = (3.0 + (rng.integers(5, size=length) if ties else rng.permutation(length))).tolist()
+    if length > 3:
         run[int(rng.integers(1, length))] = None
     return run
 
@@ -350,13 +357,15 @@ BEST = of_best(
     name="the best epoch is the first of the lowest perplexity, counted from 1",
     drive=drive_best,
     example={"runs": [[9.0, 5.0, 7.0], [5.0, 5.0, 5.0]]},
-    draw=lambda rng: {"runs": [_draw_run(rng, int(n), with_nan=False) for n in rng.integers(2, 12, size=6)]},
+    draw=lambda rng: {"runs": [_draw_ties(rng, int(n)) for n in rng.integers(2, 12, size=6)]},
 )
 NAN = of_best(
     name="a NaN is never the best epoch",
     drive=drive_best,
     example={"runs": [[None, 7.0, 6.0], [8.0, None, 9.0]]},
-    draw=lambda rng: {"runs": [[None, *_draw_run(rng, int(n))] for n in rng.integers(2, 9, size=6)]},
+    draw=lambda rng: {
+        "runs": [[None, *_draw_run(rng, int(n), ties=False)] for n in rng.integers(2, 9, size=6)]
+    },
     mistakes=(
         Mistake(
             "a NaN, shown as None here, was taken for the best: every comparison with it is false",
@@ -389,7 +398,7 @@ STOP = Case(
         "patience": 2,
     },
     draw=lambda rng: {
-        "runs": [[], *(_draw_run(rng, int(n)) for n in rng.integers(1, 9, size=10))],
+        "runs": [[], *(_draw_run(rng, int(n), ties=True) for n in rng.integers(1, 9, size=10))],
         "patience": int(rng.integers(1, 4)),
     },
     mistakes=(

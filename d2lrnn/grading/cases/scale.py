@@ -147,8 +147,9 @@ def _draw_contexts(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _draw_distribution(rng: np.random.Generator) -> dict[str, Any]:
+    """A model, and a context that fills its history."""
     model = _draw_model(rng, 2, 3)
-    context = model["indices"][: int(rng.integers(1, 5))]
+    context = model["indices"][: int(rng.integers(model["order"] - 1, 5))]
     return {**model, "context": context, "modified": bool(rng.integers(2))}
 
 

@@ -26,7 +26,7 @@ def bptt(
         ValueError: the shapes do not fit.
         IndexError: a label is not a whole number in 0 … vocab_size - 1.
     """
-    outputs, states = _read(inputs, state, params)
+    outputs, states = outputs_and_states(inputs, state, params)
     label = _check_label(label, outputs)
     loss = cross_entropy(nd.concat(*outputs, dim=0), label.T.reshape(-1))
 
@@ -35,7 +35,7 @@ def bptt(
     dH_from_next = nd.zeros_like(states[-1])  # no step follows the last one
     for t in range(len(inputs), 0, -1):
         X, Y, H, H_before = inputs[t - 1], outputs[t - 1], states[t], states[t - 1]
-        dY = _output_gradient(Y, label[:, t - 1]) / label.size
+        dY = output_gradient(Y, label[:, t - 1]) / label.size
         dH = nd.dot(dY, params.W_hy.T) + dH_from_next
         dA = dH * (1 - H**2)
         dW_hy += nd.dot(H.T, dY)
@@ -55,9 +55,9 @@ def grad_norms_by_lag(
     L is a mean over the rows, the norm is the L2 norm of the whole matrix (batch_size, hidden_dim). Lags run
     from 0 to num_steps - 1. The arguments are those of bptt(), and so are its errors.
     """
-    outputs, states = _read(inputs, state, params)
+    outputs, states = outputs_and_states(inputs, state, params)
     label = _check_label(label, outputs)
-    dY = _output_gradient(outputs[-1], label[:, -1]) / len(label)
+    dY = output_gradient(outputs[-1], label[:, -1]) / len(label)
     dH = nd.dot(dY, params.W_hy.T)
     norms = [nd.norm(dH)]
     for H in states[:1:-1]:  # H_T, …, H_2: each step back leads from H_t to H_{t-1}
@@ -66,7 +66,7 @@ def grad_norms_by_lag(
     return [float(norm) for norm in nd.concat(*norms, dim=0).asnumpy()]
 
 
-def _read(
+def outputs_and_states(
     inputs: Sequence[nd.NDArray], state: tuple[nd.NDArray], params: RNNParams
 ) -> tuple[list[nd.NDArray], list[nd.NDArray]]:
     """The outputs Y_1 … Y_T and the states H_0 … H_T: the way back needs all of them."""
@@ -79,7 +79,7 @@ def _read(
     return outputs, states
 
 
-def _output_gradient(Y: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
+def output_gradient(Y: nd.NDArray, label: nd.NDArray) -> nd.NDArray:
     """The gradient of the summed cross-entropy of one step for its logits Y: softmax(Y) - one_hot(label)."""
     return nd.softmax(Y) - nd.one_hot(label, Y.shape[1], dtype=Y.dtype)
 

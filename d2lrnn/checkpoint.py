@@ -89,7 +89,7 @@ def load_checkpoint(path: Path, ctx: Any = None) -> tuple[dict[str, nd.NDArray],
         for name in (ARRAYS, FACTS):  # the size first: what has grown to gigabytes is not read
             if (path / name).stat().st_size != files[name]["size"] or _sum(path / name) != files[name]:
                 raise ValueError(f"{name} is not what was written")
-        return _read_arrays(path / ARRAYS, arrays, ctx or try_gpu()), json.loads(read_small(path / FACTS))
+        return read_arrays(path / ARRAYS, arrays, ctx or try_gpu()), json.loads(read_small(path / FACTS))
     except Exception as error:  # damage has many names: KeyError, BadZipFile, UnicodeDecodeError, …
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path}: no whole checkpoint ({' '.join(reason.split())})") from None
@@ -137,7 +137,7 @@ def _numbered(folder: Path) -> list[str]:
     return sorted((path.name for path in folder.glob("*") if path.name.isdecimal()), key=int)
 
 
-def _read_arrays(path: Path, promised: Mapping[str, Any], ctx: Any) -> dict[str, nd.NDArray]:
+def read_arrays(path: Path, promised: Mapping[str, Any], ctx: Any) -> dict[str, nd.NDArray]:
     """The arrays of an .npz, if they are those of the manifest; np.load would trust any header."""
     arrays = {}
     with zipfile.ZipFile(path) as archive:

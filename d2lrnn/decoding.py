@@ -157,14 +157,15 @@ def _chooser(choice: Choice, num_texts: int, num_samples: int) -> Callable[..., 
     rngs = [np.random.default_rng(None if seed is None else check_seed(seed)) for seed in seeds]
 
     def draw(logits: np.ndarray, rows: list[int]) -> np.ndarray:
-        up_to = np.cumsum(_probabilities(logits, temperature, top_k, top_p), axis=1)
+        up_to = np.cumsum(probabilities(logits, temperature, top_k, top_p), axis=1)
         drawn = np.array([[rngs[i].random()] for i in rows])
         return (up_to / up_to[:, -1:] <= drawn).sum(axis=1)  # those before the one that is drawn
 
     return draw
 
 
-def _probabilities(logits: Any, temperature: float, top_k: int | None, top_p: float | None) -> np.ndarray:
+def probabilities(logits: Any, temperature: float, top_k: int | None, top_p: float | None) -> np.ndarray:
+    """softmax(logits / temperature) of the candidates that generate keeps, 0 for the others; float64."""
     logits = logits.astype(np.float64)
     with np.errstate(over="ignore"):  # towards -inf, and exp(-inf) is 0
         weights = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)

@@ -44,7 +44,7 @@ def train_batches(
         them.
     """
     hidden_dim = len(params[-2])  # params[-2] is W_hy
-    train_batch = train_batch or functools.partial(_train_batch, rnn)
+    train_batch = train_batch or functools.partial(train_on_batch, rnn)
     for batch in batches:
         data, label = batch
         if is_random_iter or state is None:
@@ -54,9 +54,10 @@ def train_batches(
         yield nats, label.size, state
 
 
-def _train_batch(
+def train_on_batch(
     rnn: Callable, params: Params, state: State, batch: Batch, optimizer: Optimizer, theta: float
 ) -> tuple[float, State]:
+    """Learn from one batch, with the gradient clipped to theta: (nats per character before it, new state)."""
     data, label = batch
     with autograd.record():
         outputs, state = rnn(get_inputs(data, params[-1].size), state, params)

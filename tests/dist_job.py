@@ -48,8 +48,8 @@ class OneAfterTheOther(Workers):
         self.num_runs, self._table = self.num_runs + 1, None
         return self
 
-    def _sum(self, key: str, array: nd.NDArray) -> None:
-        super()._sum(f"{self.num_runs} {key}", array)
+    def sum(self, key: str, array: nd.NDArray) -> None:
+        super().sum(f"{self.num_runs} {key}", array)
 
 
 def train(run: Run) -> dict[str, object]:

@@ -181,6 +181,14 @@ def test_a_chapter_defines_nothing_that_the_package_defines(language: str, name:
     assert not set(defined) & set(d2lrnn.__all__)
 
 
+@every_page
+def test_a_chapter_uses_public_names_only(name: str) -> None:
+    """But for the methods of a NamedTuple, whose underscore keeps them apart from its fields."""
+    code = "\n".join(_code(_read("en", name)))
+
+    assert re.findall(r"\._(?!asdict\b|fields\b|replace\b)[a-z]\w*|\bimport _\w+", code) == []
+
+
 @every_file_with_code
 def test_a_chapter_can_be_saved_from_jupyterlab_and_keeps_its_header(language: str, name: str) -> None:
     notebook = _read(language, name)

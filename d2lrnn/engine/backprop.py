@@ -46,7 +46,7 @@ def learn(
     label = nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
     W, scores = W_hy.T if W_e is None else W_e, []
     for h, (begin, end) in reversed(list(zip(H, spans))):  # it runs back while others run forward
-        likelihood, above, dW, db = _output(h, label[begin:end].reshape(-1), W, b_y, how.unseen)
+        likelihood, above, dW, db = output_layer(h, label[begin:end].reshape(-1), W, b_y, how.unseen)
         scores.append((likelihood, dW, db))
         above = above / label.size
         for each in reversed(passes):
@@ -184,7 +184,7 @@ class _Output(NamedTuple):
     db: nd.NDArray
 
 
-def _output(
+def output_layer(
     H: nd.NDArray, label: nd.NDArray, W: nd.NDArray, b_y: nd.NDArray, unseen: nd.NDArray | None = None
 ) -> _Output:
     """What the characters of a part contribute, with H the top layer's.
@@ -197,7 +197,7 @@ def _output(
     autograd.mark_variables(leaves, gradients)
     with autograd.record():
         logits = nd.FullyConnected(*leaves, num_hidden=b_y.size)
-    P, slope, places, likelihood = _score(len(H))(logits, label)
+    P, slope, places, likelihood = scoring(len(H))(logits, label)
     slope = slope if unseen is None else nd.broadcast_add(slope, unseen.sum())
     nd._internal._scatter_set_nd(lhs=P, rhs=slope, indices=places, shape=P.shape, out=P)
     logits.backward(P if unseen is None else nd.broadcast_sub(P, unseen.reshape((1, -1))))
@@ -205,7 +205,7 @@ def _output(
 
 
 @functools.lru_cache(maxsize=128)
-def _score(num_chars: int) -> Callable[..., list[nd.NDArray]]:
+def scoring(num_chars: int) -> Callable[..., list[nd.NDArray]]:
     """From logits and label: P, p - 1 of each label, where it stands in P, and the log-likelihood."""
 
     def score(F: Any, inputs: Arrays) -> list[Any]:

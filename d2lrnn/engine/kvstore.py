@@ -50,10 +50,10 @@ class Workers:
                 self._table = nd.empty((self.num_workers, row.size), ctx=row.context)
             _clear(self._table)
             self._table[self.index] = row
-            self._sum("rows", self._table)
+            self.sum("rows", self._table)
             row = functools.reduce(operator.add, list(self._table))
         else:
-            self._sum("gradients", row)
+            self.sum("gradients", row)
         if row is not out:
             row.copyto(out)
 
@@ -61,7 +61,7 @@ class Workers:
         """All workers' rows, (num_workers, len(row)), float32. rows: this worker's, (1, len(row))."""
         table = _clear(nd.empty((self.num_workers, rows.shape[1]), HOST))
         table[self.index : self.index + 1] = rows
-        self._sum(name, table)
+        self.sum(name, table)
         return table.asnumpy()
 
     def share(self, arrays: Mapping[str, nd.NDArray]) -> None:
@@ -69,7 +69,7 @@ class Workers:
         for name, array in arrays.items():
             if self.index:
                 _clear(array)
-            self._sum(f"share {name}", array)
+            self.sum(f"share {name}", array)
             array.wait_to_read()
 
     def tell(self, message: bytes) -> bytes:
@@ -115,7 +115,8 @@ class Workers:
         """Whether this process waits at its end for all others: right after success, and only then."""
         mx.base.check_call(mx.base._LIB.MXKVStoreSetBarrierBeforeExit(self.store.handle, int(wait)))
 
-    def _sum(self, key: str, array: nd.NDArray) -> None:
+    def sum(self, key: str, array: nd.NDArray) -> None:
+        """Replace array by the sum of all workers' arrays of this key, which have the same shape."""
         if key not in self._keys:
             self._keys.add(key)
             self.store.init(key, nd.zeros_like(array))

@@ -60,11 +60,11 @@ def clip_and_step(
         scale = min(1.0, theta / math.sqrt(square))
     else:
         grad_clipping(params, theta)  # slower, and right for any gradient
-    _step(params, optimizer, scale)
+    step(params, optimizer, scale)
     return nats
 
 
-def _step(params: Params, optimizer: Optimizer, scale: float) -> None:
+def step(params: Params, optimizer: Optimizer, scale: float) -> None:
     """Lesson 7's step with the gradients times scale; each array is read and written once, if none decays."""
     optimizer.t += 1
     if optimizer.name == "sgd":

@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.search.zh import SearchChinese
 from sphinx.util import logging
 
-from book import lighter, notebooks
+from book import card, lighter, notebooks
 from book.run import is_chapter
 
 # Where others find what this site offers, once it is published; all may stay empty.
@@ -27,7 +27,8 @@ from book.run import is_chapter
 notebooks_published_at = ""
 # the address of the wheel, which notebooks install; else they take the file beside them
 wheel_published_at = ""
-# the address of the site, without a slash at the end: search engines want whole addresses of translations
+# the address of the site, without a slash at the end: search engines want whole addresses of translations,
+# previews of links that of a picture
 site_published_at = ""
 # the address of the repository: pages get a link to it
 repository_published_at = ""
@@ -79,6 +80,9 @@ html_context = {
     "other": "en" if ZH else "zh",
     "name_of_other": "English" if ZH else "中文",
     "hint_of_other": "This page in English" if ZH else "本页的中文版",
+    "picture_in_words": "网络依次读入 n、e、t、w、o、r、k，每个字母的上方是后一个字母"
+    if ZH
+    else "A network reads n, e, t, w, o, r, k; above each letter stands the next one",
     "source_of_page": "本页源文件" if ZH else "Source of this page",
     "source_of_program": "程序源代码" if ZH else "Source of the program",
     "licence": "MIT 许可证" if ZH else "MIT licence",
@@ -155,6 +159,7 @@ def describe_page(app: Sphinx, name: str, template: str, context: dict[str, Any]
     text = next((" ".join(paragraph.astext().split()) for paragraph in paragraphs), project)
     context["description"] = text if len(text) < 200 else text[:199] + "…"
     context["root"] = f"{published}/" if published else context["pathto"]("../", 1)
+    context["picture"] = f"{published}/{context['here']}/_static/{card.CARD}" if published else ""
     context["repository"] = app.config.repository_published_at
 
 
@@ -206,4 +211,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", offer_the_notebook, priority=400)  # before the theme's own, at 500
     app.connect("html-page-context", link_to_colab, priority=502)  # after it
     app.connect("builder-inited", lighter.write_icons)
+    app.connect("builder-inited", card.write_card)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

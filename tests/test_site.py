@@ -25,6 +25,7 @@ import jupytext
 import nbformat
 import pytest
 from browser import Page, chromium, served
+from PIL import Image
 
 from book import lighter, notebooks, play
 from book.build import build
@@ -59,6 +60,7 @@ CUT = """[...document.querySelectorAll("article pre")].filter((pre) => {
 WEIGHT = """["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind)).reduce(
   (sum, entry) => sum + entry.decodedBodySize, 0)"""
 PLACE, WHEEL = "owner/name/blob/site", "https://example.org/d2lrnn-9-py3-none-any.whl"
+ADDRESS = "https://example.org/book"
 LOADED = {"src", "srcset", "data", "poster", "action"}  # what a browser fetches or sends to by itself
 
 
@@ -193,7 +195,7 @@ def test_the_game_has_the_text_that_its_network_was_not_trained_on(site: Path) -
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Chapter 4 of a site whose settings name a published place for notebooks and wheel."""
+    """Chapter 4 of a site whose settings name a published place for notebooks, wheel and pages."""
     folder = tmp_path_factory.mktemp("published")
     source, html = folder / "en", folder / "html"
     source.mkdir()
@@ -203,6 +205,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "sphinx", "--quiet", "--builder", "html", "--tag", "en"]
     command += ["--conf-dir", str(ROOT / "book"), "--define", f"nb_execution_cache_path={outputs_folder()}"]
     command += ["--define", f"notebooks_published_at={PLACE}", "--define", f"wheel_published_at={WHEEL}"]
+    command += ["--define", f"site_published_at={ADDRESS}"]
     subprocess.run([*command, str(source), str(html)], cwd=ROOT, check=True)
     return html
 
@@ -303,6 +306,21 @@ def test_a_page_says_what_it_is_about_and_where_its_translation_is(site: Path) -
             assert f'<link rel="alternate" hreflang="{other}" href="{top}../{other}/{name}.html">' in head
         assert f"{top}../LICENSE.txt" in clicked
         assert f"{top}_sources/{name}.md" in clicked
+
+
+def test_a_link_to_a_page_is_shown_with_a_picture_where_the_address_is_known(published: Path) -> None:
+    for name in ("index.html", "04-rnn.html"):
+        pictures = re.findall(r'property="og:image" content="([^"]*)"', (published / name).read_text("utf-8"))
+
+        assert pictures == [f"{ADDRESS}/en/_static/card.png"]
+    with Image.open(published / "_static" / "card.png") as card:
+        assert card.size == (1200, 630)
+
+
+def test_no_page_names_a_picture_where_no_address_is_known(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        assert "og:image" not in path.read_text("utf-8"), path
+    assert [*site.rglob("card.png")] == []
 
 
 def test_code_is_printed_whole(address: str, page: Page) -> None:

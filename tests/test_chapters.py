@@ -1,5 +1,6 @@
 """The chapters: the same book in two languages. That every cell of it runs is in test_site.py."""
 
+import itertools
 import re
 import runpy
 import unicodedata
@@ -329,6 +330,21 @@ def test_the_runner_fails_where_chapters_take_too_long(
 
     assert run.run_and_report([chapter.path] * num_chapters) == (said == "ok")
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_chapter_17_gives_the_figures_that_were_measured(language: str) -> None:
+    text = (CHAPTERS / language / "17-dist.md").read_text(encoding="utf-8")
+    measured = (run.ROOT / "benchmarks" / "scaling.md").read_text(encoding="utf-8")
+    _, _, given = next(line for line in text.splitlines() if "`benchmarks/scaling.md`" in line).partition(
+        ".md`"
+    )
+    links = re.findall(r"^\| ([\d.]+) Gbit/s \|(?:.*\|){2} (\d+) ms \| (\d+) ms \|$", measured, flags=re.M)
+    two_workers = re.findall(r"^\| 2 \|.*characters/s \| ([\d.]+) \| [\d.]+ \|$", measured, flags=re.M)
+
+    assert len(links) == 3
+    wanted = [*itertools.chain(*zip(*links)), *two_workers]
+    assert [*map(float, re.findall(r"\d+(?:\.\d+)?", given))] == [*map(float, wanted)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -97,7 +97,7 @@ class SearchCharacters(SearchChinese):
     """Chinese is indexed by its characters and by pairs of them: any are found, without a dictionary."""
 
     language_name = (
-        "English"  # whose stemmer latin words get; with "Chinese" Sphinx 9.0 asks for one it has not
+        "English"  # whose stemmer latin words get; "Chinese" makes Sphinx 9.0 look for one that is missing
     )
     js_splitter_code = r"""
 var splitQuery = (query) =>

@@ -60,7 +60,7 @@ def entries_of(
 ) -> Iterator[Entry]:
     """The files in a folder or a .zip, or the file itself.
 
-    encoding: of names in a .zip that do not tell theirs (default: the first of NAMES that fits all). say: is
+    encoding: of names in a .zip without a UTF-8 flag (default: the first of NAMES that fits all). say: is
     called with one line if they are not UTF-8.
 
     Raises:
@@ -176,7 +176,7 @@ def names_of(
     encoding: str | None = None,
     say: Callable[[str], object] = lambda line: None,
 ) -> list[str]:
-    """The names of members, with those that do not tell their encoding read alike."""
+    """The names of members, all without a UTF-8 flag decoded in the same way."""
     members = list(members)
     names = {info: _unicode_path(info) for info in members}
     untold = {

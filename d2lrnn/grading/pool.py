@@ -33,17 +33,17 @@ _end = contextlib.ExitStack()
 
 
 def begun(submission: Submission, exam: Exam) -> Shown:
-    """A submission of which nothing has been asked."""
+    """A submission that has not been run yet."""
     return Shown(submission, _without_points(submission, exam, "not asked yet", ""))
 
 
 def examples(shown: Shown, exam: Exam, jail: Jail) -> Shown:
-    """What came of the examples."""
+    """The outcome of the examples."""
     return ask_examples(shown.submission, exam.of(shown.submission.attempt), jail)
 
 
 def hidden(shown: Shown, exam: Exam, jail: Jail) -> Shown:
-    """What came of the hidden inputs, too: those of the attempt."""
+    """The outcome of the hidden inputs as well: those of the attempt."""
     marks = ask_hidden(shown, exam.of(shown.submission.attempt), jail)
     return replace(shown, marks=marks)
 

@@ -137,7 +137,7 @@ def class_table(
 
 
 def _progress(graded: Sequence[Marks]) -> Iterator[str]:
-    """What the class can do, and what it has not yet understood."""
+    """How far the class has got: what it can do and what it has yet to understand."""
     right: dict[int, dict[str, int]] = {}
     for marks in graded:
         for function, outcomes in by_function(marks.outcomes).items():

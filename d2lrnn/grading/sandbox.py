@@ -6,7 +6,7 @@ to one scratch directory. seccomp refuses the system calls that these do not cov
 inherit all of it, and nothing can undo it. Landlock and seccomp belong to a thread: they are put on while
 there is only one.
 
-Calls must not hear of one another. Each is a fork of a process that has run no submission; where there are
+No call may learn of another. Each is a fork of a process that has run no submission; where there are
 namespaces, it also gets an empty file system to write to and the same process number as all others.
 
 Own ctypes, not the packages for Landlock and seccomp: those would have to be readable inside, or need
@@ -117,7 +117,7 @@ def _leave_as_it_is() -> None:
 def _enter_layers(
     isolation: str, scratch: str, root: str, uid: int | None, namespaces: bool
 ) -> tuple[list[str], Renew]:
-    """Put on all that this isolation asks for and this system has; return what it has not, and why."""
+    """Put on all that this isolation asks for and this system has; return what is missing, and why."""
     lacking: dict[str, str] = {}
     renew, writable = _leave_as_it_is, scratch
 

@@ -25,7 +25,7 @@ from .cases import CASES
 from .skeleton import submission_text
 
 NODES, WINDOW = 10, 4  # in a row; of as many hashes in a row the least is kept
-KEPT = {*dir(builtins), "mx", "nd", "np", "autograd", "gluon"}  # names that everybody has in common
+KEPT = {*dir(builtins), "mx", "nd", "np", "autograd", "gluon"}  # names that all programs share
 SMALL = 60  # nodes of a function that says little
 MANY, SHARE_OF_MANY = 4, 0.25  # what more submissions than that have, and this share of them, is common
 LEAST_SHARED, LEAST_SHARE = 30, 0.4  # of a pair that is listed
@@ -36,7 +36,7 @@ Prints = Mapping[str, Sequence[int]]  # of what: hashes; of the tree of a whole 
 
 
 class Pair(NamedTuple):
-    """Two submissions and the share of the smaller that is in both, or functions that are as ours."""
+    """Two submissions and the share of the smaller that is in both, or functions that match ours."""
 
     submission: str
     other: str

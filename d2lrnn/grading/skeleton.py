@@ -143,7 +143,7 @@ def _link(lesson: int, folder: Path) -> str:
 
 
 def _header(todo: Sequence[Exercise]) -> str:
-    """The imports: what signatures need, what everybody needs, and what is lent and not written here."""
+    """The imports: what signatures need, what all need, and what is lent and not written here."""
     own = {exercise.name for exercise in todo}
     found = {name for exercise in todo for name in exercise.imports}
     found |= {

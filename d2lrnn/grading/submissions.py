@@ -293,7 +293,7 @@ def _unpacked(entry: Entry, budget: Budget) -> list[Entry]:
 
 
 def _num_written(submission: Submission) -> int:
-    """How many of the course's functions are there, less those that are as `assignment new` wrote them."""
+    """How many of the course's functions are there, apart from those left as `assignment new` wrote them."""
     return len(
         submission.defined - set(re.findall(r'NotImplementedError\("(\w+): lesson', submission.source))
     )
@@ -315,7 +315,7 @@ def _is_notebook(data: bytes) -> bool:
 
 
 def _check_kind(data: bytes) -> None:
-    """Refuse what is something else than text, and say what it is."""
+    """Refuse what is not text, and say what it is."""
     for begin, kind in OTHER_KINDS.items():
         if data.startswith(begin):
             raise Unreadable(f"is {kind}, whatever its name says: hand in the .py or .ipynb itself")

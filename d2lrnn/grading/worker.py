@@ -40,7 +40,7 @@ PLOT = b"m"  # the message of a question whose source names matplotlib, which ta
 
 
 class Missing(AttributeError):
-    """The driver asked for a name that the submission has not."""
+    """The driver asked for a name that the submission does not define."""
 
 
 class Names:

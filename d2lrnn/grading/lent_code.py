@@ -17,7 +17,7 @@ from .. import LESSON_OF
 from ..corpora import PACKAGE
 
 IMPORTS = (ast.Import, ast.ImportFrom)
-# Nothing leans on these: a worker cannot open the files of the first two, and no later lesson uses the others.
+# Nothing leans on these: a worker cannot open the files of the first two; no later lesson uses the others.
 NEVER_LENT = {"load_corpus", "load_results", "bptt", "grad_norms_by_lag"}
 # What two of them share, a loop or the layout of a checkpoint, one would give away about the other.
 GIVEN_AWAY_BY = {

@@ -43,17 +43,21 @@ class Kept(NamedTuple):
 
 
 class Outcomes:
-    """The stored outcomes in a folder of results; last: of each submission, the attempt handed in last."""
+    """The stored outcomes in a folder of results, read once.
+
+    last: of each submission, the attempt handed in last.
+    """
 
     def __init__(self, results: Path) -> None:
         self.path, self.attempts = results / "outcomes", results / "attempts.json"
         self.path.mkdir(exist_ok=True)
         self.last = _read_numbers(self.attempts)
+        self._found = {file.name: read_kept(file) for file in self.path.glob("*.json")}
 
     def all(self) -> Iterator[tuple[str, Kept | None]]:
         """Every stored name of a submission with its outcome: None if that is damaged."""
-        for file in sorted(self.path.glob("*.json")):
-            yield file.stem.partition("+")[0], read_kept(file)
+        for file, kept in sorted(self._found.items()):
+            yield file.removesuffix(".json").partition("+")[0], kept
 
     def file(self, submission: Submission) -> Path:
         """Where the outcome of this attempt is stored."""
@@ -79,7 +83,7 @@ class Outcomes:
 
     def find(self, submission: Submission, exam: Exam, isolation: str) -> Kept | None:
         """The outcome of this text under this exam, if there is one."""
-        kept = read_kept(self.file(submission))
+        kept = self._found.get(self.file(submission).name)
         key = exam_key(exam), _submission_key(submission, isolation)
         return kept if kept is not None and kept[:2] == key else None
 
@@ -97,7 +101,9 @@ class Outcomes:
         handed_in = (submission.attempt, submission.student, submission.submitted, submission.late)
         kept = Kept(exam_key(exam), key, marks, *handed_in, prints, unasked)
         text = json.dumps({**kept._asdict(), "marks": dataclasses.asdict(marks)}, indent=1)
-        write_atomically(self.file(submission), text.encode())
+        file = self.file(submission)
+        write_atomically(file, text.encode())
+        self._found[file.name] = kept
 
 
 def read_kept(file: Path) -> Kept | None:

@@ -6,40 +6,29 @@ What goes wrong with one submission, up to a process that is killed, costs no ot
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import multiprocessing.util
-import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
-from typing import NoReturn
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
 
 from ..cli import one_line
 from . import drivers, sandbox
 from .jail import Call, Jail, JailError
 from .lent_code import program
-from .marking import Exam, Marks, Outcome, Shown, ask_examples, ask_hidden
+from .marking import Exam, Marks, Outcome, Shown, Suspicion, ask_examples, ask_hidden
 from .outcomes import FAILED
 from .submissions import Submission
 
-Ask = Callable[[Shown, Exam, Jail], Shown]
-
-# of a process of the pool: what it asks with, and what it closes at its end
-_work: tuple[Exam, str]
-_end = contextlib.ExitStack()
+Ask = Callable[[Any, Exam, Jail], Shown]  # of a Submission, or of what was Shown of one
+TRIES = 2  # the kernel may have killed a process for the memory that another one took
 
 
-def begun(submission: Submission, exam: Exam) -> Shown:
-    """A submission that has not been run yet."""
-    return Shown(submission, _without_points(submission, exam, "not asked yet", ""))
-
-
-def examples(shown: Shown, exam: Exam, jail: Jail) -> Shown:
-    """The outcome of the examples."""
-    return ask_examples(shown.submission, exam.of(shown.submission.attempt), jail)
+def examples(submission: Submission, exam: Exam, jail: Jail) -> Shown:
+    """What came of the examples."""
+    return ask_examples(submission, exam.of(submission.attempt), jail)
 
 
 def hidden(shown: Shown, exam: Exam, jail: Jail) -> Shown:
@@ -49,75 +38,114 @@ def hidden(shown: Shown, exam: Exam, jail: Jail) -> Shown:
 
 
 class Pool:
-    """While it is open, it asks submissions: here, where jobs is 1, or in so many processes.
+    """Asks submissions in so many processes. attempts: numbers of those whose hidden inputs may be asked."""
 
-    attempts: numbers of those whose hidden inputs may be asked.
-
-    Raises:
-        JailError: this machine cannot isolate as it should.
-    """
-
-    def __init__(self, exam: Exam, isolation: str, jobs: int, attempts: set[int]) -> None:
-        self.exam, self.isolation, self.jobs = exam, isolation, jobs
-        self.attempts = attempts
-
-    def __enter__(self) -> Pool:
+    def __init__(self, exam: Exam, isolation: str, jobs: int, attempts: Iterable[int]) -> None:
         sandbox.keep_private()  # the hidden questions are in here
-        with contextlib.ExitStack() as begun_here:
-            for attempt in sorted(self.attempts):
-                if self.jobs == 1:
-                    begun_here.enter_context(self.exam.of(attempt).made_ahead())
-                else:
-                    self.exam.of(attempt).prepare(self.jobs)  # before the fork, so that it is done once
-            if self.jobs == 1:
-                self.jail = begun_here.enter_context(Jail(self.isolation))
-            self.open = begun_here.pop_all()  # all is well
-        return self
+        for attempt in sorted(attempts):
+            exam.of(attempt).prepare(jobs)  # before the forks, so that it is done once
+        self.exam, self.isolation, self.jobs = exam, isolation, jobs
 
-    def __exit__(self, *_: object) -> None:
-        self.open.close()
+    def ask(self, ask: Ask, things: Sequence[Any]) -> Iterator[tuple[int, Shown]]:
+        """The number of each with what came of it, as they get ready. In the end no process or jail is left.
 
-    def ask(self, ask: Ask, things: Sequence[Shown]) -> Iterator[tuple[int, Shown]]:
-        """The number of each with what came of it, as they get ready."""
-        if self.jobs == 1:
-            yield from ((i, _answered(ask, one, self.exam, self.jail)) for i, one in enumerate(things))
-            return
-        left = list(range(len(things)))
-        while left:
-            try:
-                for i, answer in self._ask_in_pool(ask, things, left, self.jobs):
-                    left.remove(i)
-                    yield i, answer
-            except BrokenProcessPool:  # by one of those that were begun, and these are the first ones
-                suspects, left = left[: 2 * self.jobs + 1], left[2 * self.jobs + 1 :]
-                yield from self._ask_one_by_one(ask, things, suspects)
-
-    def _ask_in_pool(
-        self, ask: Ask, things: Sequence[Shown], numbers: Sequence[int], jobs: int
-    ) -> Iterator[tuple[int, Shown]]:
-        context, work = multiprocessing.get_context("fork"), (self.exam, self.isolation)
-        with ProcessPoolExecutor(jobs, context, _begin_worker, work) as pool:
-            futures = {pool.submit(_ask_here, ask, things[i]): i for i in numbers}
-            try:
-                yield from ((futures[future], future.result()) for future in as_completed(futures))
-            except BaseException:  # Ctrl-C: do not wait for what is being graded
-                for process in multiprocessing.active_children():
-                    process.terminate()
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    def _ask_one_by_one(
-        self, ask: Ask, things: Sequence[Shown], numbers: Sequence[int]
-    ) -> Iterator[tuple[int, Shown]]:
-        """Which of them kills a process is seen where each has the pool for itself."""
-        for i in numbers:
-            try:
-                yield from self._ask_in_pool(ask, things, [i], 1)
-            except BrokenProcessPool:
-                yield i, _failed(things[i], self.exam, "the process that graded it was killed")
+        Raises:
+            JailError: this machine cannot isolate as it should.
+        """
+        left, tries = deque(range(len(things))), Counter[int]()
+        idle: list[_Process] = []
+        busy: dict[Any, tuple[_Process, int]] = {}  # by connection
+        found: list[tuple[int, Shown]] = []
+        try:
+            while left or busy:
+                while left and len(busy) < self.jobs:
+                    process = idle.pop() if idle else _Process(self.exam, self.isolation)
+                    i = left.popleft()
+                    process.put(ask, things[i])
+                    busy[process.connection] = process, i
+                yield from found  # what is done with them takes time
+                found = []
+                for connection in wait([*busy]):
+                    process, i = busy.pop(connection)
+                    if answer := process.get():
+                        idle.append(process)
+                        found.append((i, answer))
+                        continue
+                    tries[i] += 1
+                    if tries[i] < TRIES:
+                        left.append(i)
+                    else:
+                        why = "the process that graded it was killed"
+                        found.append((i, _failed(things[i], self.exam, why)))
+            yield from found
+        finally:
+            for end in (_Process.terminate, _Process.join):
+                for process in [*idle, *(process for process, _ in busy.values())]:
+                    end(process)
 
 
-def _answered(ask: Ask, one: Shown, exam: Exam, jail: Jail) -> Shown:
+class _Process:
+    """A process with a jail, and the way to it."""
+
+    def __init__(self, exam: Exam, isolation: str) -> None:
+        fork = get_context("fork")  # what it asks with need not be sent
+        self.connection, theirs = fork.Pipe()
+        with theirs:
+            self.process = fork.Process(target=_serve, args=(theirs, exam, isolation), daemon=True)
+            self.process.start()
+
+    def put(self, ask: Ask, one: Any) -> None:
+        """Let it ask; if it has been killed, get says so."""
+        with contextlib.suppress(OSError):
+            self.connection.send((ask, one))
+
+    def get(self) -> Shown | None:
+        """What came of it. None: it was killed.
+
+        Raises:
+            JailError: what it says of its jail.
+        """
+        try:
+            answer = self.connection.recv()
+        except (OSError, EOFError):
+            self.process.kill()
+            self.process.join()
+            return None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def terminate(self) -> None:
+        """Let it end its jail, and itself."""
+        self.process.terminate()
+
+    def join(self) -> None:
+        """Wait until it has."""
+        self.process.join()
+
+
+def _serve(connection: Connection, exam: Exam, isolation: str) -> None:
+    """In a process of the pool: a terminal's signals are left to the parent, which sends SIGTERM."""
+    signal.set_wakeup_fd(-1)  # it is the parent's
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    sandbox.end_with_parent()
+    try:
+        with Jail(isolation) as jail:
+            while True:
+                ask, one = connection.recv()
+                connection.send(_answered(ask, one, exam, jail))
+    except Exception as error:
+        connection.send(error)
+
+
+def _leave(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    raise SystemExit
+
+
+def _answered(ask: Ask, one: Any, exam: Exam, jail: Jail) -> Shown:
     try:
         return ask(one, exam, jail)
     except JailError as error:
@@ -136,42 +164,21 @@ def _is_well(jail: Jail) -> bool:
         return False
 
 
-def _failed(one: Shown, exam: Exam, why: str) -> Shown:
-    """No points, and the reason; the same command tries again."""
-    problem = one_line(f"could not be graded ({why}): grade it again, or by hand", 300)
-    return replace(one, marks=_without_points(one.submission, exam, problem, FAILED))
+def _failed(one: Submission | Shown, exam: Exam, why: str) -> Shown:
+    """No points, and the reason; the same command tries again.
+
+    Of hidden inputs the reason, which might be made of an answer, is for the instructor alone.
+    """
+    is_new = isinstance(one, Submission)
+    submission = one if isinstance(one, Submission) else one.submission
+    problem = f"could not be graded{f' ({why})' if is_new else ''}: grade it again, or by hand"
+    suspicions = () if is_new else (Suspicion("", "", one_line(why, 300)),)
+    return Shown(submission, _without_points(submission, exam, one_line(problem, 300), suspicions))
 
 
-def _without_points(submission: Submission, exam: Exam, problem: str, status: str) -> Marks:
+def _without_points(
+    submission: Submission, exam: Exam, problem: str, suspicions: tuple[Suspicion, ...]
+) -> Marks:
     bit = None if exam.seed is None else False
     outcomes = tuple(Outcome(c.function, c.name, c.lesson, False, bit, problem) for c in exam.cases)
-    return Marks(submission.name, submission.file, status, outcomes, problem, submission.digest)
-
-
-def _begin_worker(exam: Exam, isolation: str) -> None:
-    """In a process of the pool: a terminal's signals are left to the parent, which sends SIGTERM."""
-    global _work
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
-    _work = exam, isolation
-    multiprocessing.util.Finalize(None, _end.close, exitpriority=1)
-
-
-def _leave(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a pool that ends says it twice
-    raise SystemExit
-
-
-def _ask_here(ask: Ask, one: Shown) -> Shown:
-    exam, isolation = _work
-    try:
-        return _answered(ask, one, exam, _own_jail(isolation))
-    except SystemExit:  # the pool would take it for the result; and in the handler itself a lock may be held
-        _end.close()
-        os._exit(0)
-
-
-@cache
-def _own_jail(isolation: str) -> Jail:
-    return _end.enter_context(Jail(isolation))
+    return Marks(submission.name, submission.file, FAILED, outcomes, problem, submission.digest, suspicions)

@@ -23,15 +23,15 @@ from .marking import POINTS_FILE, Exam, Marks, Shown, read_points, write_points
 from .outcomes import FAILED, Kept, Outcomes, exam_key
 from .platforms import NOBODY, Student
 from .policy import NONE, Standing, read_adjustments, read_policy
-from .pool import Pool, begun, examples, hidden
+from .pool import Pool, examples, hidden
 from .report import Grades
 from .roster import Grade, Member, find_members, imports, read_roster
 from .similarity import Pair, pairs_of, prints_of
 from .submissions import Cell, Submission
 from .tables import read_table, table
 
-# a submission, what is known of it, and what similarity compares
-Task = tuple[Submission, Shown, Mapping[str, Sequence[int]]]
+Prints = Mapping[str, Sequence[int]]  # what similarity compares
+Cells = Sequence[Cell] | None
 NAMES = ("submission", *Student._fields)  # the columns of names.csv
 
 
@@ -104,10 +104,8 @@ class Results:
         """Mark what was not marked before, or everything again, and store the outcomes."""
         submissions = self.outcomes.numbered(submissions)
         kept = [None if again else self.outcomes.find(one, exam, isolation) for one in submissions]
-        new: list[Task] = [
-            (one, begun(one, exam), prints_of(one.source)) for one, k in zip(submissions, kept) if not k
-        ]
-        shown: list[Task] = [
+        new = [one for one, k in zip(submissions, kept) if not k]
+        shown = [
             (one, Shown(replace(one, cells=tuple(k.unasked)), k.marks), k.prints)
             for one, k in zip(submissions, kept)
             if k and k.unasked is not None
@@ -119,24 +117,27 @@ class Results:
             show(f"the examples of {len(shown)} of {len(submissions)} were asked before")
         if not todo:
             return
-        attempts = {one.attempt for one, *_ in new + shown}
-        bar = progress_bar(todo + len(new), unit=" steps", unit_scale=False)
-        with bar, Pool(exam, isolation, min(jobs, todo), attempts) as pool:
+        attempts = {one.attempt for one in [*new, *(one for one, *_ in shown)]}
+        with progress_bar(todo + len(new), unit=" steps", unit_scale=False) as bar:
+            pool = Pool(exam, isolation, min(jobs, todo), attempts)
 
-            def keep(task: Task, found: Shown, unasked: Sequence[Cell] | None, steps: int) -> None:
-                submission, _, prints = task
-                self.outcomes.keep(submission, found.marks, exam, isolation, prints, unasked)
+            def keep(submission: Submission, marks: Marks, prints: Prints, unasked: Cells = None) -> None:
+                self.outcomes.keep(submission, marks, exam, isolation, prints, unasked)
                 bar.set_postfix_str(submission.name, refresh=False)
-                bar.update(steps)
+                bar.update()
 
-            for i, found in pool.ask(examples, [one for _, one, _ in new]):
+            for i, found in pool.ask(examples, new):
+                submission = new[i]
+                prints: Prints = prints_of(submission.source)
                 if found.marks.status == FAILED:
-                    keep(new[i], found, None, steps=2)
-                    continue
-                keep(new[i], found, found.submission.cells, steps=1)
-                shown.append((new[i][0], found, new[i][2]))
+                    keep(submission, found.marks, prints)
+                    bar.update()  # its hidden inputs are not asked
+                else:
+                    keep(submission, found.marks, prints, found.submission.cells)
+                    shown.append((submission, found, prints))
             for i, found in pool.ask(hidden, [one for _, one, _ in shown]):
-                keep(shown[i], found, None, steps=1)
+                submission, _, prints = shown[i]
+                keep(submission, found.marks, prints)
 
     def report(self, exam: Exam) -> None:
         """Write what people and platforms read, of all that was graded here under this exam."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import multiprocessing
 import os
 import signal
 from contextlib import nullcontext
@@ -24,7 +25,7 @@ from d2lrnn.grading.submissions import Cell, Submission
 from d2lrnn.grading.tables import cell, read_table, table
 
 import pytest
-from in_process import lessons
+from in_process import asking_with, lessons
 
 POINTS = Points(0.3, {("f", "a"): 4.0, ("f", "b"): 6.0})
 
@@ -407,10 +408,9 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> None:
         outcomes = tuple(Outcome(c.function, c.name, c.lesson, right, right) for c in exam.cases)
         return Marks(submission.name, submission.file, "graded", outcomes, "", submission.digest, (), "best")
 
-    monkeypatch.setattr(pool, "Jail", lambda isolation: nullcontext())
+    monkeypatch.setattr(pool.Pool, "ask", asking_with(None))
     monkeypatch.setattr(pool, "ask_examples", lambda s, exam, jail: Shown(s, mark(s, exam, jail)))
     monkeypatch.setattr(pool, "ask_hidden", lambda shown, exam, jail: shown.marks)
-    monkeypatch.setattr(Exam, "made_ahead", lambda self, jobs=1: nullcontext())
     monkeypatch.setattr(Exam, "prepare", lambda self, jobs: None)
 
 
@@ -497,26 +497,47 @@ class TestFolder:
         assert (tmp_path / "names.csv").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_a_process_that_is_killed_costs_one_submission(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real pool, without jails: the marking of one kills its process."""
+    """The real pool, without jails: the marking of one kills its process, that of another once."""
 
     def ask(submission: Submission, exam: Exam, jail: object) -> Shown:
-        if "kill" in submission.source:
+        once = tmp_path / submission.name
+        if "kill" in submission.source or ("once" in submission.source and not once.exists()):
+            once.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         marks = Marks(submission.name, submission.file, "graded", (), "", submission.digest, (), "best")
         return Shown(submission, marks)
 
     monkeypatch.setattr(pool, "ask_examples", ask)
-    monkeypatch.setattr(pool, "_own_jail", lambda isolation: None)
-    monkeypatch.setattr(Exam, "prepare", lambda self, jobs: None)
-    class_ = [submission(f"s{i}", "# kill\n" if i in (1, 9) else "x = 1\n") for i in range(12)]
+    monkeypatch.setattr(pool, "Jail", lambda isolation: nullcontext())
+    texts = {1: "# kill\n", 4: "# once\n", 9: "# kill\n"}
+    class_ = [submission(f"s{i}", texts.get(i, "x = 1\n")) for i in range(12)]
 
-    exam = Exam([], 7)
-    with pool.Pool(exam, "best", 2, {1}) as opened:
-        things = [pool.begun(one, exam) for one in class_]
-        found = {class_[i].name: one.marks.status for i, one in opened.ask(pool.examples, things)}
+    opened = pool.Pool(Exam([], 7), "best", jobs, {1})
+    found = {class_[i].name: one.marks for i, one in opened.ask(pool.examples, class_)}
 
-    assert {name for name, status in found.items() if status == "failed"} == {"s1", "s9"}
     assert len(found) == 12
+    assert {name for name, marks in found.items() if marks.status == "failed"} == {"s1", "s9"}
+    assert "was killed" in found["s1"].note
+    assert not multiprocessing.active_children()
+
+
+def test_a_fault_of_ours_with_hidden_inputs_is_told_to_the_instructor_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ask(shown: Shown, exam: Exam, jail: object) -> Marks:
+        raise ValueError("the answer to 12345")
+
+    monkeypatch.setattr(pool, "ask_hidden", ask)
+    monkeypatch.setattr(pool.Pool, "ask", asking_with(None))
+    exam, ann = Exam([], 7), submission("ann")
+    shown = Shown(ann, Marks("ann", "ann.py", "graded", (), "", ann.digest))
+
+    ((_, found),) = pool.Pool(exam, "best", 1, {1}).ask(pool.hidden, [shown])
+
+    assert found.marks.status == "failed"
+    assert "12345" not in found.marks.note
+    assert ["12345" in suspicion.what for suspicion in found.marks.suspicions] == [True]

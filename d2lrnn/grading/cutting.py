@@ -14,9 +14,10 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-# %matplotlib inline, !pip install mxnet, files = !ls, nd.dot?
-MAGIC = re.compile(r"^(\s*)(?:(?:\w+ *= *)?[%!]{1,2}\w.*|\?*[\w.]+\?+\s*)$")
-NOTHING_DEFINED, TRAINING, COMMAND = "no definition", "training", "a command of a notebook"
+# %matplotlib inline, !pip install mxnet, files = !ls, ?nd.dot, nd.dot??
+MAGIC = re.compile(r"^([ \t]*)((?:[\w., ]+= *)?(?:!|%%?\w)(?:.*\\\n)*.*|\?+[\w.*]+|[\w.*]+\?+[ \t]*)$", re.M)
+OF_PYTHON = re.compile(r"\s*%%(time|timeit|capture|prun)\b")  # cells that are, below their first line
+NOTHING_DEFINED, TRAINING, COMMAND = "no definition", "training", "command: "
 _INSTEAD = re.compile(r"pass|(from [\w.]+ )?import [\w., ]+")
 _CODE = re.compile(r"^[ \t]*(?!pass\b|#)\S", re.M)
 REGISTERS = {
@@ -46,11 +47,6 @@ class Cut(NamedTuple):
     end_column: int
     why: str
     instead: str
-
-
-def without_magics(text: str) -> str:
-    """What only IPython understands becomes `pass`, on the same line."""
-    return "\n".join(MAGIC.sub(r"\1pass", line) for line in text.split("\n"))
 
 
 def without(text: str, cuts: Sequence[Cut]) -> str:
@@ -92,7 +88,11 @@ def is_everything(cuts: Sequence[Cut], text: str) -> bool:
 def told(cells: Sequence[tuple[int, str]], found: Sequence[Sequence[Cut]]) -> list[str]:
     """A line for each reason why something was cut, with all places. cells: number (0: of a .py) and text."""
     places: dict[str, list[str]] = {}
+    whys = dict.fromkeys(cut.why for cuts in found for cut in cuts)
+    names = ", ".join(why.removeprefix(COMMAND) for why in whys if why.startswith(COMMAND))
+    commands = f"commands of a notebook: {names}"
     for (number, text), cuts in zip(cells, found):
+        cuts = [cut._replace(why=commands) if cut.why.startswith(COMMAND) else cut for cut in cuts]
         cell = f"code cell {number}" if number else ""
         if cell and len({cut.why for cut in cuts}) == 1 and not _CODE.search(without(text, cuts)):
             places.setdefault(cuts[0].why, []).append(cell)
@@ -127,51 +127,49 @@ def cuts(s: Any, cells: Sequence[str], graded: Sequence[str], run: bool) -> list
     cannot be parsed at all is cut as a whole.
     """
     module = sys.modules["submission"] = types.ModuleType("submission")  # where dataclasses look
-    trees = [_parsed(text) for text in cells]
-    futures = [
-        node
-        for tree, _ in trees
-        if isinstance(tree, ast.Module)
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
-    ]
-    trains = _training([tree for tree, _ in trees if isinstance(tree, ast.Module)])
-    found = []
-    for text, (tree, magics) in zip(cells, trees):
-        if not isinstance(tree, ast.Module):
-            lines = text.split("\n")
-            found.append([[1, 0, len(lines), len(lines[-1].encode()), tree, "pass"]])
-            continue
-        of_cell, commands = list(magics), {magic[0] for magic in magics}
-        for node in tree.body:
+    parsed = [_parsed(text) for text in cells]
+    every = [node for nodes, _ in parsed for node in nodes]
+    futures = [node for node in every if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    trains = _training(every)
+    for nodes, of_cell in parsed:
+        for node in nodes:
             why, instead = _why_not_kept(node, trains, set(graded), simple=not run), "pass"
             if not why and run and node not in futures:
                 why, instead = _error_of(node, futures, vars(module))
-            if why and node.lineno not in commands:
+            if why:
                 first = min([node.lineno, *(part.lineno for part in getattr(node, "decorator_list", []))])
                 end = node.end_lineno, node.end_col_offset
                 of_cell.append([first, node.col_offset, *end, why, instead])
-        found.append(sorted(of_cell))
-    return found
+    return [sorted(of_cell) for _, of_cell in parsed]
 
 
-def _parsed(text: str) -> tuple[Any, list[list[Any]]]:
-    """The syntax tree, and the lines that only IPython understands; or why there is no tree."""
+def _parsed(text: str) -> tuple[list[ast.stmt], list[list[Any]]]:
+    """The statements of a cell, and what is cut anyway: what only IPython understands, or all of it."""
     try:
-        return ast.parse(text, "submission.py"), []
+        return ast.parse(text, "submission.py").body, []
     except Exception as error:
         problem = f"{type(error).__name__}: {error}".replace("submission.py, ", "")[:200]
-    clean = without_magics(text)
+    lines = text.split("\n")
+    everything = [1, 0, len(lines), len(lines[-1].encode())]
+    if text.lstrip().startswith("%%") and not OF_PYTHON.match(text):
+        return [], [[*everything, COMMAND + _command(text), "pass"]]
     try:
-        tree = ast.parse(clean)
+        body = ast.parse(MAGIC.sub(lambda found: f"{found[1]}pass" + "\n" * found[2].count("\n"), text)).body
     except Exception:
-        return problem, []
-    pairs = enumerate(zip(text.split("\n"), clean.split("\n")), 1)
-    commands = [(number, old) for number, (old, new) in pairs if old != new]
-    return tree, [
-        [number, len(old) - len(old.lstrip()), number, len(old.encode()), COMMAND, "pass"]
-        for number, old in commands
-    ]
+        return [], [[*everything, problem, "pass"]]
+    commands = []
+    for found in MAGIC.finditer(text):
+        first = text.count("\n", 0, found.start()) + 1
+        last = first + found[2].count("\n")
+        place = [first, len(found[1]), last, len(lines[last - 1].encode())]
+        commands.append([*place, COMMAND + _command(found[2]), "pass"])
+    return body, commands
+
+
+def _command(text: str) -> str:
+    """Its name: %matplotlib, !pip, nd.dot?."""
+    found = re.search(r"[%!]+ *\S*", text)
+    return (found[0] if found else text.strip())[:20]
 
 
 def _error_of(node: ast.stmt, futures: list[Any], namespace: dict[str, Any]) -> tuple[str, str]:
@@ -197,6 +195,8 @@ def _why_not_kept(node: ast.stmt, trains: set[str], names: set[str], *, simple: 
     if isinstance(node, ast.If) and "__name__" in {getattr(n, "id", "") for n in ast.walk(node.test)}:
         return ""
     called = _called(node)
+    if isinstance(node, ast.Expr) and "get_ipython" in called:
+        return COMMAND + "get_ipython()"
     if called & trains and not _stored(node) & names:
         return TRAINING
     if simple and called and not _stored(node) & names:
@@ -249,9 +249,9 @@ def _called(node: ast.AST) -> set[str]:
     return found
 
 
-def _training(trees: Sequence[ast.Module]) -> set[str]:
+def _training(nodes: Sequence[ast.stmt]) -> set[str]:
     """The functions that train when they are called: they, or those that they call, ask for gradients."""
-    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
     called = {node.name: set().union(*map(_called, node.body)) for node in functions}
     found = set(TRAINS)
     while True:

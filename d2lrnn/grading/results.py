@@ -128,7 +128,7 @@ class Results:
 
             for i, found in pool.ask(examples, new):
                 submission = new[i]
-                prints: Prints = prints_of(submission.source)
+                prints: Prints = prints_of(found.submission.source)  # what is graded
                 if found.marks.status == FAILED:
                     keep(submission, found.marks, prints)
                     bar.update()  # its hidden inputs are not asked

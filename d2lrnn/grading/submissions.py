@@ -22,7 +22,6 @@ from .. import LESSON_OF
 from ..cli import one_line
 from ..corpora import Unreadable, check_length
 from .archives import MAX_OF_STUDENT, MAX_TOTAL, Budget, Entry, entries_of, in_zip
-from .cutting import without_magics
 from .platforms import JUNK, MAX_FILES_OF_STUDENT, NOBODY, Pile, Student, piles_of, plain_piles, stem
 
 MAX_CODE_BYTES = 2**20  # of the code in a file: a notebook may hold pictures beside it
@@ -342,7 +341,7 @@ def _python_text(data: bytes) -> str:
 
 
 def _notebook_cells(data: bytes) -> tuple[Cell, ...]:
-    """The code cells that are tagged, or all if none is, without their magics."""
+    """The code cells that are tagged, or all if none is."""
     try:
         notebook = json.loads(data)
     except (ValueError, RecursionError):
@@ -353,7 +352,7 @@ def _notebook_cells(data: bytes) -> tuple[Cell, ...]:
     codes = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
     numbered = list(enumerate(codes, 1))
     chosen = [(number, cell) for number, cell in numbered if TAG in _tags(cell)] or numbered
-    texts = [Cell(number, _without_magics(_text(cell.get("source")))) for number, cell in chosen]
+    texts = [Cell(number, _text(cell.get("source"))) for number, cell in chosen]
     texts = [cell for cell in texts if cell.text.strip()]
     if not texts:
         raise Unreadable("is a notebook without code cells")
@@ -372,10 +371,3 @@ def _text(source: Any) -> str:
     lines = source if isinstance(source, list) else [source]
     text = "".join(line for line in lines if isinstance(line, str)).replace("\0", "")
     return text.encode(errors="replace").decode().replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _without_magics(text: str) -> str:
-    """A cell in another language becomes nothing, and what only IPython understands `pass`."""
-    if text.lstrip().startswith("%%") and not re.match(r"\s*%%(time|timeit|capture)\b", text):
-        return ""
-    return without_magics(text)

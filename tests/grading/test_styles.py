@@ -25,8 +25,17 @@ LEFT_OUT = {  # what is to be read of each file, beside its points
         "lines 38-40 cut out: no definition",
         "lines 14-15 cut out: FileNotFoundError",
     ),
-    "colab_export.py": ("lines 10-11, ", "line 13 cut out: ModuleNotFoundError", "line 59 cut out: "),
-    "jupyter_export.py": ("line 78 cut out: training", "line 64, line 85 cut out: no definition"),
+    "colab_export.py": (
+        "commands of a notebook: !pip, !nvidia-smi, !ls, %timeit",
+        "lines 10-11, ",
+        "line 13 cut out: ModuleNotFoundError",
+        "line 59 cut out: ",
+    ),
+    "jupyter_export.py": (
+        "commands of a notebook: get_ipython()",
+        "line 78 cut out: training",
+        "line 64, line 85 cut out: no definition",
+    ),
     "notebook.ipynb": (
         "code cell 6 cut out: SyntaxError",
         "lines 2-6 of code cell 9 cut out: training",
@@ -105,6 +114,11 @@ def cut(*cells: str, run: bool = True) -> tuple[list[str], list[str]]:
         ("import math, nosuch, os", "import math, os"),
         ("from math import nosuch, pi", "from math import pi"),
         ("!pip install x\n%time f()\nfiles = !ls\nnd.dot?", "pass\npass\npass\npass"),
+        ("!{sys.executable} -m pip \\\n    install x\n?nd.dot\na, b = %time f()", "pass\n\npass\npass"),
+        ("if True:\n    %time f()\nx = 7 % 4", "if True:\n    pass\nx = 7 % 4"),
+        ("x = 7\ny = (7\n     %x)", "as it is"),
+        ("%%bash\nls\nx = 1", "pass\n\n"),
+        ("%%time\nz = 1", "pass\nz = 1"),
         ("x = [1]\nx.append(2)\nx[0].y()", "x = [1]\nx.append(2)\npass"),
         ("assert 1\nraise ValueError\nexit()\nwhile True: pass", "pass\npass\npass\npass"),
         ("x = open('nosuch')\ny = x", "pass\npass"),
@@ -143,6 +157,22 @@ def test_places_are_joined_where_no_code_stands_between() -> None:
         "lines 2-5 of code cell 1, line 7 of code cell 1, code cell 2 cut out: no definition",
         "code cell 3 cut out: SyntaxError: '(' was never closed (line 1)",
     ]
+
+
+def test_each_command_of_a_notebook_is_named_once() -> None:
+    _, said = cut(
+        "%matplotlib inline\n!pip install a\nx = 1\nfiles = !ls -l\nnd.dot??",
+        "!pip install b",
+        "%%html\n<b>",
+        "get_ipython().system('ls')\ny = 1",
+    )
+
+    (places, names) = said[0].split(" cut out: commands of a notebook: ")
+    assert places == (
+        "lines 1-2 of code cell 1, lines 4-5 of code cell 1, code cell 2, code cell 3, line 1 of code cell 4"
+    )
+    assert names == "%matplotlib, !pip, !ls, nd.dot??, %%html, get_ipython()"
+    assert len(said) == 1
 
 
 def test_what_cannot_be_run_is_cut_by_its_looks() -> None:

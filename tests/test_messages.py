@@ -234,10 +234,10 @@ def test_a_part_that_is_not_there_stays_english_in_a_chinese_line(chinese: None)
 
 
 def test_of_two_readings_the_one_that_knows_more_is_taken(chinese: None) -> None:
-    line = "get_inputs with data = [[0, 3]], vocab_size = 3: IndexError is expected, not 'ZeroDivisionError'"
+    line = "get_inputs with data = [[0, 3]], vocab_size = 3: IndexError is expected, not ZeroDivisionError"
 
     assert translated(line) == (
-        "get_inputs，输入 data = [[0, 3]], vocab_size = 3：应当是IndexError，而不是'ZeroDivisionError'"
+        "get_inputs，输入 data = [[0, 3]], vocab_size = 3：应当是IndexError，而不是ZeroDivisionError"
     )
 
 

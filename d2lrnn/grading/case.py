@@ -76,7 +76,7 @@ def refused(error: str) -> Check:
     def check(answer: Any, expected: Any, inputs: dict) -> str | None:
         if error in answer:
             return None
-        return f"{error} is expected, not {short(answer[0]) if answer else 'an answer'}"
+        return f"{error} is expected, not {unquoted(answer[0]) if answer else 'an answer'}"
 
     return check
 
@@ -184,6 +184,11 @@ def short(value: Any, width: int = 60) -> str:
         return text
     head, tail = text[: width // 2], text[-width // 3 :]
     return f"{head.rpartition(' ')[0] or head} … {tail.partition(' ')[2] or tail}"
+
+
+def unquoted(value: Any) -> str:
+    """The same, where a value is a name."""
+    return short(value).strip("'")
 
 
 def brief(error: str) -> str:

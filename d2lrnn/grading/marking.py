@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -42,6 +43,7 @@ HIDDEN_DRAWS = 2  # a case
 # (The note that more was not asked tells a student that some question, perhaps a hidden one, timed out.)
 WAITS_OF_A_FUNCTION, WAITS = 3, 6
 _exam: Exam  # of a process that makes answers
+ALIKE = 0.85  # how alike two names must be for one to be meant by the other
 NOT_WRITTEN = "not written yet"
 WITH_OWN = "with your own versions of earlier functions"
 NOTHING_DONE = "a function that does nothing is right here, too: this counts once another case is right"
@@ -350,6 +352,7 @@ class _Examples(_Asking):
             outcomes = [self._without_asking(case, problem) for case in self.exam.cases]
         else:
             outcomes = list(self._outcomes())
+            self.notes += self._nearly_there({o.function for o in outcomes} - self.defined)
             own = dict.fromkeys(outcome.function for outcome in outcomes if outcome.own)
             if own:
                 self.notes.append(f"graded as {', '.join(own)} need: {WITH_OWN}")
@@ -397,6 +400,20 @@ class _Examples(_Asking):
         cells = tuple(Cell(cell.number, cutting.without(cell.text, cuts)) for cell, cuts in pairs)
         self.submission = replace(self.submission, cells=cells)
         self.own = self.submission.defined
+
+    def _nearly_there(self, missing: Iterable[str]) -> Iterator[str]:
+        """For a function that is missing: a name that differs little, or one that is not at the top."""
+        top, inner = (
+            set(re.findall(rf"^{indent}(?:def|class) (\w+)", self.submission.source, re.M))
+            for indent in ("", "[ \t]+")
+        )
+        for name in sorted(missing, key=[*LESSON_OF].index):
+            if name in inner:
+                yield f"{name} is inside of something else: define it at the beginning of a line"
+            elif close := get_close_matches(name, top - LESSON_OF.keys(), 1, ALIKE):
+                yield f"{name} is not there, but {close[0]} is: is it this?"
+        if not self.defined:
+            yield "no function that is graded is there"
 
     def _outcomes(self) -> Iterator[Outcome]:
         for function, cases in by_function(self.exam.cases).items():

@@ -251,6 +251,27 @@ def test_what_is_not_written_is_not_wrong() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (
+            "def CrossEntropy():\n    pass\ndef crossentropy():\n    pass",
+            "cross_entropy is not there, but crossentropy is",
+        ),
+        ("class A:\n    def perplexity(self):\n        pass", "perplexity is inside of something else"),
+        ("def rnn():\n    pass", ""),
+    ],
+)
+def test_a_function_that_is_nearly_there_is_named(text: str, note: str) -> None:
+    submission = Submission("a", "a.py", (Cell(0, text),))
+
+    marks = mark(submission, Exam(CASES_HERE, SEED), Told(right, defined=()))
+
+    said = "no function that is graded is there"
+    assert marks.note.startswith(f"{note}" if note else said)
+    assert marks.note.endswith(said)
+
+
 def test_a_file_that_cannot_be_run_says_where() -> None:
     reply = Reply(False, stage="import", error="SyntaxError: invalid syntax (submission.py, line 7)", line=7)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mxnet import nd
 
-from ..case import Case, Mistake, refused, short
+from ..case import Case, Mistake, refused, unquoted
 from .driving import refusal
 
 
@@ -20,7 +20,8 @@ def drive_one_hot(s: Any, indices: Any, vocab_size: int) -> Any:
 def drive_kind(s: Any, indices: Any, vocab_size: int) -> Any:
     """What one_hot returns, and of what dtype."""
     encoded = s.one_hot(nd.array(indices, dtype="int32"), vocab_size)
-    return f"{type(encoded).__name__} of {np.dtype(getattr(encoded, 'dtype', object))}"
+    kind = type(encoded).__name__
+    return f"{kind} of {np.dtype(encoded.dtype)}" if hasattr(encoded, "dtype") else kind
 
 
 def drive_get_inputs(s: Any, data: Any, vocab_size: int) -> Any:
@@ -31,7 +32,14 @@ def drive_get_inputs(s: Any, data: Any, vocab_size: int) -> Any:
 def drive_bad_index(s: Any, name: str, indices: Any, vocab_size: int) -> Any:
     """The error that an index from elsewhere causes."""
     function, indices = getattr(s, name), nd.array(indices, dtype="int32")
-    return refusal(lambda: nd.concat(*function(indices, vocab_size), dim=0).asnumpy())
+    return refusal(lambda: _computed(function(indices, vocab_size)))
+
+
+def _computed(answer: Any) -> None:
+    """Wait for all that a function returns or yields: an error may come late."""
+    for part in () if answer is None else answer:
+        if isinstance(part, nd.NDArray):
+            part.wait_to_read()
 
 
 def _indices(rng: np.random.Generator, ndim: int, name: str = "indices") -> dict:
@@ -57,7 +65,9 @@ def _bad(rng: np.random.Generator, name: str) -> dict:
 
 
 def _is_of_kind(answer: Any, expected: Any, inputs: dict) -> str | None:
-    return None if answer == expected else f"an {expected} is expected, not an object of type {short(answer)}"
+    return (
+        None if answer == expected else f"an {expected} is expected, not an object of type {unquoted(answer)}"
+    )
 
 
 def _bad_index_of(name: str) -> Case:

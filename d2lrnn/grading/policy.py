@@ -183,7 +183,8 @@ class Standing:
         """What a student is told about the score, beside the cases."""
         if self.days_late:
             days = f"{self.days_late} day{'s' if self.days_late > 1 else ''}"
-            yield f"{days} late: {100 * self.taken:g} % of the points earned are taken"
+            cost = f": {100 * self.taken:g} % of the points earned are taken" if self.taken else ""
+            yield f"{days} late{cost}"
         if self.adjustment.points:
             yield f"{self.adjustment.points:+g} points by hand"
         if self.adjustment.comment:

@@ -32,6 +32,8 @@ COLUMNS = {
     "last": ("last name", "lastname", "surname", "family name"),
 }
 
+NOT_MEMBERS = ("points possible", "student, test")  # rows of the gradebook that Canvas exports
+
 
 class Member(NamedTuple):
     """A row of the roster. extension: days that may be handed in later."""
@@ -53,8 +55,10 @@ def read_roster(path: Path) -> list[Member]:
     members: list[Member] = []
     for number, row in enumerate(read_table(path, COLUMNS), 2):
         name = row["name"] or f"{row['first']} {row['last']}".strip()
+        if name.casefold() in NOT_MEMBERS:
+            continue
         try:
-            extension = float(row["extension"] or 0)
+            extension = float(row["extension"].replace(",", ".") or 0)
         except ValueError:
             raise ValueError(
                 f"{path}, row {number}: extension {row['extension']}: give a number of days"

@@ -1,7 +1,8 @@
-"""Tables in .csv files, from and for spreadsheets: with commas, semicolons or tabs, in UTF-8 or GBK."""
+"""Tables in .csv files, from and for spreadsheets: with commas, semicolons or tabs; in UTF-8, UTF-16, GBK."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -43,7 +44,10 @@ def read_table(path: Path, wanted: Mapping[str, Sequence[str]]) -> list[dict[str
         OSError: it cannot be read.
     """
     data = path.read_bytes()
-    text = next(filter(None, (_decoded(data, encoding) for encoding in ENCODINGS)), "")
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encodings = ("utf-16",) if is_wide else ENCODINGS
+    text = next(filter(None, (_decoded(data, encoding) for encoding in encodings)), "")
+    text = re.sub(r'\A"?sep=."?\s*\n', "", text)  # which is for Excel
     first = text.partition("\n")[0]
     lines = csv.reader(io.StringIO(text), delimiter=max(SEPARATORS, key=first.count))
     try:

@@ -57,16 +57,26 @@ def test_a_number_below_zero_is_a_number() -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
-def test_a_roster_is_read_as_spreadsheets_write_it(encoding: str, separator: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk"])
+@pytest.mark.parametrize("first", ["", "sep={}\r\n"])
+def test_a_roster_is_read_as_spreadsheets_write_it(
+    first: str, encoding: str, separator: str, tmp_path: Path
+) -> None:
     rows = ["学号,姓名,Email address,班级,extension", "01,周杰伦,zhou@x.edu,A,2", ",,,,", "02,王伟,,B,"]
     text = "\r\n".join(rows).replace(",", separator)
-    (tmp_path / "roster.csv").write_bytes(text.encode(encoding))
+    (tmp_path / "roster.csv").write_bytes((first.format(separator) + text).encode(encoding))
 
     assert read_roster(tmp_path / "roster.csv") == [
         Member("01", "周杰伦", "zhou@x.edu", "A", 2),
         Member("02", "王伟", "", "B"),
     ]
+
+
+def test_a_gradebook_of_canvas_and_a_decimal_comma_are_understood(tmp_path: Path) -> None:
+    rows = 'Student;ID;SIS User ID;extension\n    Points Possible;;;\n"Li, Na";7;s7;0,5\nStudent, Test;9;;\n'
+    (tmp_path / "roster.csv").write_text(rows)
+
+    assert read_roster(tmp_path / "roster.csv") == [Member("7", "Li, Na", "", "", 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +98,7 @@ def test_a_roster_that_cannot_be_is_refused(text: str, words: str, tmp_path: Pat
 
 
 def test_a_table_of_bytes_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "roster.csv").write_bytes(b"\xff\xfe\0id\0")
+    (tmp_path / "roster.csv").write_bytes(b"\xff\xfe\0id")
 
     with pytest.raises(ValueError, match="not a table: save it as"):
         read_table(tmp_path / "roster.csv", {"id": ()})
@@ -191,6 +201,7 @@ def test_being_late_costs_a_share_up_to_a_limit() -> None:
     assert list(late.notes()) == [
         "2 days late: 20 % of the points earned are taken", "+1.5 points by hand", "nice plots"
     ]  # fmt: skip
+    assert list(Standing(days_late=1).notes()) == ["1 day late"]
     assert Standing(adjustment=Adjustment(-99)).total(10) == 0
 
 

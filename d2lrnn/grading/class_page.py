@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .. import CHAPTERS
+from .case import question
+from .cases import CASES
 from .marking import Marks, Outcome, Points, by_function
 from .policy import Standing
 from .report import escaped, function_state, number, page, state
@@ -19,7 +21,7 @@ STYLE = """
 body { max-width: 60rem }
 table { border-collapse: collapse; width: 100% }
 td, th { border-bottom: 1px solid var(--line); padding: .15rem .5rem; text-align: left }
-td { overflow-wrap: anywhere }
+td { overflow-wrap: break-word }
 .n { text-align: right; white-space: nowrap }
 svg { max-width: 100%; height: auto }
 svg text { font-size: 13px; fill: currentColor }
@@ -142,12 +144,13 @@ def _cases(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
 
 
 def _messages(graded: Sequence[Marks]) -> list[tuple[str, ...]]:
-    """(submissions, function, message): without the inputs, which differ."""
+    """(submissions, function, message): without the question, which differs from case to case."""
+    asked = {(c.function, c.name): question(c, c.example) for c in CASES}
     found = Counter(
         pair
         for marks in graded
         for pair in {
-            (o.function, o.message.removeprefix(f"{o.function} with ").partition(": ")[2] or o.message)
+            (o.function, o.message.removeprefix(f"{asked.get((o.function, o.case))}: "))
             for o in marks.outcomes
             if o.message and not o.missing and not o.right
         }

@@ -5,6 +5,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import signal
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,9 +14,19 @@ from functools import reduce
 from pathlib import Path
 
 from d2lrnn.grading import pool, report
+from d2lrnn.grading.case import question
 from d2lrnn.grading.cases import CASES
 from d2lrnn.grading.class_page import class_html
-from d2lrnn.grading.marking import Exam, Marks, Outcome, Points, Shown
+from d2lrnn.grading.marking import (
+    NOTHING_DONE,
+    POINTS_FILE,
+    Exam,
+    Marks,
+    Outcome,
+    Points,
+    Shown,
+    read_points,
+)
 from d2lrnn.grading.platforms import Student
 from d2lrnn.grading.policy import Adjustment, LatePolicy, Standing, read_adjustments, read_policy
 from d2lrnn.grading.results import Results
@@ -395,10 +406,25 @@ def test_the_page_of_a_class_shows_what_is_there_and_fetches_nothing() -> None:
     assert text.count("<rect") == 3
     assert "dave.py is empty" in text
     assert "周 杰伦" in text
-    assert '<td class="n">2<td>f<td>too small' in text.replace("\n", "")
+    assert '<td class="n">2<td>f<td>f with x = 1: too small' in text.replace("\n", "")
     assert "90%" in text
     assert "Missing: 1" in text
     assert class_html([], POINTS, {}, [], [])
+
+
+def test_the_commonest_messages_are_whole_and_without_their_questions() -> None:
+    cases = [case for case in CASES if ": " in question(case, case.example)][:3]
+    said = [f"{question(case, case.example)}: the norm: too small" for case in cases] + [NOTHING_DONE]
+    outcomes = [
+        Outcome(c.function, c.name, c.lesson, False, False, text) for c, text in zip([*cases, CASES[0]], said)
+    ]
+
+    text = class_html(
+        [Marks("ann", "ann.py", "graded", tuple(outcomes))], read_points(POINTS_FILE, CASES), {}, [], []
+    )
+
+    messages = text.partition("Commonest messages")[2]
+    assert re.findall("<td>([^<]*)</tr>", messages) == ["the norm: too small", NOTHING_DONE]
 
 
 # --- the folder of results -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
@@ -445,6 +446,12 @@ def _how_it_died(status: int) -> End:
     if number == signal.SIGSYS:
         return End("died", "it asked for a forbidden system call", "asked for a forbidden system call")
     return End("died", f"it died of signal {number} ({signal.strsignal(number)})")
+
+
+def forget_earlier_reads() -> None:
+    """Before a run: what submissions of an earlier one have read of Python's files is felt no more."""
+    folders = [*sandbox.LIBRARIES, *_site().split(os.pathsep), sysconfig.get_path("stdlib")]
+    sandbox.forget_reads(sandbox.readable_paths(folders))
 
 
 def _site() -> str:

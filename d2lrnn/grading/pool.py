@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from ..cli import one_line
 from . import drivers, sandbox
-from .jail import Call, Jail, JailError
+from .jail import Call, Jail, JailError, forget_earlier_reads
 from .lent_code import program
 from .marking import Exam, Marks, Outcome, Shown, Suspicion, ask_examples, ask_hidden
 from .outcomes import FAILED
@@ -44,6 +44,7 @@ class Pool:
         sandbox.keep_private()  # the hidden questions are in here
         for attempt in sorted(attempts):
             exam.of(attempt).prepare(jobs)  # before the forks, so that it is done once
+        forget_earlier_reads()
         self.exam, self.isolation, self.jobs = exam, isolation, jobs
 
     def ask(self, ask: Ask, things: Sequence[Any]) -> Iterator[tuple[int, Shown]]:

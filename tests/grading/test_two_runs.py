@@ -13,9 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from d2lrnn.grading.marking import Exam
+from d2lrnn.grading.pool import Pool
+
+import numpy
 import pytest
 
 ATTACKS = Path(__file__).parent / "attacks"
@@ -101,3 +106,28 @@ def test_without_a_sandbox_it_would_be_found(kind: str, tmp_path: Path, channels
         found = subprocess.run(find, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
     assert found == "[37]\n"
+
+
+def test_what_an_earlier_run_has_read_of_pythons_files_is_not_in_memory(tmp_path: Path) -> None:
+    files = [Path(os.__file__).with_name("this.py"), Path(numpy.__file__).with_suffix(".pyi")]
+    own = tmp_path / "file"
+    own.write_bytes(b"x")
+    with own.open("rb") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if in_memory(own):
+        pytest.skip("this file system is in memory itself")
+    for file in files:
+        file.read_bytes()
+    assert all(map(in_memory, files))
+
+    Pool(Exam([], 7), "minimal", 1, [])
+
+    assert not any(map(in_memory, files))
+
+
+def in_memory(file: Path) -> bool:
+    """Whether the first bytes of a file can be had without waiting for the disk."""
+    with file.open("rb", buffering=0) as opened, suppress(BlockingIOError):
+        return os.preadv(opened.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT) == 1
+    return False

@@ -29,7 +29,7 @@ TABLE = Path(__file__).with_name("messages_zh.txt")
 MOST_CHARS = 1000  # a longer line was not written by us alone, and is not looked up
 MOST_WAYS = 30  # to read a line by one entry
 MOST_DEEP = 6  # messages within messages
-KINDS = {"": "(?s:.*)", "d": r"\d[\d.,]*", "w": r"\S+ *"}  # what a field may hold
+KINDS = {"d": r"\d[\d.,]*", "w": r"\S+ *"}  # what a field of a kind may hold; one without a kind, anything
 
 
 # --- which language ---
@@ -109,7 +109,7 @@ def translated(line: str) -> str:
     return reading.chinese if reading else line
 
 
-@lru_cache(maxsize=5000)
+@lru_cache(maxsize=100_000)
 def _read(line: str, depth: int = 0) -> Reading | None:
     """A line by the entries that know most of it; None if there are none. depth: of messages around it."""
     if len(line) > MOST_CHARS or depth == MOST_DEEP:
@@ -119,7 +119,7 @@ def _read(line: str, depth: int = 0) -> Reading | None:
         for entry in table()
         if entry.longest in line
         for parts in itertools.islice(_ways(entry.pieces, line), MOST_WAYS)
-        if all(re.fullmatch(KINDS[kind], part) for kind, part in zip(entry.kinds, parts))
+        if all(re.fullmatch(KINDS[kind], part) for kind, part in zip(entry.kinds, parts) if kind)
     ]
     return max(filter(None, readings), key=lambda reading: reading.known, default=None)
 

@@ -25,12 +25,28 @@ for number in (signal.SIGINT, signal.SIGHUP):
 # Examples are the same in every run, and none is called slow on a busy machine.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
+# The same examples, for who asks only whether a test fails: the first one that does is enough.
+hypothesis.settings.register_profile("whether", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--subject", help="a .py file to test in place of the package: a mutant, or a student's work"
     )
+
+
+# The files that take minutes: what is taken up last leaves the other processes idle for as long.
+LONG = ["site", "mutants", "cases", "door", "readme", "colab", "torture", "output", "resume", "train_workers"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files come first. With --subject only those tests are left that ask for it."""
+    rank = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONG)))
+    if config.getoption("--subject"):
+        asks = [item for item in items if "subject" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[*{*items} - {*asks}])
+        items[:] = asks
 
 
 @pytest.fixture(scope="session")

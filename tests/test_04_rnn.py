@@ -23,10 +23,6 @@ from mxnet import gluon, nd
 RNNParams = import_module("d2lrnn.rnn").RNNParams
 
 
-class TestRNN(CellLaws):
-    Params = RNNParams
-
-
 def test_two_steps_are_as_worked_by_hand(subject):
     params = RNNParams(*map(nd.array, ([[1.0], [2.0]], [[0.5]], [0.1], [[3.0, -2.0]], [0.25, -1.0])))
 
@@ -110,3 +106,7 @@ def test_it_is_the_rnn_of_the_book(subject):
     for Y, states in zip(outputs, book["outputs"]):
         np.testing.assert_allclose(Y.asnumpy(), states @ W_hy + b_y, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(H.asnumpy(), book["H"], rtol=1e-4)
+
+
+class TestRNN(CellLaws):
+    Params = RNNParams

@@ -19,11 +19,6 @@ GRUParams = import_module("d2lrnn.gru").GRUParams
 OPEN, SHUT = 1000, -1000  # as a bias: the gate is 1, or 0, to the last bit
 
 
-class TestGRU(CellLaws):
-    cell, get_params, init_state = "gru", "get_gru_params", "init_gru_state"
-    Params, gates = GRUParams, "zrh"
-
-
 def sigmoid(A):
     return 1 / (1 + np.exp(-A))
 
@@ -125,3 +120,8 @@ def test_it_is_gluon_s_gru_where_the_reset_gate_is_open(subject):
         np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), rtol=1e-4, atol=1e-6)
     for a, b in zip(our_gradients, [*Z, *R, *H, *output_gradients]):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+class TestGRU(CellLaws):
+    cell, get_params, init_state = "gru", "get_gru_params", "init_gru_state"
+    Params, gates = GRUParams, "zrh"

@@ -21,11 +21,6 @@ LSTMParams = import_module("d2lrnn.lstm").LSTMParams
 OPEN, SHUT = 1000, -1000  # as a bias: the gate is 1, or 0, to the last bit
 
 
-class TestLSTM(CellLaws):
-    cell, get_params, init_state = "lstm", "get_lstm_params", "init_lstm_state"
-    Params, gates, num_states = LSTMParams, "ifoc", 2
-
-
 def test_a_step_is_as_worked_by_hand(subject):
     i, f = [[[1.0]], [[0.0]], [0.0]], [[[0.0]], [[1.0]], [0.5]]
     o, c = [[[0.0]], [[-1.0]], [0.0]], [[[0.2]], [[2.0]], [0.1]]
@@ -91,3 +86,8 @@ def test_it_is_gluon_s_lstm(subject):
         np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), rtol=1e-4, atol=1e-6)
     for a, b in zip(our_gradients, [*I, *F, *O, *C, *output_gradients]):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+class TestLSTM(CellLaws):
+    cell, get_params, init_state = "lstm", "get_lstm_params", "init_lstm_state"
+    Params, gates, num_states = LSTMParams, "ifoc", 2

@@ -4,7 +4,7 @@ A mutant is lesson NN with something wrong, and names the mistake in its docstri
 d2lrnn/grading/mistakes/, or one of tests/mutants/, of which no student is told. There untold/ breaks what no
 student writes, or answers as another mistake does; contexts/ is wrong on a GPU only, and tested by
 tests/test_contexts.py. All others are tested by tests/test_NN_name.py --subject FILE, in a child process that
-is forked (mxnet need not be loaded again).
+is forked (mxnet need not be loaded again), and whose hypothesis looks for no simpler example.
 """
 
 import os
@@ -32,7 +32,7 @@ def _test_of(mutant: Path) -> Path:
 
 def _run(test: Path, subject: Path, log: Path) -> None:
     sys.stdout = sys.stderr = log.open("w")  # not where the parent's pytest has put them
-    options = "-x -p no:cacheprovider -p no:cov --tb=line -rN --subject"
+    options = "-x -p no:cacheprovider -p no:cov --hypothesis-profile=whether --tb=line -rN --subject"
     code = pytest.main([str(test), *options.split(), str(subject)])
     sys.stdout.flush()
     os._exit(code)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import sys
 import tempfile
 import time
@@ -74,8 +75,8 @@ def distinct(paths: Iterable[Path]) -> list[Path]:
     """One page for each code: that of a chapter is mostly the same in both languages."""
     pages: dict[str, Path] = {}
     for path in paths:
-        cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
-        pages.setdefault(repr([(cell.source, cell.metadata) for cell in cells]), path)
+        cells = re.findall(r"(?ms)^```\{code-cell\}.*?^```$", path.read_text(encoding="utf-8"))
+        pages.setdefault("\n".join(cells), path)
     return [*pages.values()]
 
 

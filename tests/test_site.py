@@ -51,7 +51,10 @@ SOURCES = [
 SMALL = "--max-chars 3000 --hidden-dim 16 --num-steps 10 --epochs 1"
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 HEAVY = 1_500_000  # bytes, that a page and all that it loads may have, unpacked
-AUDITED = (1400, "light"), (390, "dark")  # each width and each theme once: axe-core takes seconds a page
+STATES = (1400, "light"), (1400, "dark"), (390, "dark"), (390, "light")  # of a page: its width, and its theme
+# axe-core takes seconds for each: in `make test` the pages take turns, and a page's two languages differ
+TURNS = [(i + LANGUAGES.index(language)) % 4 for i, (language, _) in enumerate(SOURCES)]
+AUDITS = [(*page, (STATES[turn],)) for page, turn in zip(SOURCES, TURNS)]
 # code that is wider than its box, and output that cannot be scrolled to its end
 CUT = """[...document.querySelectorAll("article pre")].filter((pre) => {
   const mustFit = innerWidth >= 1400 && !pre.closest(".output");
@@ -239,9 +242,27 @@ def test_the_button_for_colab_is_seen_and_loads_nothing_from_outside(
         assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
 
 
-@pytest.mark.parametrize(("language", "name"), SOURCES)
+def test_each_kind_of_page_is_audited_in_every_state_in_each_language() -> None:
+    for language, kind in itertools.product(LANGUAGES, ("0", "1", "solutions/0", "solutions/1")):
+        seen = {
+            state
+            for lang, name, states in AUDITS
+            if (lang, name[: len(kind)]) == (language, kind)
+            for state in states
+        }
+
+        assert seen == {*STATES}
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "audited"),
+    [*AUDITS, *(pytest.param(*page, STATES, marks=pytest.mark.door) for page in SOURCES)],
+    ids=lambda value: (
+        value if isinstance(value, str) else "-".join(map(str, value[0])) if len(value) == 1 else "all"
+    ),
+)
 def test_a_page_opens_without_errors_fits_is_light_and_can_be_used_by_everyone(
-    language: str, name: str, address: str, page: Page
+    language: str, name: str, audited: tuple[tuple[int, str], ...], address: str, page: Page
 ) -> None:
     source = (CHAPTERS / language / f"{name}.md").read_text(encoding="utf-8")
     page.resize(1400)
@@ -249,7 +270,7 @@ def test_a_page_opens_without_errors_fits_is_light_and_can_be_used_by_everyone(
     page.open(f"{address}/{language}/{name}.html")
     page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
     page.evaluate("document.fonts.ready.then(() => true)")
-    for width, theme in itertools.product((1400, 390), ("light", "dark")):
+    for width, theme in STATES:
         page.resize(width)
         page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
         in_colours = f"document.documentElement.dataset.theme === '{theme}'"
@@ -258,7 +279,7 @@ def test_a_page_opens_without_errors_fits_is_light_and_can_be_used_by_everyone(
 
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (width, theme)
         assert page.evaluate(CUT) == [], (width, theme)
-        if (width, theme) in AUDITED:
+        if (width, theme) in audited:
             assert violations(page) == [], (width, theme)
     assert page.troubles == []
     assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []

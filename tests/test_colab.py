@@ -1,8 +1,11 @@
 """The notebooks that the site offers, as on Colab: without d2lrnn, without MXNet, and far from the project.
 
-The first cell installs both: MXNet from where pip finds it, d2lrnn from its wheel.
+The first cell installs both: MXNet from where pip finds it, d2lrnn from its wheel. The other cells are those
+of chapters, which test_site.py runs; what is new here is what they find around them. So `make test` runs
+three of them and imports what all import, and `make door` runs all.
 """
 
+import ast
 import os
 import platform
 import re
@@ -30,6 +33,8 @@ from setup.check import read_entries
 
 COLAB_HAS = ("ipykernel", "matplotlib", "nbclient", "numpy", "packaging", "requests", "tqdm")
 NAMES = [path.stem for path in chapter_files("en")]
+# beside the first one, which installs: one that draws, and one whose workers are processes
+IN_THE_SUITE = ("en", "04-rnn"), ("en", "17-dist")
 HAS_PARAMETER_SERVER = sys.platform == "linux" and platform.machine() == "x86_64"
 
 
@@ -111,6 +116,7 @@ def test_the_first_cell_installs_what_is_missing_and_says_so(colab: Colab) -> No
     (wheel,) = (colab.folder / "en").glob("*.whl")
 
     assert trouble == ""
+    assert stray_lines(notebook, "") == []
     (output,) = notebook.cells[0].outputs
     assert wheel.name in output.text
     assert colab.versions() == before | {"d2lrnn": d2lrnn.__version__, "mxnet": "1.9.1"}
@@ -170,8 +176,36 @@ def test_figures_are_in_the_notebook_and_links_lead_to_notebooks(language: str, 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.door)])
+def test_what_notebooks_import_is_there_and_so_are_the_texts_and_the_results(colab: Colab) -> None:
+    needed = {
+        ast.unparse(node)
+        for path in colab.folder.glob("*/*.ipynb")
+        for cell in nbformat.read(path, 4).cells[1:]
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(re.sub("(?m)^%.*$", "", cell.source)))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    d2lrnn_first = sorted(needed, key=lambda line: "d2lrnn" not in line)
+    data = "assert all(map(d2lrnn.load_corpus, ('lyrics', *PACKED_CORPORA))) and d2lrnn.load_results()"
+    names = "import d2lrnn\nfrom d2lrnn.corpora.names import PACKED_CORPORA"
+    script = [notebooks.first_cell("en"), names, *d2lrnn_first, data]
+
+    answer = colab.run("-c", "\n".join(script), folder=colab.folder / "en")
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert len(needed) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [
+        pytest.param(language, name, marks=() if (language, name) in IN_THE_SUITE else pytest.mark.door)
+        for language in LANGUAGES
+        for name in NAMES
+    ],
+)
 def test_a_notebook_runs_without_the_project(language: str, name: str, colab: Colab) -> None:
     notebook, trouble = colab.execute(language, name)
 

@@ -38,7 +38,7 @@ train: .venv/.train .venv/.d2lrnn  ## train on our lyrics, half a minute (ARGS="
 	$(BIN)/python -m d2lrnn.train $(ARGS)
 
 test: .venv/.test .venv/.d2lrnn  ## every test, with the coverage of the package
-	$(BIN)/python -m pytest --cov --cov-report=term -n 2 --dist loadfile
+	$(BIN)/python -m pytest --cov --cov-report=term -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.dev .venv/.d2lrnn  ## format, lint, types and the quick tests: before every commit
 	$(BIN)/ruff format --check

@@ -335,6 +335,7 @@ def test_what_is_measured_depends_on_nothing_later_either(subject, name):
         assert (subject.predict_and_read(new_model(subject, name), other)[: t + 1] == nats[: t + 1]).all()
 
 
+@pytest.mark.slow
 @every_kind
 def test_the_probabilities_of_all_texts_sum_to_one(subject, name):
     """What looks at a character before it is predicted gives all of them too much."""

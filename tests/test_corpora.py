@@ -906,7 +906,9 @@ class Counted(io.FileIO):
         return num_bytes
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.gz", "a.bz2", "a.xz", "a.zip", "a.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a.gz", "a.bz2", pytest.param("a.xz", marks=pytest.mark.slow), "a.zip", "a.jsonl"]
+)
 def test_max_chars_reads_no_more_than_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

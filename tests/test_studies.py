@@ -182,6 +182,7 @@ def test_each_step_is_left_out_by_a_setting_of_the_recipe() -> None:
         assert bool(changes) == (name != "nothing")
 
 
+@pytest.mark.slow
 def test_counts_and_networks_are_measured_on_the_held_out_characters_after_the_others(
     small_lyrics: splits.Split,
 ) -> None:

@@ -7,6 +7,7 @@ tests/test_contexts.py. All others are tested by tests/test_NN_name.py --subject
 is forked (mxnet need not be loaded again), and whose hypothesis looks for no simpler example.
 """
 
+import gc
 import os
 import re
 import sys
@@ -31,6 +32,7 @@ def _test_of(mutant: Path) -> Path:
 
 
 def _run(test: Path, subject: Path, log: Path) -> None:
+    gc.freeze()  # pytest collects garbage at its end: not that of the parent
     sys.stdout = sys.stderr = log.open("w")  # not where the parent's pytest has put them
     options = "-x -p no:cacheprovider -p no:cov --hypothesis-profile=whether --tb=line -rN --subject"
     code = pytest.main([str(test), *options.split(), str(subject)])

@@ -149,11 +149,11 @@ def _messages(graded: Sequence[Marks]) -> list[tuple[str, ...]]:
     found = Counter(
         pair
         for marks in graded
-        for pair in {
+        for pair in dict.fromkeys(  # a student counts once
             (o.function, o.message.removeprefix(f"{asked.get((o.function, o.case))}: "))
             for o in marks.outcomes
             if o.message and not o.missing and not o.right
-        }
+        )
     )
     return [(str(count), function, said) for (function, said), count in found.most_common(NUM_MESSAGES)]
 

@@ -338,6 +338,7 @@ def test_the_learning_rate_follows_the_schedule_and_the_length(subject):
     assert found == pytest.approx([rate * n / 10 for rate, n in zip(rates, lengths)])
 
 
+@pytest.mark.slow
 def test_it_trains_with_the_loop_of_lesson_9(subject):
     mx.random.seed(0)
     rng, corpus, num_epochs = np.random.default_rng(0), np.tile(np.arange(V), 30), 12

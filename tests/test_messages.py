@@ -204,6 +204,7 @@ def test_every_known_mistake_and_every_case_is_in_the_table() -> None:
     assert {case.name for case in CASES if not _is_chinese(case.name, "")} == set()
 
 
+@pytest.mark.slow
 def test_every_entry_is_found_and_keeps_what_the_fields_hold(chinese: None) -> None:
     for entry in table():
         values = [f"90{i}" if kind == "d" else f"⟨{i}⟩" for i, kind in enumerate(entry.kinds)]

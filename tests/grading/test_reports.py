@@ -459,6 +459,7 @@ def run(out: Path, *submissions: Submission, **options: object) -> dict[str, dic
     return report.read_grades(out / "grades.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("marked")
 class TestFolder:
     def test_another_text_is_another_attempt_and_the_last_counts(self, tmp_path: Path) -> None:

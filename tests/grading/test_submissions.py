@@ -273,6 +273,7 @@ def test_a_bomb_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [bool(s.problem) for s in read_submissions([many])] == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_what_one_student_hands_in_costs_the_others_nothing(tmp_path: Path) -> None:
     """Each was the end of a class, or took the others' points."""
     cells = notebook(*(f"x{i} = 1" for i in range(20_001)))

@@ -476,28 +476,42 @@ def interrupting() -> Iterator[None]:
     """
     pid, main = os.getpid(), threading.get_ident()
     heard: list[int] = []
-    is_heard = threading.Event()
+    is_raised = False  # no lock: a handler may come while the same thread holds it
 
     def interrupt(number: int) -> None:
+        nonlocal is_raised
         if number == WAKE:
             if heard:
+                is_raised = True
                 raise KeyboardInterrupt(heard.pop())
         elif os.getpid() != pid:
             os._exit(128 + number)
         else:
             heard.append(number)
-            is_heard.set()
             signal.raise_signal(WAKE)
 
     def wake(_: int) -> None:  # what waits, where another thread got the signal, or it came just before
-        while not is_heard.wait(AGAIN):
+        time.sleep(AGAIN)
+        while not is_raised:
             signal.pthread_kill(main, WAKE)
+            time.sleep(AGAIN)
+
+    def drop(what: Any) -> None:  # in a destructor and beside a fork, Python drops what is raised
+        nonlocal is_raised
+        if isinstance(what.exc_value, KeyboardInterrupt) and what.exc_value.args:
+            is_raised = False
+            heard.append(*what.exc_value.args)
+            threading.Thread(target=wake, args=what.exc_value.args, daemon=True).start()
+        else:
+            before(what)
 
     with hear(interrupt, wake, (*SIGNALS, WAKE)):
+        before, sys.unraisablehook = sys.unraisablehook, drop
         try:
             yield
         finally:
-            is_heard.set()
+            sys.unraisablehook = before
+            is_raised = True
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:

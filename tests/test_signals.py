@@ -302,6 +302,29 @@ except KeyboardInterrupt as interrupt:
     assert end(process) == (0, [])
 
 
+def test_a_signal_is_heard_even_where_python_drops_what_is_raised() -> None:
+    code = """
+import os, signal
+from d2lrnn.cli import exit_code, interrupting
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True: pass
+try:
+    with interrupting():
+        Last()
+        print("dropped", flush=True)
+        os.read(0, 1)
+except KeyboardInterrupt as interrupt:
+    print(exit_code(interrupt), flush=True)
+"""
+    process = start("-c", code)
+
+    assert says(process, "dropped")
+    assert says(process, "143")
+    assert end(process) == (0, [])
+
+
 def test_a_process_forked_in_between_ends_at_once() -> None:
     code = """
 import os, signal

@@ -90,7 +90,23 @@ def written(name: str, facts: dict[str, Any]) -> bytes:
         text = re.sub(rf"^from {module} import .*$", code.replace("\\", r"\\"), text, flags=re.M)
     text = re.sub(r"^# @ (.*)$", lambda found: str(eval(found[1])), text, flags=re.M)
     text = re.sub(r"@(\w+)@", lambda found: str(facts.get(found[1], found[0])), text)
-    return text.encode("utf-8", "surrogatepass")
+    return _run_at_import(text).encode("utf-8", "surrogatepass")
+
+
+def _run_at_import(text: str) -> str:
+    """Put what the grader cuts out, since it defines nothing, into bodies of classes, which run anyway."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # that is the attack
+        return text
+    lines = text.split("\n")
+    for node in reversed(body):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node, (ast.Expr, ast.For, ast.While, ast.With, ast.Try, ast.If)) and not is_text:
+            code = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            as_class = [f"class _Attack{node.lineno}:", f"    exec({code!r}, globals())"]
+            lines[node.lineno - 1 : node.end_lineno] = as_class
+    return "\n".join(lines)
 
 
 def _honest(wanted: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 The first cell installs both: MXNet from where pip finds it, d2lrnn from its wheel. The other cells are those
 of chapters, which test_site.py runs; what is new here is what they find around them. So `make test` runs
-three of them and imports what all import, and `make door` runs all.
+two of them and imports what all import, and `make door` runs all.
 """
 
 import ast
@@ -33,8 +33,8 @@ from setup.check import read_entries
 
 COLAB_HAS = ("ipykernel", "matplotlib", "nbclient", "numpy", "packaging", "requests", "tqdm")
 NAMES = [path.stem for path in chapter_files("en")]
-# beside the first one, which installs: one that draws, and one whose workers are processes
-IN_THE_SUITE = ("en", "04-rnn"), ("en", "17-dist")
+# beside the first one, which installs: one whose workers are processes, and which draws
+IN_THE_SUITE = (("en", "17-dist"),)
 HAS_PARAMETER_SERVER = sys.platform == "linux" and platform.machine() == "x86_64"
 
 

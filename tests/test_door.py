@@ -142,14 +142,14 @@ def _resume_here(copy: Path, home: Path) -> None:
     assert ("numpy was" in printed) == (len(numpys) == 2)
 
 
-@pytest.mark.parametrize("version", dict.fromkeys([*OTHERS[:1], *OTHERS[-1:]]))
-def test_the_lessons_on_the_oldest_and_the_newest_other_python(version: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", OTHERS[:1])
+def test_the_lessons_on_the_oldest_other_python(version: str, tmp_path: Path) -> None:
     _quick_tests(version, tmp_path)
 
 
 @pytest.mark.door
-@pytest.mark.parametrize("version", OTHERS[1:-1])
-def test_the_lessons_on_the_pythons_between(version: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", OTHERS[1:])
+def test_the_lessons_on_the_other_pythons(version: str, tmp_path: Path) -> None:
     _quick_tests(version, tmp_path)
 
 

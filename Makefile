@@ -86,7 +86,7 @@ lock: setup  ## resolve pyproject.toml again into setup/*.lock
 
 lock-peers: setup  ## the locks of the peers (UV_FIND_LINKS=… LOCKS=torch-cpu: from where PyTorch has its CPU builds)
 	cd benchmarks/locks && for lock in $(LOCKS); do \
-		$(CURDIR)/$(BIN)/uv pip compile $$lock.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		$(CURDIR)/$(BIN)/uv pip compile $$lock.in --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --no-annotate --custom-compile-command "make lock-peers" --quiet --output-file $$lock.lock || exit; done
 
 wheel: .venv/.train  ## what pip installs elsewhere, in dist/

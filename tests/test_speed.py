@@ -1,7 +1,10 @@
 """The benchmark takes turns, counts right, and lets nobody take part who does other work."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ import pytest
 from benchmarks.speed import gluon, numpy_bptt, ours, stage, table, work
 from benchmarks.speed.arena import ContenderError, Process, Setting, compare, take_turns
 
-TINY = {"vocab_size": 11, "hidden_dim": 6, "batch_size": 3, "num_steps": 4}
+TINY = {"vocab_size": 5, "hidden_dim": 6, "batch_size": 3, "num_steps": 4}
+New = Callable[[work.Task], work.Contender]
 
 
 class Fake:
@@ -65,18 +69,20 @@ def test_other_work_is_named() -> None:
 @pytest.mark.parametrize("theta", [1e9, 0.01])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_numpy_gluon_and_the_tutorial_have_our_losses_and_gradients(cell: str, theta: float) -> None:
-    others = [numpy_bptt.Bptt, ours.Tutorial] + [gluon.Fused] * (cell != "gru")
-    _agree(work.Task(cell, **TINY, theta=theta), ours.Ours, others)
+    task = work.Task(cell, **TINY, theta=theta)
+    gluons = [partial(gluon.Fused, variant=way) for way in gluon.Fused.variants(task) if cell != "gru"]
+    _agree(task, ours.Ours, [numpy_bptt.Bptt, ours.Tutorial, *gluons])
 
 
 def test_gru_of_gluon_has_its_own_form_and_agrees_with_that() -> None:
     task = work.Task("gru", **TINY)
 
-    _agree(task, ours.ResetAfter, [gluon.Fused])
+    assert gluon.Fused.reset == "after"
+    _agree(task, ours.ResetAfter, [partial(gluon.Fused, variant=way) for way in gluon.Fused.variants(task)])
     assert _first_steps(gluon.Fused, task)[0] != pytest.approx(_first_steps(ours.Ours, task)[0], rel=1e-4)
 
 
-def _agree(task: work.Task, one: type, others: list[type]) -> None:
+def _agree(task: work.Task, one: New, others: list[New]) -> None:
     losses, moments = _first_steps(one, task)
     for other in others:
         found = _first_steps(other, task)
@@ -85,9 +91,9 @@ def _agree(task: work.Task, one: type, others: list[type]) -> None:
             assert np.linalg.norm(mine - theirs) <= 1e-4 * np.linalg.norm(mine)
 
 
-def _first_steps(contender_class: type, task: work.Task) -> tuple[list[float], work.Params]:
+def _first_steps(new: New, task: work.Task) -> tuple[list[float], work.Params]:
     """Four losses, and Adam's moments after two steps: they hold both gradients, as they were clipped."""
-    contender, losses = contender_class(task), []
+    contender, losses = new(task), []
     for i, batch in zip(range(4), task.batches(task.corpus(300))):
         losses.append(contender.step(*batch))
         if i == 1:
@@ -114,4 +120,64 @@ def test_rows_that_are_not_measured_again_stay(tmp_path: Path) -> None:
     table.keep([{"row": "a", "ours": "3"}], ["b", "a"], "here", path)
 
     lines = [table.cells(line) for line in path.read_text().splitlines() if line.startswith("| ")]
-    assert [(line[0], line[2]) for line in lines[2:]] == [("b", "2"), ("a", "3")]
+    assert [(line[0], line[2]) for line in lines if len(line) == len(table.COLUMNS)][2:] == [
+        ("b", "2"),
+        ("a", "3"),
+    ]
+
+
+def test_every_way_that_was_tried_stays_with_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "speed.md"
+    ways = [
+        {"row": "b", "who": "JAX", "way": "scan", "times": "7 [2]"},
+        {"row": "b", "who": "JAX", "way": "loop"},
+    ]
+    table.keep([{"row": "a"}, {"row": "b", "ways": ways}], ["b", "a"], "", path)
+
+    table.keep([{"row": "a", "ways": [{"row": "a", "who": "JAX", "way": "scan"}]}], ["b", "a"], "", path)
+    table.keep([{"row": "b", "ways": ways[:1]}], ["b", "a"], "", path)
+
+    lines = [table.cells(line) for line in path.read_text().splitlines() if line.startswith("| ")]
+    kept = [tuple(line) for line in lines if len(line) == len(table.WAYS)][2:]
+    assert kept == [("b", "JAX", "scan", "7 [2]"), ("a", "JAX", "scan", "")]
+
+
+class Rehearsal(stage.Stage):
+    """A stage on which a process is its setting, and a turn takes as many milliseconds as it says."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        super().__init__(stage.Bench(Path(), stage.FULL), "rnn", work.Task())
+        self.seconds, self.asked = seconds, []
+
+    def start(self, name: str, setting: Setting, **how: object) -> Process:
+        self.asked.append(setting)
+        if setting.variant == "broken":
+            raise ContenderError("pytorch ended with 1: no")
+        return SimpleNamespace(name=name, setting=setting, close=lambda: None)  # type: ignore[return-value]
+
+    def turn(self, process: Process) -> float:
+        return self.seconds[process.setting.variant] / process.setting.threads
+
+
+def test_every_way_is_tried_and_the_fastest_takes_part() -> None:
+    ways = {"slow": 9.0, "broken": 0.0, "fast": 2.0, "middle": 3.0}
+    with Rehearsal(ways) as rehearsal:
+        rehearsal.enter(["pytorch"], rehearsal.turn, list(ways))
+
+        first, *others = rehearsal.bench.settings("pytorch")
+        assert rehearsal.processes["pytorch"].setting.variant == "fast"
+        assert [one.variant for one in rehearsal.asked[:4]] == list(ways)
+        assert {one.variant for one in rehearsal.asked[4:]} == {"fast", "middle"} or not others
+        assert rehearsal.tried["pytorch"][0].seconds == 2.0 / first.threads
+        assert {one.process.setting.variant for one in rehearsal.tried["pytorch"]} == {
+            "slow",
+            "fast",
+            "middle",
+        }
+
+
+def test_a_contender_none_of_whose_ways_works_takes_no_part() -> None:
+    with Rehearsal({"broken": 0.0}) as rehearsal:
+        rehearsal.enter(["pytorch"], rehearsal.turn, ["broken"])
+
+        assert rehearsal.processes == {}

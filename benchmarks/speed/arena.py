@@ -19,10 +19,11 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 
 class Setting(NamedTuple):
-    """Threads, and how they wait: as the library has it, or asleep ("passive")."""
+    """Threads, how they wait (as the library has it, or asleep: "passive"), and how it is written."""
 
     threads: int
     wait: str = ""
+    variant: str = ""
 
     def environment(self, name: str) -> dict[str, str]:
         """This process's environment, with no other setting of threads.
@@ -39,8 +40,14 @@ class Setting(NamedTuple):
         inductor = {"TORCHINDUCTOR_CACHE_DIR": str(ROOT / f"build/inductor-{self.threads}")}
         return {**kept, **inductor, **dict.fromkeys(names, str(self.threads)), **waiting}
 
+    @property
+    def brief(self) -> str:
+        """The threads, as the table has them."""
+        return f"[{self.threads}{'p' if self.wait else ''}]"
+
     def __str__(self) -> str:
-        return f"{self.threads} thread{'s' * (self.threads > 1)}{f', {self.wait}' if self.wait else ''}"
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        return ", ".join(filter(None, (self.variant, threads, self.wait)))
 
 
 class ContenderError(Exception):

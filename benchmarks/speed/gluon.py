@@ -17,19 +17,18 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
 
-from .work import BETA1, BETA2, EPS, GATES, Params, Task
+from .work import BETA1, BETA2, EPS, Contender, Params, Task, from_fused, to_fused
 
 LAYERS = {"rnn": gluon.rnn.RNN, "gru": gluon.rnn.GRU, "lstm": gluon.rnn.LSTM}
-THEIR_GATES = {"rnn": "h", "gru": "rzh", "lstm": "ifco"}  # our letters, in Gluon's order
 
 
 class Model(gluon.HybridBlock):
     """Indices (num_steps, batch_size) to logits."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, one_hot: bool) -> None:
         super().__init__()
         self.task, width = task, task.num_gates * task.hidden_dim
-        self.one_hot = task.vocab_size <= width
+        self.one_hot = one_hot
         tanh = {"activation": "tanh"} if task.cell == "rnn" else {}
         entering = task.vocab_size if self.one_hot else width
         self.rnn = LAYERS[task.cell](task.hidden_dim, input_size=entering, **tanh)
@@ -45,11 +44,13 @@ class Model(gluon.HybridBlock):
         return self.dense(self.rnn(X, list(state))[0])
 
 
-class Fused:
+class Fused(Contender):
     """Gluon's layers and Trainer."""
 
-    def __init__(self, task: Task) -> None:
-        self.task, self.t, self.model = task, 0, Model(task)
+    reset = "after"
+
+    def __init__(self, task: Task, variant: str = "rows") -> None:
+        self.task, self.t, self.model = task, 0, Model(task, variant == "one-hot")
         self.model.initialize(mx.init.Zero())
         self._set(task.params())
         self.model.hybridize(static_alloc=True, static_shape=True)
@@ -59,6 +60,11 @@ class Fused:
         self.trainer = gluon.Trainer(self.model.collect_params(), "adam", settings, kvstore=None)
         self.trained = [p for p in self.model.collect_params().values() if p.grad_req != "null"]
         self.state = self.model.rnn.begin_state(task.batch_size)
+
+    @staticmethod
+    def variants(task: Task) -> list[str]:
+        """The way in which characters enter; one-hot vectors where they are short."""
+        return ["rows", "one-hot"] if task.short_vectors else ["rows"]
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
         """A step of training."""
@@ -79,14 +85,8 @@ class Fused:
         entering = rnn.l0_i2h_weight if self.model.one_hot else self.model.embedding.weight
         return [entering, rnn.l0_h2h_weight, rnn.l0_i2h_bias, dense.weight, dense.bias]
 
-    def _order(self, theirs: str, ours: str, array: np.ndarray) -> np.ndarray:
-        """The gates of the last axis, from one order into the other."""
-        gates = np.split(array, len(ours), axis=-1)
-        return np.concatenate([gates[ours.index(gate)] for gate in theirs], axis=-1)
-
     def _set(self, params: Params) -> None:
-        orders = THEIR_GATES[self.task.cell], GATES[self.task.cell]
-        W_x, W_h, b = (self._order(*orders, array) for array in params[:3])
+        W_x, W_h, b = (to_fused(self.task.cell, array) for array in params[:3])
         entering = W_x.T if self.model.one_hot else W_x
         for place, array in zip(self._places(), [entering, W_h.T, b, params.W_y.T, params.b_y]):
             place.set_data(nd.array(array))
@@ -98,9 +98,8 @@ class Fused:
         states = self.trainer._updaters[0].states  # Gluon shows them nowhere else
         numbers = {p.name: i for i, p in enumerate(self.trainer._params)}
         W_x, W_h, b, W_y, b_y = (states[numbers[place.name]][0].asnumpy() for place in self._places())
-        orders = GATES[self.task.cell], THEIR_GATES[self.task.cell]
         entering = W_x.T if self.model.one_hot else W_x
-        W_x, W_h, b = (self._order(*orders, array) for array in (entering, W_h.T, b))
+        W_x, W_h, b = (from_fused(self.task.cell, array) for array in (entering, W_h.T, b))
         return Params(W_x, W_h, b, W_y.T, b_y)
 
 

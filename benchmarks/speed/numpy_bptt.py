@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .work import BETA1, BETA2, EPS, Params, Task
+from .work import BETA1, BETA2, EPS, Contender, Params, Task
 
 
 def sigmoid(A: np.ndarray) -> np.ndarray:
@@ -16,10 +16,10 @@ def sigmoid(A: np.ndarray) -> np.ndarray:
     return 0.5 * np.tanh(0.5 * A) + 0.5
 
 
-class Bptt:
+class Bptt(Contender):
     """Backpropagation through time, step by step."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, variant: str = "") -> None:
         self.task, self.t = task, 0
         self.params = task.params()
         self.m, self.v = (Params(*map(np.zeros_like, self.params)) for _ in range(2))

@@ -17,7 +17,7 @@ import numpy as np
 from mxnet import nd, profiler
 
 from .gluon import multiply  # the same library
-from .work import GATES, Params, Task
+from .work import GATES, Contender, Params, Task
 
 __all__ = ["Ours", "Tutorial", "multiply"]
 
@@ -31,10 +31,10 @@ def to_arrays(params: Any, cell: str, of: Callable[[int], nd.NDArray]) -> Params
     return Params(joined[0], joined[1], joined[2], arrays["W_hy"], arrays["b_y"])
 
 
-class Ours:
+class Ours(Contender):
     """train_batches with the network of get_network."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, variant: str = "") -> None:
         keep_memory()
         self.task = task
         self.network = d2lrnn.get_network(task.cell)

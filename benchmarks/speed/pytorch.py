@@ -1,19 +1,30 @@
-"""PyTorch, eager and compiled: rows looked up, one output product over all steps, fused Adam."""
+"""PyTorch: its own layers or a cell of addmm, eager or compiled, one output product over all steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from .work import BETA1, BETA2, EPS, THREADS, Params, Task
+from .work import BETA1, BETA2, EPS, THREADS, Contender, Params, Task, from_fused, to_fused
 
 torch.set_num_threads(THREADS)
 
+LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+MODES: dict[str, dict[str, Any]] = {"compiled": {}, "max-autotune": {"mode": "max-autotune"}}
+VARIANTS = (
+    "cell, eager, fused Adam",
+    "cell, eager, foreach Adam",
+    "nn, eager, fused Adam",
+    "cell, compiled, fused Adam",
+    "cell, compiled, compiled Adam",
+    "cell, max-autotune, fused Adam",
+)
 
 State = tuple[Tensor, ...]
 Weights = tuple[Tensor, ...]
@@ -51,64 +62,117 @@ def recurrent(cell: Callable, W_h: Tensor) -> Weights:
     return (W_h[:, :width].contiguous(), W_h[:, width:].contiguous()) if cell is gru_cell else (W_h,)
 
 
-def loss_of(cell: Callable, data: Tensor, label: Tensor, state: State, params: list[Tensor]) -> Tensor:
-    """Mean cross-entropy; data, label (num_steps, batch_size). W_y is transposed, as Linear has it."""
-    W_x, W_h, b, W_y, b_y = params
-    W = recurrent(cell, W_h)
-    outputs = []
-    for A in (F.embedding(data, W_x) + b).unbind(0):
-        state = cell(A, state, W)
-        outputs.append(state[0])
-    return F.cross_entropy(F.linear(torch.cat(outputs), W_y, b_y), label.reshape(-1))
-
-
-class Eager:
-    """Operation by operation."""
+class Cells(nn.Module):
+    """Step by step. W_y is transposed, as nn.Linear has it."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.cell, self.loss_of = task, CELLS[task.cell], loss_of
+        super().__init__()
+        self.cell = CELLS[task.cell]
         params = [torch.from_numpy(array) for array in task.params()]
         params[3] = params[3].T.contiguous()
-        self.params = [param.requires_grad_() for param in params]
-        self.optimizer = torch.optim.Adam(self.params, task.lr, (BETA1, BETA2), EPS, fused=True)
+        self.weights = nn.ParameterList(params)
         zeros = torch.zeros(task.batch_size, task.hidden_dim)
         self.state = (zeros, zeros) if task.cell == "lstm" else (zeros,)
+
+    def forward(self, data: Tensor, label: Tensor) -> Tensor:
+        """Mean cross-entropy; data, label (num_steps, batch_size)."""
+        W_x, W_h, b, W_y, b_y = self.weights
+        W, state, outputs = recurrent(self.cell, W_h), self.state, []
+        for A in (F.embedding(data, W_x) + b).unbind(0):
+            state = self.cell(A, state, W)
+            outputs.append(state[0])
+        return F.cross_entropy(F.linear(torch.cat(outputs), W_y, b_y), label.flatten())
+
+    def in_our_layout(self, of: Callable[[Tensor], Tensor]) -> Params:
+        """What belongs to the weights, as the task has them."""
+        W_x, W_h, b, W_y, b_y = (of(weight).numpy() for weight in self.weights)
+        return Params(W_x, W_h, b, W_y.T, b_y)
+
+
+class Layers(nn.Module):
+    """nn.RNN, nn.GRU or nn.LSTM.
+
+    A layer multiplies its inputs by a matrix: one-hot vectors by W_x where they are short, else rows of W_x
+    by the identity.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task, self.one_hot = task, task.short_vectors
+        given = task.params()
+        W_x, W_h, b = (torch.from_numpy(to_fused(task.cell, array)) for array in given[:3])
+        self.rnn = LAYERS[task.cell](W_x.shape[0 if self.one_hot else 1], task.hidden_dim)
+        self.linear = nn.Linear(task.hidden_dim, task.vocab_size)
+        self.embedding = nn.Embedding.from_pretrained(W_x, freeze=self.one_hot)
+        entering = W_x.T if self.one_hot else torch.eye(W_x.shape[1])
+        for parameter, value in zip(self.rnn.parameters(), (entering, W_h.T, b, torch.zeros_like(b))):
+            parameter.data.copy_(value)
+        for parameter, array in zip(self.linear.parameters(), given[3:]):
+            parameter.data.copy_(torch.from_numpy(array.T))
+        self.rnn.bias_hh_l0.requires_grad_(False)  # zero: the other bias stands in the same place
+        self.rnn.weight_ih_l0.requires_grad_(self.one_hot)
+
+    def forward(self, data: Tensor, label: Tensor) -> Tensor:
+        """Mean cross-entropy; data, label (num_steps, batch_size)."""
+        X = F.one_hot(data, self.task.vocab_size).float() if self.one_hot else self.embedding(data)
+        return F.cross_entropy(self.linear(self.rnn(X)[0]).flatten(0, 1), label.flatten())
+
+    def in_our_layout(self, of: Callable[[Tensor], Tensor]) -> Params:
+        """What belongs to the weights, as the task has them."""
+        entering = of(self.rnn.weight_ih_l0).T if self.one_hot else of(self.embedding.weight)
+        joined = entering, of(self.rnn.weight_hh_l0).T, of(self.rnn.bias_ih_l0)
+        W_x, W_h, b = (from_fused(self.task.cell, array.numpy()) for array in joined)
+        return Params(W_x, W_h, b, of(self.linear.weight).T.numpy(), of(self.linear.bias).numpy())
+
+
+class PyTorch(Contender):
+    """Trained by Adam, in one of VARIANTS."""
+
+    def __init__(self, task: Task, variant: str = "cell, eager, fused Adam") -> None:
+        layer, how, adam = variant.split(", ")
+        self.theta = task.theta
+        self.model: Any = (Layers if layer == "nn" else Cells)(task)
+        self.reset = "after" if layer == "nn" else "before"
+        self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        fast = {"fused" if adam == "fused Adam" else "foreach": True}
+        self.optimizer = torch.optim.Adam(self.trained, task.lr, (BETA1, BETA2), EPS, **fast)
+        self.loss = self.model if how == "eager" else torch.compile(self.model, fullgraph=True, **MODES[how])
+        self.update = torch.compile(self._update) if adam == "compiled Adam" else self._update
+
+    @staticmethod
+    def variants(task: Task) -> list[str]:
+        """The layer, how its loss and gradient are computed, how Adam is."""
+        return list(VARIANTS)
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
         """A step of training."""
         self.optimizer.zero_grad(set_to_none=True)
         data_, label_ = (torch.from_numpy(array.T.astype(np.int64)) for array in (data, label))
-        loss = self.loss_of(self.cell, data_, label_, self.state, self.params)
+        loss = self.loss(data_, label_)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.params, self.task.theta, foreach=True)
-        self.optimizer.step()
+        self.update()
         return loss.item()
+
+    def _update(self) -> None:
+        """Clip the gradients and take a step."""
+        nn.utils.clip_grad_norm_(self.trained, self.theta, foreach=True)
+        self.optimizer.step()
 
     def moments(self) -> Params:
         """Of Adam."""
-        m = [self.optimizer.state[param]["exp_avg"].numpy() for param in self.params]
-        m[3] = m[3].T
-        return Params(*m)
+        return self.model.in_our_layout(lambda weight: self.optimizer.state[weight]["exp_avg"])
 
     @torch.inference_mode()
     def decode(self, first: list[int], num_chars: int) -> list[list[int]]:
         """As many characters after each first one, the likeliest each time."""
-        W_x, W_h, b, W_y, b_y = self.params
-        X, W, written = torch.tensor(first), recurrent(self.cell, W_h), []
-        state = tuple(S.new_zeros(len(first), S.shape[1]) for S in self.state)
+        W_x, W_h, b, W_y, b_y = self.model.weights
+        X, W, written = torch.tensor(first), recurrent(self.model.cell, W_h), []
+        state = tuple(S.new_zeros(len(first), S.shape[1]) for S in self.model.state)
         for _ in range(num_chars):
-            state = self.cell(F.embedding(X, W_x) + b, state, W)
+            state = self.model.cell(F.embedding(X, W_x) + b, state, W)
             X = F.linear(state[0], W_y, b_y).argmax(1)
             written.append(X)
         return torch.stack(written, 1).tolist()
-
-
-class Compiled(Eager):
-    """The same, forward and backward through torch.compile, all steps in one graph."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__(task)
-        self.loss_of = torch.compile(loss_of, fullgraph=True, dynamic=False)
 
 
 def multiply(a: np.ndarray, b: np.ndarray) -> list[Callable[[], object]]:

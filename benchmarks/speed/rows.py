@@ -6,6 +6,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from .stage import Bench, Stage, fastest_products, say
 from .table import TITLES
 from .work import Task
 
-Row = dict[str, str]
-PEERS = ("pytorch", "compiled", "jax", "gluon")  # the best of them counts; NumPy stands beside
+Row = dict[str, Any]
+PEERS = ("pytorch", "jax", "gluon")  # the best of them counts; NumPy stands beside
 LIBRARIES = ("ours", "gluon", "pytorch", "jax", "numpy")  # those that multiply alone
 TRAINING: dict[str, tuple[Task, tuple[str, ...], str]] = {  # row: task, peers, bar
     "rnn": (Task("rnn"), PEERS, "1.05, 80 %"),
@@ -30,6 +31,7 @@ TRAINING: dict[str, tuple[Task, tuple[str, ...], str]] = {  # row: task, peers, 
     "tutorial": (Task("rnn"), ("tutorial",), "4"),
 }
 STREAMS = {"decode-1": 1, "decode-32": 32}
+DECODERS = ("cell, eager, fused Adam", "cell, compiled, fused Adam")  # of PyTorch
 DECODED = 200  # characters a stream
 SIZES = (1, 10, 100)  # times the lyrics of 65,000 characters
 TARGET = 6.0  # perplexity
@@ -53,7 +55,8 @@ def decode(name: str, bench: Bench) -> Row:
     """Seconds until every stream has been continued, the likeliest character each time."""
     request = {"streams": STREAMS[name], "num_chars": DECODED}
     with Stage(bench, name, Task()) as stage:
-        stage.enter(("ours", "pytorch"), lambda process: process.ask("decode", **request)[0])
+        for name, variants in {"ours": (), "pytorch": DECODERS}.items():
+            stage.enter([name], lambda process: process.ask("decode", **request)[0], variants)
         written = {who: process.ask("decode", **request)[1] for who, process in stage.processes.items()}
         if len(written) == 2 and written["ours"] != written["pytorch"]:
             stage.faults.append("pytorch writes another text")
@@ -180,16 +183,28 @@ def _row(
     unit: float = 1.0,
 ) -> Row:
     """The cells: medians in units of `unit` seconds, with the threads; the ratio to the best of peers."""
-    row = {"row": stage.row, "unit": what, "bar": bar, "best": "", "faults": "; ".join(stage.faults)}
+    row: Row = {"row": stage.row, "unit": what, "bar": bar, "best": "", "faults": "; ".join(stage.faults)}
+    row["ways"] = ways(stage, peers, unit)
     for name, rounds in seconds.items():
-        setting = stage.processes[name].setting
-        threads = f"{setting.threads}{'p' if setting.wait else ''}"
-        row[name] = f"{statistics.median(rounds) / unit:.3g} [{threads}]"
+        row[name] = f"{statistics.median(rounds) / unit:.3g} {stage.processes[name].setting.brief}"
     present = [name for name in peers if name in seconds]
     if "ours" in seconds and present:
         ratio = compare(seconds, present)
         row["best"], row["ratio"] = ratio.peer, str(ratio._replace(peer=TITLES[ratio.peer]))
     return row
+
+
+def ways(stage: Stage, names: Sequence[str], unit: float) -> list[Row]:
+    """A row for each way in which contenders were tried, the fastest first; the first of each took part."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        for seconds, process in stage.tried.get(name, ()):
+            times = found.setdefault((name, process.setting.variant), [])
+            times.append(f"{seconds / unit:.3g} {process.setting.brief}")
+    return [
+        {"row": stage.row, "who": TITLES[name], "way": variant, "times": ", ".join(times)}
+        for (name, variant), times in found.items()
+    ]
 
 
 def _limit(stage: Stage, seconds: dict[str, list[float]], best: str) -> Row:

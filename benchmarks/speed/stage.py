@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .arena import CORES, ContenderError, Process, Setting
 from .table import TITLES
 from .work import Task
 
-PEERS_OWN = ("pytorch", "compiled", "jax")  # what only the peers' environment has
-SPINNING = ("pytorch", "compiled", "gluon", "tutorial")  # OpenMP that has not been told how to wait
+PEERS_OWN = ("pytorch", "jax")  # what only the peers' environment has
+SPINNING = ("pytorch", "gluon", "tutorial")  # OpenMP that has not been told how to wait
 REL = 1e-3  # how far losses and gradients may lie apart
+FINALISTS = 2  # ways of a contender that are tried with every number of threads
 Turn = Callable[[Process], float]
+
+
+class Tried(NamedTuple):
+    """What a process took for a turn, the fastest of three."""
+
+    seconds: float
+    process: Process
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How long to measure: rounds, seconds a turn, and whether each contender's threads are tuned first."""
+    """How long to measure: rounds, seconds a turn; tuned: all ways and threads are tried first."""
 
     rounds: int = 9
     turn: float = 1.0
@@ -62,13 +72,15 @@ def say(line: str) -> None:
 class Stage:
     """The processes of a row, ended with it.
 
-    processes: those that take part, by name. faults: what a contender did that was not the same work.
+    processes: those that take part, by name. tried: all that were measured for them, the fastest first.
+    faults: what a contender did that was not the same work.
     """
 
     def __init__(self, bench: Bench, row: str, task: Task, **ours: str) -> None:
         self.bench, self.row, self.task = bench, row, task
         self.ours = ours  # environment variables of ours
         self.processes: dict[str, Process] = {}
+        self.tried: dict[str, list[Tried]] = {}
         self.faults: list[str] = []
         self._started: list[Process] = []
 
@@ -85,36 +97,69 @@ class Stage:
         Raises:
             ContenderError: it cannot be.
         """
+        process = self._begun(name, setting)
+        self.open(process, **how)
+        return process
+
+    def _begun(self, name: str, setting: Setting) -> Process:
         python = self.bench.python(name)
         if not python.exists():
             raise ContenderError(f"there is no {python}")
         self._started.append(Process(name, python, setting, self.ours if name == "ours" else {}))
-        self.open(self._started[-1], **how)
         return self._started[-1]
 
     def open(self, process: Process, **how: Any) -> None:
         """The network anew, on another corpus perhaps (see worker.py)."""
-        process.ask("open", task=dataclasses.asdict(self.task), **how)
+        process.ask("open", task=dataclasses.asdict(self.task), variant=process.setting.variant, **how)
 
-    def enter(self, names: Sequence[str], turn: Turn) -> None:
-        """Start contenders, each with the setting that makes its turn fastest; broken ones are reported."""
+    def enter(self, names: Sequence[str], turn: Turn, variants: Sequence[str] = ()) -> None:
+        """Start contenders, each in the way that makes its turn fastest; broken ones are reported.
+
+        variants: the ways; by default all those that a contender knows for training.
+        """
         for name in names:
+            self.tried[name] = []
             try:
-                tried = [(self._tune(name, setting, turn)) for setting in self.bench.settings(name)]
+                best = self._fastest(name, turn, variants or self._variants(name))
             except ContenderError as error:
                 self.leave(name, str(error))
                 continue
-            best = min(tried, key=lambda one: one[0])[1]
-            for _, process in tried:
-                if process is not best:
-                    process.close()
             self.processes[name] = best
             say(f"{self.row}: {TITLES[name]}, {best.setting}")
 
-    def _tune(self, name: str, setting: Setting, turn: Turn) -> tuple[float, Process]:
-        process = self.start(name, setting)
-        turn(process)  # compiles and warms up
-        return min(turn(process) for _ in range(3)), process
+    def _fastest(self, name: str, turn: Turn, variants: Sequence[str]) -> Process:
+        """Every way on all cores, then the fastest of them with other threads."""
+        first, *others = self.bench.settings(name)
+        for variant in variants:
+            self._try(name, first._replace(variant=variant), turn)
+        finalists = [one.process.setting for one in self.tried[name][:FINALISTS]]
+        for finalist, setting in itertools.product(finalists, others):
+            self._try(name, setting._replace(variant=finalist.variant), turn)
+        if not self.tried[name]:
+            raise ContenderError("none of its ways works")
+        return self.tried[name][0].process
+
+    def _variants(self, name: str) -> list[str]:
+        if not self.bench.size.tuned:
+            return [""]
+        process = self._begun(name, self.bench.settings(name)[0])
+        found = process.ask("variants", task=dataclasses.asdict(self.task))
+        process.close()
+        return found
+
+    def _try(self, name: str, setting: Setting, turn: Turn) -> None:
+        """Measure a way; only the fastest so far goes on."""
+        try:
+            process = self.start(name, setting)
+            turn(process)  # compiles and warms up
+            seconds = min(turn(process) for _ in range(3))
+        except ContenderError as error:
+            say(f"{self.row}: {TITLES[name]}, {setting}: {error}")
+            return
+        say(f"{self.row}: {TITLES[name]}, {setting}: {1e3 * seconds:.3g} ms")
+        self.tried[name] = sorted([*self.tried[name], Tried(seconds, process)], key=attrgetter("seconds"))
+        for slower in self.tried[name][1:]:
+            slower.process.close()
 
     def leave(self, name: str, why: str) -> None:
         """A contender takes no part, and why."""
@@ -126,7 +171,7 @@ class Stage:
         """Drop contenders whose losses and gradients of the first steps differ from NumPy's."""
         wanted = self._first_steps("numpy")
         for name, process in list(self.processes.items()):
-            other_gru = name == "gluon" and self.task.cell == "gru"  # see gluon.py
+            other_gru = self.task.cell == "gru" and process.ask("reset") == "after"
             expected = self._first_steps("reset-after") if other_gru else wanted
             fault = differ(process.ask("first_steps"), expected)
             if fault:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 GATES = {"rnn": "h", "gru": "zrh", "lstm": "ifoc"}
+FUSED_GATES = {"rnn": "h", "gru": "rzh", "lstm": "ifco"}  # in the layers of Gluon and PyTorch, in our letters
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # of Adam
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))  # the arena sets it for every process that it starts
 
@@ -57,6 +58,11 @@ class Task:
         return len(GATES[self.cell])
 
     @property
+    def short_vectors(self) -> bool:
+        """Whether one-hot vectors are no longer than what a gate makes of them."""
+        return self.vocab_size <= self.num_gates * self.hidden_dim
+
+    @property
     def scale(self) -> float:
         """Deviation of the initial weights: 0.05 at 256 hidden units, as in train, and scaled for others."""
         return 0.8 / math.sqrt(self.hidden_dim)
@@ -100,13 +106,38 @@ class Task:
         return found
 
 
-class Contender(Protocol):
-    """A network in training, written as an expert of one library would; its file also has multiply(a, b)."""
+def to_fused(cell: str, array: np.ndarray) -> np.ndarray:
+    """The gates of the last axis, in the order of Gluon and PyTorch."""
+    return _reordered(array, GATES[cell], FUSED_GATES[cell])
 
-    def __init__(self, task: Task) -> None: ...
+
+def from_fused(cell: str, array: np.ndarray) -> np.ndarray:
+    """The gates of the last axis, from the order of Gluon and PyTorch into ours."""
+    return _reordered(array, FUSED_GATES[cell], GATES[cell])
+
+
+def _reordered(array: np.ndarray, old: str, new: str) -> np.ndarray:
+    gates = np.split(array, len(old), axis=-1)
+    return np.concatenate([gates[old.index(gate)] for gate in new], axis=-1)
+
+
+class Contender(Protocol):
+    """One network in training, written as an expert of its library would; its file also has multiply(a, b).
+
+    reset: in its GRU the reset gate acts before the product, as in the book, or after it.
+    """
+
+    reset: str = "before"
+
+    def __init__(self, task: Task, variant: str = "") -> None: ...
+
+    @staticmethod
+    def variants(task: Task) -> list[str]:
+        """The ways in which experts would write it; the fastest counts."""
+        return [""]
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
-        """One step of Adam on a batch that starts from a state of zeros; its loss, nats per character."""
+        """A step of Adam on a batch that starts from a state of zeros; its loss, nats per character."""
 
     def moments(self) -> Params:
         """Adam's running mean of the clipped gradient: after the first step a tenth of it."""

@@ -15,33 +15,33 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .work import Task
+from .work import Contender, Task
 
 CONTENDERS = {  # name: its file and class
     "ours": ("ours", "Ours"),
     "tutorial": ("ours", "Tutorial"),
     "reset-after": ("ours", "ResetAfter"),
     "gluon": ("gluon", "Fused"),
-    "pytorch": ("pytorch", "Eager"),
-    "compiled": ("pytorch", "Compiled"),
-    "jax": ("jax_scan", "Scan"),
+    "pytorch": ("pytorch", "PyTorch"),
+    "jax": ("xla", "Compiled"),
     "numpy": ("numpy_bptt", "Bptt"),
 }
 
 
-def first_steps(contender_class: Any, task: Task, steps: int = 3) -> dict[str, list[float]]:
+def first_steps(new: Callable[[Task], Contender], task: Task, steps: int = 3) -> dict[str, list[float]]:
     """The losses of the first steps, and the norms of the gradients of all parameters in the first of them.
 
     Both come unclipped, and clipped in every step.
     """
     losses, norms = [], []
     for theta in (1e9, 0.05):
-        contender = contender_class(dataclasses.replace(task, theta=theta))
+        contender = new(dataclasses.replace(task, theta=theta))
         for i, batch in zip(range(steps), task.batches(task.corpus())):
             losses.append(contender.step(*batch))
             if i == 0:
@@ -59,11 +59,18 @@ class Worker:
         self.module = importlib.import_module(f".{module}", __package__)
         self.contender_class = getattr(self.module, of)
 
-    def open(self, task: dict[str, Any], num_chars: int = 65_000, corpus: str | None = None) -> None:
+    def variants(self, task: dict[str, Any]) -> list[str]:
+        """The ways in which the contender is written."""
+        return self.contender_class.variants(Task(**task))
+
+    def open(
+        self, task: dict[str, Any], variant: str = "", num_chars: int = 65_000, corpus: str | None = None
+    ) -> None:
         """Make the network. corpus: a .npy of indices in place of num_chars drawn ones."""
         self.task = Task(**task)
         self.corpus = np.load(corpus) if corpus else self.task.corpus(num_chars)
-        self.contender = self.contender_class(self.task)
+        self.new = partial(self.contender_class, **({"variant": variant} if variant else {}))
+        self.contender = self.new(self.task)
         self.batches = self._endless()
         self.operands: list[Any] = []
 
@@ -73,7 +80,11 @@ class Worker:
 
     def first_steps(self) -> dict[str, list[float]]:
         """What must be the same for all contenders."""
-        return first_steps(self.contender_class, self.task)
+        return first_steps(self.new, self.task)
+
+    def reset(self) -> str:
+        """Where the reset gate of its GRU acts: before or after the product."""
+        return self.contender.reset
 
     def train(self, steps: int) -> float:
         """Seconds a step, after one that warms the caches."""

@@ -1,8 +1,8 @@
 """MXNet Gluon: the fused recurrent layers, hybridized, with Gluon's own loss, clipping and Trainer.
 
 A fused layer multiplies its inputs by a matrix. With a large vocabulary it gets rows that an Embedding has
-looked up, and the matrix is the identity, which costs less than one-hot inputs; with a small one it gets
-one-hot inputs. Its GRU applies the reset gate after the product: Gluon has no other form.
+looked up, and the matrix is the identity, which costs less than one-hot inputs; with a small one both are
+tried. Its GRU applies the reset gate after the product: Gluon has no other form.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Fused(Contender):
 
     @staticmethod
     def variants(task: Task) -> list[str]:
-        """The way in which characters enter; one-hot vectors where they are short."""
-        return ["rows", "one-hot"] if task.short_vectors else ["rows"]
+        """The way in which characters enter."""
+        return task.entering
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
         """A step of training."""

@@ -63,6 +63,11 @@ class Task:
         return self.vocab_size <= self.num_gates * self.hidden_dim
 
     @property
+    def entering(self) -> list[str]:
+        """The ways in which characters may enter: as rows of W_x, or as vectors where these are short."""
+        return ["rows", "one-hot"] if self.short_vectors else ["rows"]
+
+    @property
     def scale(self) -> float:
         """Deviation of the initial weights: 0.05 at 256 hidden units, as in train, and scaled for others."""
         return 0.8 / math.sqrt(self.hidden_dim)

@@ -95,9 +95,8 @@ class Compiled(Contender):
 
     @staticmethod
     def variants(task: Task) -> list[str]:
-        """The loop by the way in which characters enter; one-hot vectors where they are short."""
-        ways = ["rows", "one-hot"] if task.short_vectors else ["rows"]
-        return [f"{loop}, {way}" for loop in UNROLLED for way in ways]
+        """Each loop with each way in which characters enter."""
+        return [f"{loop}, {way}" for loop in UNROLLED for way in task.entering]
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
         """A step of training."""

@@ -63,7 +63,7 @@ if os.environ.setdefault("OMP_NUM_THREADS", "1").partition(",")[0].strip() == "1
 else:
     os.environ["MXNET_CPU_WORKER_NTHREADS"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin slow a busy machine down tenfold
-os.environ.setdefault("MXNET_CPU_TEMP_COPY", "128")
+os.environ.setdefault("MXNET_CPU_TEMP_COPY", "4096")
 compat.install()
 
 

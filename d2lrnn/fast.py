@@ -21,7 +21,7 @@ from .decoding import Writer
 from .engine.backprop import learn
 from .engine.cells import GRU, LSTM, RNN, Steps
 from .engine.fast_decoding import GraphWriter
-from .engine.layers import Arrays, Layer, State, num_threads
+from .engine.layers import MAX_STEPS, Arrays, Layer, State, num_threads
 from .engine.masks import Regularisers
 from .engine.update import train_batch
 from .gru import GRUParams, get_gru_params, init_gru_state
@@ -68,13 +68,14 @@ class Network(NamedTuple):
 
     dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14). parts: how
     many parts a batch is cut into, so that as many threads of MXNet's engine have work; they decide the last
-    digits.
+    digits. max_steps: of one graph; a small number keeps graphs few where batches have many lengths.
     """
 
     cell: Cell
     num_layers: int
     dropout: float = 0.0
     parts: int = 1
+    max_steps: int = MAX_STEPS
 
     def get_params(
         self, vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01
@@ -112,7 +113,7 @@ class Network(NamedTuple):
         if not isinstance(inputs, nd.NDArray):
             layers, below = self._layers(params, reads_indices=False), nd.concat(*inputs, dim=0)
         elif inputs.dtype == np.int32:
-            layers, below = self._layers(params), inputs.reshape(-1)
+            layers, below = self._layers(params), inputs.T
         else:
             raise TypeError(f"inputs hold {np.dtype(inputs.dtype)} values: take indices from get_rows")
         new_state: State = ()
@@ -136,7 +137,8 @@ class Network(NamedTuple):
         layers = self._layers(params) if W_e is None else self._layers(params[1:], reads_indices=False)
         with autograd.train_mode():
             states, how = self._each_layers(state), how or Regularisers(self.dropout)
-            return learn(layers, states, params[-2:], (data, label), how, self.parts, W_e)
+            cut = self.parts, self.max_steps
+            return learn(layers, states, params[-2:], (data, label), how, *cut, W_e)
 
     def train_batch(
         self, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float

@@ -1,19 +1,33 @@
 """How lesson 15 learns from a batch: forward, and back by hand.
 
-A batch is read in a few parts: while one part's outputs are computed, another core goes on with the states of
-the next.
+The rows of a batch need nothing of each other until their gradients are added up: each core takes a share of
+them, and goes all the way with it.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mxnet import autograd, nd
 
 from ..sampling import Batch
-from .layers import Arrays, Layer, State, backward, cut_steps, forward, graph, join, run, times
+from .layers import (
+    Arrays,
+    Layer,
+    Operator,
+    State,
+    backward,
+    cut,
+    flat,
+    forward,
+    graph,
+    multiply,
+    num_spans,
+    own,
+)
 from .masks import Masks, Regularisers, draw_masks, repeat
 
 TINY = 1e-36  # a probability that float32 no longer tells from 0
@@ -26,59 +40,65 @@ def learn(
     batch: Batch,
     how: Regularisers,
     num_parts: int,
+    max_steps: int,
     W_e: nd.NDArray | None = None,
 ) -> tuple[nd.NDArray, State]:
     """The loss and the new state; in every param.grad its gradient.
 
-    output: W_hy and b_y. W_e: the embeddings, (vocab_size, hidden_dim), of tied networks (lesson 19), whose
-    layers read no indices; W_hy^T is the same array there, and the W_hy of output is ignored.
+    output: W_hy and b_y. num_parts: of the rows. max_steps: of one graph. W_e: the embeddings, (vocab_size,
+    hidden_dim), of tied networks (lesson 19), whose layers read no indices; W_hy is its transpose there, and
+    that of output is ignored.
     """
     (data, label), (W_hy, b_y) = batch, output
-    rows, masks = data.T, draw_masks(how, layers, b_y.size, len(data))
-    passes: list[Any] = [_Pass(*each, masks, k) for k, each in enumerate(zip(layers, state))]
-    passes = passes if W_e is None else [_Lookup(W_e, masks), *passes]
-    spans, H = cut_steps(len(rows), num_parts), []
-    for begin, end in spans:
-        below = rows[begin:end].reshape(-1)
+    masks, shares = draw_masks(how, layers, b_y.size, len(data)), cut(len(data), num_parts)
+    spans = cut(data.shape[1], num_spans(data.shape[1], max_steps, math.ceil(num_parts / len(shares))))
+    parts = [_passes(layers, state, masks, rows, W_e) for rows in shares]
+    pieces = [(passes, rows, span) for passes, rows in zip(parts, shares) for span in spans]
+    tops = []
+    for passes, rows, span in pieces:
+        below = _piece(data, rows, span)
         for each in passes:
-            below = each.forward(below, end - begin)
-        H.append(below)
-    label = nd.clip(label.T, 0, b_y.size - 1)  # scattering writes wherever it is told to
-    W, scores = W_hy.T if W_e is None else W_e, []
-    for h, (begin, end) in reversed(list(zip(H, spans))):  # it runs back while others run forward
-        likelihood, above, dW, db = output_layer(h, label[begin:end].reshape(-1), W, b_y, how.unseen)
-        scores.append((likelihood, dW, db))
-        above = above / label.size
+            below = each.forward(below, span[1] - span[0])
+        tops.append(below)
+    scores, unseen = [], [] if how.unseen is None else [how.unseen]
+    for H, (_, rows, span) in zip(tops, pieces):
+        shape = Score(len(H), H.shape[1], b_y.size, label.size, W_e is not None)
+        read, weights = [H, _piece(label, rows, span)], [W_hy if W_e is None else W_e, b_y]
+        scores.append(_scoring(shape, len(unseen), rows[0])(read, weights, unseen))
+    loss, dW = nd.empty(1, b_y.context), W_hy.grad if W_e is None else nd.empty(W_e.shape, b_y.context)
+    _add_up([each[:3] for each in scores], [loss, dW, b_y.grad])
+    for (*_, above), (passes, _, span) in reversed(list(zip(scores, pieces))):
         for each in reversed(passes):
-            above = each.backward(above, end - begin)
-    likelihoods, dW, db = zip(*scores)
-    for each in passes:
-        each.write_gradients()
-    dW = nd.add_n(*dW) / label.size
-    if W_e is None:
-        nd.transpose(dW, out=W_hy.grad)
-    else:  # it holds the gradients of the rows that were read
-        nd.broadcast_add(W_e.grad, dW, out=W_e.grad)
-    (nd.add_n(*db) / label.size).copyto(b_y.grad)
-    return -nd.add_n(*likelihoods) / label.size, tuple(S for each in passes for S in each.state)
+            above = each.backward(above, span[1] - span[0])
+    for same_layer in zip(*parts):
+        same_layer[0].write_gradients(same_layer)
+    if W_e is not None:  # it holds the gradients of the rows that were read
+        nd.add_n(W_e.grad, dW, out=W_e.grad)
+    new_states = [[S for each in passes for S in each.state] for passes in parts]
+    return loss, tuple(_on_top_of_each_other(new_states))
 
 
-class _Ahead(NamedTuple):
-    """Of a part that has passed a layer: what the backward pass needs."""
-
-    below: nd.NDArray
-    fed: Arrays
-    slopes: Arrays
-    mask: nd.NDArray | None
+def _piece(chars: nd.NDArray, rows: tuple[int, int], span: tuple[int, int]) -> nd.NDArray:
+    """A share of the rows of a batch, and a span of its steps."""
+    chars = chars[slice(*rows)]
+    whole = span == (0, chars.shape[1])
+    return chars if whole else nd.slice_axis(chars, axis=1, begin=span[0], end=span[1])
 
 
-class _Back(NamedTuple):
-    """Of a part that has come back: what it read and, for each gate, dA and the gradients of W_h and b."""
-
-    below: nd.NDArray
-    dA: Arrays
-    dW_h: Arrays
-    db: Arrays
+def _passes(
+    layers: Sequence[Layer],
+    state: Sequence[State],
+    masks: Masks,
+    rows: tuple[int, int],
+    W_e: nd.NDArray | None,
+) -> list[Any]:
+    """All that a share of the rows passes on its way to the output."""
+    theirs, passes = masks.of_rows(*rows), list[Any]()
+    if W_e is not None:
+        passes.append(_Lookup(W_e, theirs))
+    for k, (layer, S_k) in enumerate(zip(layers, state)):
+        passes.append(_Pass(layer, [S[slice(*rows)] for S in S_k], theirs, k, rows))
+    return passes
 
 
 class _Lookup:
@@ -92,127 +112,151 @@ class _Lookup:
         self.ahead, self.back = list[nd.NDArray](), list[tuple[nd.NDArray, nd.NDArray]]()
 
     def forward(self, below: nd.NDArray, num_steps: int) -> nd.NDArray:
-        """Read a part, indices; return the rows of W_e with these numbers, masked."""
+        """Read a piece, indices; return the rows of W_e with these numbers, masked."""
         self.ahead.append(below)
-        return self._mask(nd.Embedding(below, self.table, *self.table.shape), num_steps)
+        (X,) = _lookup(1, 1, self.table.shape)([below], [self.table])
+        return self._mask(X, num_steps)
 
     def backward(self, dX: nd.NDArray, num_steps: int) -> None:
-        """What comes back to the rows of the last part that has not come back yet."""
+        """What comes back to the rows of the last piece that has not come back yet."""
         self.back.append((self.ahead.pop(), self._mask(dX, num_steps)))
 
     def _mask(self, X: nd.NDArray, num_steps: int) -> nd.NDArray:
         return X if self.masks.inputs is None else X * repeat(self.masks.inputs, num_steps)
 
-    def write_gradients(self) -> None:
-        """In the gradient of W_e, what comes back to its rows."""
-        below, dX = (nd.concat(*each, dim=0) for each in zip(*self.back))
-        _scatter(below, dX, self.W_e)
+    def write_gradients(self, parts: Sequence[_Lookup]) -> None:
+        """In the gradient of W_e, what comes back to its rows from all parts."""
+        below, dX = zip(*[one for part in parts for one in part.back])
+        _scatter(below, [[each] for each in dX], [self.W_e])
         if self.masks.chars is not None:
             nd.broadcast_mul(self.W_e.grad, self.masks.chars, out=self.W_e.grad)
 
 
 class _Pass:
-    """Layer k on its way through a batch and back: part after part, then the last part first."""
+    """Layer k on its way through a part of a batch and back: piece after piece, then the last piece first."""
 
-    def __init__(self, layer: Layer, state: State, masks: Masks, k: int) -> None:
-        self.layer, self.state, self.masks, self.k = layer, state, masks, k
-        self.masked, self.drops_chars = layer, layer.reads_indices and masks.chars is not None
-        if masks.weights is not None:
-            W_h = [W * mask for W, mask in zip(layer.W_h, masks.weights[k])]
-            self.masked = self.masked._replace(W_h=W_h)
-        if self.drops_chars:
-            W_x = [nd.broadcast_mul(W, masks.chars) for W in layer.W_x]
-            self.masked = self.masked._replace(W_x=W_x)
-        self.dstate: Arrays = [nd.zeros_like(S) for S in state]
-        self.ahead, self.back = list[_Ahead](), list[_Back]()
+    def __init__(self, layer: Layer, state: Arrays, masks: Masks, k: int, rows: tuple[int, int]) -> None:
+        self.layer, self.state, self.masks, self.k, self.rows = layer, state, masks, k, rows
+        self.W_masks = () if masks.weights is None else masks.weights[k]
+        self.drops_chars = layer.reads_indices and masks.chars is not None
+        self.W_x = [nd.broadcast_mul(W, masks.chars) for W in layer.W_x] if self.drops_chars else layer.W_x
+        self.dstate: Arrays = ()
+        self.ahead, self.back = list[Any](), list[Any]()
 
     def forward(self, below: nd.NDArray, num_steps: int) -> nd.NDArray:
-        """Read a part, indices or a matrix with num_steps * batch_size rows; return its matrix of H."""
-        steps, arrays = self.layer.steps, [*self.masked.project(below), *self.masked.W_h, *self.state]
-        H, *rest = run(forward, steps, arrays, num_steps)
-        width, num_fed = len(self.state), max(steps.fed) + 1
-        self.state, fed, slopes = tuple(rest[:width]), rest[width : width + num_fed], rest[width + num_fed :]
+        """Read a piece, indices or the matrix of the layer below; return its matrix of H."""
+        groups = [[below], self.W_x, self.layer.b, self.layer.W_h, self.W_masks, self.state]
+        H, *rest = self.layer.run(forward, num_steps, groups, self.rows)
+        width, num_fed = len(self.state), max(self.layer.steps.fed) + 1
+        self.state, fed, slopes = rest[:width], rest[width : width + num_fed], rest[width + num_fed :]
         mask = self.masks.of_outputs(self.k, H, num_steps)
-        self.ahead.append(_Ahead(below, fed, slopes, mask))
+        self.ahead.append((below, fed, slopes, mask))
         return H if mask is None else H * mask
 
     def backward(self, dH: nd.NDArray, num_steps: int) -> nd.NDArray | None:
-        """From the dH of the last part that has not come back yet to that of the layer below, if any."""
-        steps, (below, fed, slopes, mask) = self.layer.steps, self.ahead.pop()
+        """From the dH of the last piece that has not come back yet to that of the layer below, if any."""
+        below, fed, slopes, mask = self.ahead.pop()
         dH = dH if mask is None else dH * mask
-        outputs = run(backward, steps, [dH, *slopes, *self.masked.W_h, *self.dstate], num_steps)
-        dA, self.dstate = outputs[: len(steps.fed)], outputs[len(steps.fed) :]
-        ones = nd.ones((1, len(below)), ctx=below.context)
-        dW_h = [nd.dot(fed[k], d, transpose_a=True) for k, d in zip(steps.fed, dA)]
-        self.back.append(_Back(below, dA, dW_h, [nd.dot(ones, d) for d in dA]))
-        if self.layer.reads_indices:
-            return None
-        from_gate = times(nd, self.layer.W_x, below.shape[1])
-        return nd.add_n(*[from_gate(d, k) for k, d in enumerate(dA)])
+        read = ([], []) if self.layer.reads_indices else ([below], self.W_x)
+        groups = [[dH], slopes, fed, self.layer.W_h, self.W_masks, self.dstate, *read]
+        outputs = self.layer.run(backward, num_steps, groups, self.rows)
+        num_gates, width = len(self.layer.steps.fed), len(self.state)
+        dA, self.dstate = outputs[:num_gates], outputs[num_gates : num_gates + width]
+        gradients, rest = outputs[num_gates + width :], len(read[0])
+        self.back.append((below, dA, gradients[: len(gradients) - rest]))
+        return gradients[-1] if rest else None
 
-    def write_gradients(self) -> None:
-        """Write the gradient of every weight, added up over the parts."""
-        below, dA, dW_h, db = zip(*self.back)
-        below, gates = nd.concat(*below, dim=0), join(nd, dA)
-        for k, d in enumerate(gates):
-            W_x, W_h, b = (weights[k] for weights in (self.layer.W_x, self.layer.W_h, self.layer.b))
-            nd.add_n(*[part[k] for part in dW_h], out=W_h.grad)
-            if self.masks.weights is not None:
-                nd.broadcast_mul(W_h.grad, self.masks.weights[self.k][k], out=W_h.grad)
-            nd.add_n(*[part[k] for part in db], out=b.grad.reshape((1, -1)))
-            if self.layer.reads_indices:
-                _scatter(below, d, W_x)
-                if self.drops_chars:
-                    nd.broadcast_mul(W_x.grad, self.masks.chars, out=W_x.grad)
-            else:
-                nd.dot(below, d, transpose_a=True, out=W_x.grad)
+    def write_gradients(self, parts: Sequence[_Pass]) -> None:
+        """Write the gradient of every weight of this layer, added up over its parts."""
+        layer, (below, dA, gradients) = self.layer, zip(*[one for part in parts for one in part.back])
+        weights = [*layer.W_h, *layer.b, *([] if layer.reads_indices else layer.W_x)]
+        _add_up(gradients, [each.grad for each in weights])
+        if layer.reads_indices:
+            _scatter(below, dA, layer.W_x)
+        if self.drops_chars:
+            for W in layer.W_x:
+                nd.broadcast_mul(W.grad, self.masks.chars, out=W.grad)
 
 
-def _scatter(below: nd.NDArray, d: nd.NDArray, W: nd.NDArray) -> None:
-    """In the gradient of W: a row that was picked gets what comes back to it, d."""
+def _scatter(below: Arrays, dA: Sequence[Arrays], W_x: Arrays) -> None:
+    """In the gradients of W_x: a row that was picked gets what comes back to it. below, dA: of each piece."""
     with autograd.record():
-        rows = nd.Embedding(below, W, *W.shape)
-    rows.backward(d)
-
-
-class _Output(NamedTuple):
-    """The log-likelihood of some characters, and the gradients of its negative; W is W_hy^T."""
-
-    likelihood: nd.NDArray
-    dH: nd.NDArray
-    dW: nd.NDArray
-    db: nd.NDArray
-
-
-def output_layer(
-    H: nd.NDArray, label: nd.NDArray, W: nd.NDArray, b_y: nd.NDArray, unseen: nd.NDArray | None = None
-) -> _Output:
-    """What the characters of a part contribute, with H the top layer's.
-
-    Where softmax gives P, and Y is one-hot, the gradient of the logits is P - Y, as lesson 10 derives. Y
-    loses the share unseen.sum(), which unseen distributes over the characters.
-    """
-    leaves = [H.detach(), W.detach(), b_y.detach()]
-    gradients = [nd.empty(leaf.shape, ctx=leaf.context) for leaf in leaves]
-    autograd.mark_variables(leaves, gradients)
-    with autograd.record():
-        logits = nd.FullyConnected(*leaves, num_hidden=b_y.size)
-    P, slope, places, likelihood = scoring(len(H))(logits, label)
-    slope = slope if unseen is None else nd.broadcast_add(slope, unseen.sum())
-    nd._internal._scatter_set_nd(lhs=P, rhs=slope, indices=places, shape=P.shape, out=P)
-    logits.backward(P if unseen is None else nd.broadcast_sub(P, unseen.reshape((1, -1))))
-    return _Output(likelihood, *gradients)
+        rows = _lookup(len(below), len(W_x), W_x[0].shape)(below, W_x)
+    autograd.backward(rows, _on_top_of_each_other(dA))
 
 
 @functools.lru_cache(maxsize=128)
-def scoring(num_chars: int) -> Callable[..., list[nd.NDArray]]:
-    """From logits and label: P, p - 1 of each label, where it stands in P, and the log-likelihood."""
+def _lookup(num_pieces: int, num_tables: int, shape: tuple[int, int]) -> Operator:
+    """The rows of each table that the characters of the pieces pick, step after step."""
 
-    def score(F: Any, inputs: Arrays) -> list[Any]:
-        logits, label = inputs
-        P = F.softmax(logits)
-        p = F.pick(P, label)
-        places = F.stack(F.arange(num_chars, dtype="int32"), label)
-        return [P, p - 1, places, F.sum(F.log(p * (p > TINY)))]
+    def look_up(F: Any, below: Arrays, tables: Arrays) -> list[Any]:
+        chars = F.concat(*[flat(F, each) for each in below], dim=0)
+        return [F.Embedding(chars, W, *shape) for W in tables]
 
-    return graph(score, num_inputs=2)
+    return graph(look_up, (num_pieces, num_tables))
+
+
+def _add_up(rows: Sequence[Arrays], out: Arrays) -> None:
+    """Write the sum of each column of rows to an array of out."""
+    _columns("add_n", len(rows), len(out))(*rows, out=out)
+
+
+def _on_top_of_each_other(rows: Sequence[Arrays]) -> list[nd.NDArray]:
+    return _columns("concat", len(rows), len(rows[0]))(*rows)
+
+
+@functools.lru_cache(maxsize=128)
+def _columns(name: str, num_rows: int, num_columns: int) -> Operator:
+    """For every column of some rows of arrays the result of an operator of this name."""
+    more = {"dim": 0} if name == "concat" else {}
+    return graph(
+        lambda F, *rows: [getattr(F, name)(*each, **more) for each in zip(*rows)], [num_columns] * num_rows
+    )
+
+
+class Score(NamedTuple):
+    """What two pieces must have in common to be scored by the same graph.
+
+    num_rows: their characters; num_chars: those of the batch. tied: W_hy and its gradient come transposed.
+    """
+
+    num_rows: int
+    hidden_dim: int
+    vocab_size: int
+    num_chars: int
+    tied: bool
+
+
+def score(F: Any, shape: Score, read: Arrays, weights: Arrays, unseen: Arrays) -> list[Any]:
+    """Of a piece: its share of the loss and of the gradients of W_hy and b_y; and dH.
+
+    read: the top layer's H, and label. weights: W_hy and b_y. Where softmax gives P, and Y is one-hot, the
+    gradient of the logits is (P - Y) / num_chars, as lesson 10 derives. Y loses the share unseen.sum(), which
+    unseen distributes over the characters.
+    """
+    (H, label), (N, d, V, num_chars, tied) = read, shape
+    (W, b_y), unseen = own(F, weights), own(F, unseen)
+    W, W_T = (F.transpose(W), W) if tied else (W, F.transpose(W))
+    label = F.clip(flat(F, label), 0, V - 1)  # scattering writes wherever it is told to
+    P = F.softmax(F.FullyConnected(H, W_T, b_y, num_hidden=V))
+    p = F.pick(P, label)
+    likelihood = F.sum(F.log(p * (p > TINY)))
+    places, slope = F.stack(F.arange(N, dtype="int32"), label), p - 1
+    for each in unseen:
+        slope = F.broadcast_add(slope, F.sum(each))
+    dY = F._internal._scatter_set_nd(lhs=P, rhs=slope, indices=places, shape=(N, V))  # in place of P
+    dY = F.BlockGrad(dY)  # a graph is refused if an operator has no gradient, though nobody asks for it
+    for each in unseen:
+        dY = F.broadcast_sub(dY, F.reshape(each, shape=(1, -1)))
+    dY_T, H_T, ones = F.transpose(dY), F.transpose(H), F.ones((1, N))
+    dW = multiply(F, dY_T, H_T, d) if tied else multiply(F, H_T, dY_T, V)
+    db = F.reshape(multiply(F, ones, dY_T, V), shape=(-1,))
+    return [
+        likelihood * (-1 / num_chars),
+        *[each * (1 / num_chars) for each in (dW, db, multiply(F, dY, W, d))],
+    ]
+
+
+@functools.lru_cache(maxsize=64)
+def _scoring(shape: Score, num_unseen: int, first_row: int) -> Operator:
+    return graph(lambda F, *groups: score(F, shape, *groups), (2, 2, num_unseen), weights=1)

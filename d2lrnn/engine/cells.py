@@ -1,9 +1,9 @@
 """One time step of each cell, forward and backward: for arrays (F = mx.nd) and for graphs (F = mx.sym).
 
-A step gets A, what comes to each gate from below, its bias included, and times: times(X, k) is X W_h of gate
-k in the forward pass, and X W_h^T in the backward pass. Of what a step keeps for the backward pass, slopes
-are the derivatives that do not depend on the gradient coming back: they are computed for all steps at once.
-What remains is back, the chain rule of one step.
+A step gets A, what comes to each gate from below, and times: times(X, k) is X W_h + b of gate k in the
+forward pass, and X W_h^T in the backward pass. Of what a step keeps for the backward pass, slopes are the
+derivatives that do not depend on the gradient coming back: they are computed for all steps at once. What
+remains is back, the chain rule of one step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Steps(NamedTuple):
 
 
 def rnn_step(F: Any, A: Arrays, state: Arrays, times: Times) -> Step:
-    """The RNN: H = tanh(A + H W_hh)."""
+    """The RNN: H = tanh(A + H W_hh + b_h)."""
     (H,) = state
     new = _tanh(F, add(F, A[0], times(H, 0)))
     return Step(state=(new,), fed=(H,), kept=(new,))
@@ -58,13 +58,16 @@ def gru_step(F: Any, A: Arrays, state: Arrays, times: Times) -> Step:
     R = _sigmoid(F, add(F, A[1], times(H, 1)))
     RH = R * H
     H_tilde = _tanh(F, add(F, A[2], times(RH, 2)))
-    new = H_tilde + Z * (H - H_tilde)
-    return Step(state=(new,), fed=(H, RH), kept=(H, Z, R, H_tilde))
+    change = Z * (H - H_tilde)
+    return Step(state=(add(F, H_tilde, change),), fed=(H, RH), kept=(change, Z, RH, R, H_tilde))
 
 
-def gru_slopes(F: Any, H: Any, Z: Any, R: Any, H_tilde: Any) -> Arrays:
-    """d(new H)/dA of gates z and h, d(R H)/dA of gate r, and what H passes on directly."""
-    return (H - H_tilde) * Z * (1 - Z), H * R * (1 - R), (1 - Z) * (1 - F.square(H_tilde)), Z, R
+def gru_slopes(F: Any, change: Any, Z: Any, RH: Any, R: Any, H_tilde: Any) -> Arrays:
+    """d(new H)/dA of gates z and h, d(R H)/dA of gate r, and what H passes on directly.
+
+    change: Z (H - H_tilde), which the new H has more than H_tilde.
+    """
+    return change * (1 - Z), RH * (1 - R), (1 - Z) * (1 - F.square(H_tilde)), Z, R
 
 
 def gru_back(F: Any, dstate: Arrays, slopes: Arrays, times: Times) -> tuple[Arrays, Arrays]:
@@ -81,22 +84,28 @@ def lstm_step(F: Any, A: Arrays, state: Arrays, times: Times) -> Step:
     H, C = state
     I, F_, O = (_sigmoid(F, add(F, A[k], times(H, k))) for k in range(3))
     C_tilde = _tanh(F, add(F, A[3], times(H, 3)))
-    new = F_ * C + I * C_tilde
+    kept, added = F_ * C, I * C_tilde
+    new = add(F, kept, added)
     tanh_C = _tanh(F, new)
-    return Step(state=(O * tanh_C, new), fed=(H,), kept=(I, F_, O, C_tilde, C, tanh_C))
+    H_new = O * tanh_C
+    return Step(state=(H_new, new), fed=(H,), kept=(I, F_, O, C_tilde, tanh_C, kept, added, H_new))
 
 
-def lstm_slopes(F: Any, I: Any, F_: Any, O: Any, C_tilde: Any, C: Any, tanh_C: Any) -> Arrays:
-    """d(new C)/dA of gates i, f and c, dH/dA of gate o, dH/d(new C), and what C passes on directly."""
-    slope_i, slope_f = C_tilde * I * (1 - I), C * F_ * (1 - F_)
-    slope_o, slope_c = tanh_C * O * (1 - O), I * (1 - F.square(C_tilde))
-    return slope_i, slope_f, slope_o, slope_c, O * (1 - F.square(tanh_C)), F_
+def lstm_slopes(
+    F: Any, I: Any, F_: Any, O: Any, C_tilde: Any, tanh_C: Any, kept: Any, added: Any, H: Any
+) -> Arrays:
+    """d(new C)/dA of gates i, f and c, dH/dA of gate o, dH/d(new C), and what C passes on directly.
+
+    kept: F C, added: I C_tilde, of which the new C is the sum; H: O tanh(new C).
+    """
+    slope_i, slope_f, slope_o = added * (1 - I), kept * (1 - F_), H * (1 - O)
+    return slope_i, slope_f, slope_o, I - added * C_tilde, O - H * tanh_C, F_
 
 
 def lstm_back(F: Any, dstate: Arrays, slopes: Arrays, times: Times) -> tuple[Arrays, Arrays]:
     """From dH and dC to dA of each gate, and dH and dC of the step before."""
     (dH, dC), (slope_i, slope_f, slope_o, slope_c, slope_H, F_) = dstate, slopes
-    dC = dC + dH * slope_H
+    dC = add(F, dC, dH * slope_H)
     dA = dC * slope_i, dC * slope_f, dH * slope_o, dC * slope_c
     return dA, (F.add_n(*[times(dA_k, k) for k, dA_k in enumerate(dA)]), dC * F_)
 

@@ -39,12 +39,8 @@ class GraphWriter:
         self.shape, self.num_parts = Shape(layers[0].steps, len(layers), *W_hy.shape), num_parts
         self.weights: list[nd.NDArray] = []
         for layer in layers:
-            if layer.reads_indices:  # the rows that are looked up have the bias in them
-                pairs = zip(layer.W_x, layer.b)
-                self.weights += [nd.broadcast_add(W, b_k.reshape((1, -1))) for W, b_k in pairs]
-            else:
-                self.weights += [*[W.T for W in layer.W_x], *[b_k.copy() for b_k in layer.b]]
-            self.weights += [W.T for W in layer.W_h]
+            self.weights += [W.copy() if layer.reads_indices else W.T for W in layer.W_x]
+            self.weights += [*[W.T for W in layer.W_h], *[b_k.copy() for b_k in layer.b]]
         self.weights += [W_hy.T, b_y.copy()]
         if not all(np.abs(W.asnumpy()).max() < TOO_LARGE for W in self.weights):
             raise FloatingPointError(
@@ -53,7 +49,7 @@ class GraphWriter:
 
     def read(self, X: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
         """One step: indices (1, batch_size) become logits (batch_size, vocab_size), and the new state."""
-        logits, *new_state = _compile_reader(self.shape)(X, *self.weights, *state)
+        logits, *new_state = _compile_reader(self.shape)([X], self.weights, state)
         return logits, tuple(new_state)
 
     def go_on(self, last: np.ndarray, state: State, num_chars: int) -> Iterator[np.ndarray]:
@@ -70,7 +66,7 @@ class GraphWriter:
             if start < num_chars:
                 chunks = []
                 for k, write in enumerate(_compile_writers(self.shape, len(rows))):
-                    chunk, chars[k], *states[k] = write(chars[k], *self.weights, *states[k])
+                    chunk, chars[k], *states[k] = write([chars[k]], self.weights, states[k])
                     chunks.append(chunk)
                 asked.append(chunks)
             if start:
@@ -110,13 +106,9 @@ def _compile_writers(shape: Shape, num_parts: int) -> list[Callable[..., list[nd
 
 def _compile_steps(shape: Shape, program: Callable[..., list[Any]]) -> Callable[..., list[nd.NDArray]]:
     """One operator that does what program does with X, weights and state."""
-    steps, num_layers, *_ = shape
-    state = 1 + num_layers * 3 * len(steps.fed) - len(steps.fed) + 2  # where it begins, behind the weights
-
-    def sorted_inputs(F: Any, inputs: Arrays) -> list[Any]:
-        return program(F, inputs[0], inputs[1:state], inputs[state:])
-
-    return graph(sorted_inputs, state + num_layers * steps.num_states, range(1, state))
+    num_weights = shape.num_layers * 3 * len(shape.steps.fed) + 2
+    sizes = 1, num_weights, shape.num_layers * shape.steps.num_states
+    return graph(lambda F, X, weights, state: program(F, *X, weights, state), sizes, weights=1)
 
 
 def _read_char(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> tuple[Any, Arrays]:
@@ -124,11 +116,11 @@ def _read_char(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> 
     steps, num_layers, hidden_dim, vocab_size = shape
     W, width, new_state = iter(weights), steps.num_states, list[Any]()
     for k in range(num_layers):
-        W_x = [next(W) for _ in steps.fed]
+        W_x, W_h, b = ([next(W) for _ in steps.fed] for _ in range(3))
         if k == 0:
             A = [F.Embedding(X, each, vocab_size, hidden_dim) for each in W_x]
         else:
-            A = multiply(F, new_state[-width], W_x, [next(W) for _ in steps.fed], hidden_dim)
-        W_h = times(F, [next(W) for _ in steps.fed], hidden_dim)
-        new_state += steps.step(F, A, state[k * width : (k + 1) * width], W_h).state
+            A = [multiply(F, new_state[-width], each, hidden_dim) for each in W_x]
+        own = state[k * width : (k + 1) * width]
+        new_state += steps.step(F, A, own, times(F, W_h, b, hidden_dim)).state
     return F.FullyConnected(new_state[-width], *W, num_hidden=vocab_size), new_state

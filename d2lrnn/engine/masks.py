@@ -50,6 +50,12 @@ class Masks(NamedTuple):
     outputs: Arrays | None = None
     draw: Callable[[nd.NDArray], nd.NDArray] | None = None
 
+    def of_rows(self, first: int, last: int) -> Masks:
+        """For some rows of the batch."""
+        inputs = None if self.inputs is None else self.inputs[first:last]
+        outputs = None if self.outputs is None else [mask[first:last] for mask in self.outputs]
+        return self._replace(inputs=inputs, outputs=outputs)
+
     def of_outputs(self, k: int, H: nd.NDArray, num_steps: int) -> nd.NDArray | None:
         """What layer k multiplies its (num_steps * batch_size, hidden_dim) outputs H by."""
         if self.draw:

@@ -14,6 +14,7 @@ from ..clipping import grad_clipping
 from ..optim import BETA1, BETA2, EPS, Optimizer
 from ..rnn import Params, State
 from ..sampling import Batch
+from .layers import Arrays, Operator, graph
 
 SMALL, LARGE = 1e-20, 1e30  # between them a sum of squares is exact enough in float32
 
@@ -48,9 +49,8 @@ def clip_and_step(
         FloatingPointError: the loss or a gradient is not finite; the parameters are as they were.
     """
     check_positive(theta=theta)
-    chars, gradients = nd.stack(*batch).astype("float32"), [param.grad.reshape(-1) for param in params]
-    numbers = [loss, chars.min(), chars.max(), *(nd.dot(g, g) for g in gradients)]
-    nats, low, high, *squares = nd.concat(*numbers, dim=0).asnumpy().tolist()
+    (numbers,) = _numbers(len(params))([loss], batch, [param.grad.reshape(-1) for param in params])
+    nats, low, high, *squares = numbers.asnumpy().tolist()
     if low < 0 or high >= params[-1].size:
         to_indices(nd.stack(*batch), params[-1].size)
     nats = measure() if nats == math.inf else nats
@@ -62,6 +62,17 @@ def clip_and_step(
         grad_clipping(params, theta)  # slower, and right for any gradient
     step(params, optimizer, scale)
     return nats
+
+
+@functools.lru_cache(maxsize=32)
+def _numbers(num_gradients: int) -> Operator:
+    """In one array: the loss, the least and the largest index, and each gradient's sum of squares."""
+
+    def gather(F: Any, loss: Arrays, batch: Arrays, gradients: Arrays) -> list[Any]:
+        chars = F.cast(F.concat(*[F.reshape(each, shape=(-1,)) for each in batch], dim=0), "float32")
+        return [F.concat(*loss, F.min(chars), F.max(chars), *[F.dot(g, g) for g in gradients], dim=0)]
+
+    return graph(gather, (1, 2, num_gradients), weights=2)
 
 
 def step(params: Params, optimizer: Optimizer, scale: float) -> None:

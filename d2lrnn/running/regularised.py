@@ -16,6 +16,8 @@ from ..rnn import State
 from ..sampling import Batch
 from .settings import Settings
 
+SHORT = 16  # steps of a graph where batches have many lengths: each length of a span has graphs of its own
+
 
 class Regularised(NamedTuple):
     """Lesson 15's network for training, with the same methods, whose parameters may be tied.
@@ -101,4 +103,7 @@ def get_regularised(settings: Settings, unseen: mx.nd.NDArray | None = None) -> 
         weights=settings.weight_drop,
         unseen=unseen,
     )
-    return Regularised(get_network(settings.cell, settings.layers), settings.tied, how)
+    network = get_network(settings.cell, settings.layers)
+    if settings.sampler == "variable":
+        network = network._replace(max_steps=SHORT)
+    return Regularised(network, settings.tied, how)

@@ -16,7 +16,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
-from .. import __version__
+from .. import __version__, engine
 from ..checkpoint import save_next
 from ..cli import warn
 from ..decoding import Choice, generate_batch
@@ -366,6 +366,7 @@ class Run:
                 "d2lrnn": __version__,
                 "mxnet": mx.__version__,
                 "numpy": np.__version__,
+                "engine": str(engine.VERSION),
                 "threads": f"{self.network.parts} x {os.environ['OMP_NUM_THREADS']}",
                 "context": str(self.ctx),
                 **self.dataset.facts(),
@@ -436,9 +437,10 @@ class Run:
     def _compare(self, found: dict[str, Any]) -> None:
         """The facts of a checkpoint with ours: what decides the last digits."""
         folder, ours = self.directory.path, self.config()["facts"]
-        for name in ("d2lrnn", "mxnet", "numpy", "threads", "context"):
-            if found[name] != ours[name]:
+        for name in ("d2lrnn", "mxnet", "numpy", "engine", "threads", "context"):
+            theirs = found.get(name, "1")  # of the first engine nothing is said
+            if theirs != ours[name]:
                 warn(
-                    f"{folder}: {name} was {found[name]} and is {ours[name]}: "
+                    f"{folder}: {name} was {theirs} and is {ours[name]}: "
                     "the last digits of the numbers may differ"
                 )

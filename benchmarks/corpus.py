@@ -36,19 +36,30 @@ BATCH = 2**16  # characters that a map in batches gives its function
 
 # In a process of its own for each file: what is measured is the peak above what the imports hold.
 CHILD = r"""
-import os, re, sys
+import os, re, sys, time
 from d2lrnn import Vocab, load_corpus
+from d2lrnn.running.run import Run
+from d2lrnn.running.settings import Settings
 
 def held(field):
     with open("/proc/self/status") as status:
         return 1024 * int(re.search(field + r":\s+(\d+)", status.read())[1])
 
-for path in sys.argv[1:]:
+def load(path):
+    text = load_corpus(path)
+    indices = Vocab(text).to_indices(text)
+    return len(indices)
+
+def train(path):
+    run = Run(Settings(corpus=(path,)))
+    next(run.train_epoch())
+    return len(run.dataset.train_indices) + len(run.dataset.heldout_indices)
+
+for path in sys.argv[2:]:
     if os.fork() == 0:
-        before = held("VmRSS")
-        text = load_corpus(path)
-        indices = Vocab(text).to_indices(text)
-        print(len(indices), held("VmHWM") - before, flush=True)
+        before, start = held("VmRSS"), time.perf_counter()
+        num_chars = {"load": load, "train": train}[sys.argv[1]](path)
+        print(num_chars, held("VmHWM") - before, time.perf_counter() - start, flush=True)
         os._exit(0)
     os.wait()
 """
@@ -177,14 +188,15 @@ def loading_seconds(num_bytes: int, kind: str = "chinese", repeats: int = 3) -> 
     return seconds
 
 
-def peak_bytes(paths: Sequence[Path]) -> list[tuple[int, int]]:
-    """(characters, bytes) of each file: the most memory that loading, counting and encoding it took.
+def peak_bytes(paths: Sequence[Path], until: str = "load") -> list[tuple[int, int, float]]:
+    """(characters, bytes, seconds) of each file: the most memory that loading, counting and encoding it took.
 
-    It is the peak of a separate process, less what that process held after its imports.
+    It is the peak of a separate process, less what that process held after its imports. until: "train", to
+    the end of the first batch of `python -m d2lrnn.train`.
     """
-    command = [sys.executable, "-W", "ignore", "-c", CHILD, *map(str, paths)]
+    command = [sys.executable, "-W", "ignore", "-c", CHILD, until, *map(str, paths)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [(int(num_chars), int(peak)) for num_chars, peak in map(str.split, lines)]
+    return [(int(chars), int(peak), float(seconds)) for chars, peak, seconds in map(str.split, lines)]
 
 
 def training_seconds(num_bytes: int, batches: int = 60) -> dict[int, list[float]]:
@@ -227,19 +239,18 @@ def _print_loading(num_bytes: int) -> None:
 
 
 def _print_memory(num_bytes: int) -> None:
-    print("\n| memory | characters | file, MB | peak, MB | above the file, bytes a character |")
-    print("|---|--:|--:|--:|--:|")
+    print("\n| memory | until | characters | file, MB | peak, MB | above it, bytes a character | seconds |")
+    print("|---|---|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{kind}.txt" for kind in KINDS]
         for path in paths:
             write_text(path, path.stem, num_bytes)
-        for path, (num_chars, peak) in zip(paths, peak_bytes(paths)):
-            size = path.stat().st_size
-            above = (peak - size) / num_chars
-            print(
-                f"| {path.stem} | {num_chars:,} | {size / 1e6:.0f} | {peak / 1e6:.0f} | {above:.2f} |",
-                flush=True,
-            )
+        for until, what in (("load", "encoded"), ("train", "the first batch")):
+            for path, (num_chars, peak, seconds) in zip(paths, peak_bytes(paths, until)):
+                size = path.stat().st_size
+                above = (peak - size) / num_chars
+                cells = f"{num_chars:,} | {size / 1e6:.0f} | {peak / 1e6:.0f} | {above:.2f} | {seconds:.1f}"
+                print(f"| {path.stem} | {what} | {cells} |", flush=True)
 
 
 def _print_training(num_bytes: int) -> None:

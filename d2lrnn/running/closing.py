@@ -11,6 +11,7 @@ import numpy as np
 from ..cli import printable, warn
 from ..heldout import CountModel, evaluate_counts
 from ..messages import translated
+from .dataset import PIECE
 from .writing import listed
 
 if TYPE_CHECKING:
@@ -91,8 +92,10 @@ def _shorten(passage: str) -> str:
 
 
 def decode(indices: np.ndarray, chars: Sequence[str]) -> str:
-    """The text of many indices, at once: Vocab.decode makes an object of each."""
-    return np.array(chars)[indices].astype("<U1").tobytes().decode("utf-32-le", "surrogatepass")
+    """The text of many indices, a piece at a time: Vocab.decode makes an object of each."""
+    letters = np.array(chars, "<U1")
+    pieces = (letters[indices[start : start + PIECE]] for start in range(0, len(indices), PIECE))
+    return "".join(piece.tobytes().decode("utf-32-le", "surrogatepass") for piece in pieces)
 
 
 def longest_copy(texts: Sequence[str], source: str) -> str:

@@ -38,6 +38,7 @@ STDIN_COPIES = ("corpus.txt", "corpus.jsonl")  # in the directory of a run that 
 WHOLE_DOCUMENTS = 10  # and more: then what is held out is whole documents
 MOST_UNSEEN = 0.5  # of the probability is kept for characters that the training text does not have
 LISTED_DOCUMENTS = 100  # and fewer are named in config.json, one a line
+PIECE = 2**20  # characters that are counted or decoded at once: NumPy does so in copies
 
 
 class Dataset(NamedTuple):
@@ -226,7 +227,7 @@ def log_frequencies(dataset: Dataset, unseen: np.ndarray) -> np.ndarray:
 
     unseen: share_of_unseen; where it is not empty or all 0, no count is added.
     """
-    counts = np.bincount(dataset.train_indices, minlength=len(dataset.vocab))
+    counts = _count(dataset)
     if unseen.any():
         return np.log((1 - unseen.sum()) * counts / counts.sum() + unseen)
     return np.log((counts + 1) / (counts + 1).sum())
@@ -238,9 +239,17 @@ def share_of_unseen(dataset: Dataset) -> np.ndarray:
     Together they are as likely as the text's characters that occur once are frequent (Good 1953, after
     Turing).
     """
-    counts = np.bincount(dataset.train_indices, minlength=len(dataset.vocab))
-    is_unseen, share = counts == 0, np.mean(counts[dataset.train_indices] == 1)
+    counts = _count(dataset)
+    is_unseen, share = counts == 0, np.sum(counts == 1) / counts.sum()
     return is_unseen * min(share, MOST_UNSEEN) / max(is_unseen.sum(), 1)
+
+
+def _count(dataset: Dataset) -> np.ndarray:
+    """How often each character occurs in the training text, (vocab_size,)."""
+    counts, indices = np.zeros(len(dataset.vocab), np.int64), dataset.train_indices
+    for start in range(0, len(indices), PIECE):
+        counts += np.bincount(indices[start : start + PIECE], minlength=len(counts))
+    return counts
 
 
 def cut_shards(train_indices: np.ndarray, num_workers: int, index: int | None) -> dict[int, np.ndarray]:

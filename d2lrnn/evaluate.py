@@ -1,6 +1,6 @@
 """Measure how well a trained network predicts texts.
 
-    python -m d2lrnn.evaluate                          its held-out text
+    python -m d2lrnn.evaluate                          its whole held-out text
     python -m d2lrnn.evaluate runs/poems a.txt b.txt   each text, and all
     python -m d2lrnn.evaluate network.safetensors -    the standard input
 
@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="cut each text into N rows, each read from a state of zeros: faster for a long text; with N the "
-        "--batch-size of train, this is the figure that train prints",
+        "--batch-size of train, this is the figure that train prints where it measures all that is held out",
     )
     parser.add_argument(
         "--adaptive",

@@ -228,7 +228,8 @@ def _shown(value: Any) -> str:
 def _heldout_text(run: Listed) -> tuple[Any, ...]:
     facts = run.config.get("facts")
     facts = facts if isinstance(facts, dict) else {}
-    return tuple(str(facts.get(name)) for name in ("corpus_sha256", "heldout_chars"))
+    measured = facts.get("heldout_measured", facts.get("heldout_chars"))  # older runs measured all
+    return str(facts.get("corpus_sha256")), str(facts.get("heldout_chars")), str(measured)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -245,6 +245,8 @@ def _epochs(run: Run, stop: Stop, autosave: float) -> Iterator[dict[str, Any]]:
     epochs, num_chars = run.settings.epochs, len(run.dataset.train_indices)
     if run.is_first:
         tell(_announce(run))
+        if run.dataset.is_sampled:
+            tell(_say_sample(run.dataset))
         if run.origin and not run.optimizer.t:
             tell(_begins_with(run))
     next_save, next_report = time.monotonic() + autosave, 0.0
@@ -288,6 +290,13 @@ def _announce(run: Run) -> str:
         f"{settings.cell} of {run.num_params:,} parameters on {device}, into {run.directory.path}/{where}"
     )
     return f"{line}; {run.by_text}" if run.by_text else line
+
+
+def _say_sample(dataset: Dataset) -> str:
+    return (
+        f"after each epoch {len(dataset.measured_indices):,} of the {len(dataset.heldout_indices):,} "
+        "held-out characters are measured, the same every time; --heldout-sample 0 measures all"
+    )
 
 
 def _manner(dataset: Dataset) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 import d2lrnn
 from d2lrnn import predict, train
 from d2lrnn.checkpoint import load_newest
-from d2lrnn.engine.kvstore import Workers
 from d2lrnn.running import run as run_module
 from d2lrnn.running.averaging import take_into_mean
 from d2lrnn.running.closing import decode, longest_copy
@@ -149,26 +148,6 @@ def test_without_heldout_text_early_stopping_is_refused_and_not_a_default(
     assert train.main([*default, "--heldout", "0", "--epochs", "9", "--out", "b"]) == 0
     assert len(perplexities("b")) == 9
     assert json.loads(Path("b/config.json").read_text("utf-8"))["early_stop"] == 0
-
-
-def test_all_workers_do_what_the_first_one_decides() -> None:
-    class Second(Workers):
-        def __init__(self) -> None:
-            self.num_workers, self.shards, self.told = 2, (1,), [False, True]
-
-        def tell(self, message: bytes) -> bytes:
-            return json.dumps(self.told.pop()).encode().ljust(9)
-
-    options = Settings(max_chars=600, hidden_dim=8, batch_size=4, num_steps=5, workers=2, early_stop=1)
-    run = run_module.Run(options, 1)
-    run.train_with(Second())
-    ends = []
-    for _ in range(2):
-        run.progress.nats, run.progress.num_chars, run.progress.seconds = 1.0, 1, 1.0
-        run.end_epoch()
-        ends.append(run.is_over)
-
-    assert ends == [True, False]  # by itself it would have gone on, and then stopped
 
 
 # --- what is measured and kept: the running mean of the weights ---

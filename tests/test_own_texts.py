@@ -222,6 +222,8 @@ def test_another_text_can_take_the_place_of_the_tail(capsys: pytest.CaptureFixtu
     assert "is not the one that this run began with" in line and "(changed: b.txt)" in line
     assert "--valid and --heldout: give one" in refusal(capsys, "--valid", "a.txt", "--heldout", 0.1)
     assert "--valid -: give files" in refusal(capsys, "--valid", "-")
+    Path("one.txt").write_text("a")
+    assert "--valid one.txt: give a text of at least two" in refusal(capsys, "--valid", "one.txt")
 
 
 @pytest.mark.parametrize("number", [12, 120])

@@ -402,6 +402,10 @@ def test_runs_on_other_texts_are_told_apart(capsys: pytest.CaptureFixture[str]) 
 
     assert not [line for line in compare("a", "b", capsys=capsys) if "held-out texts" in line]
     assert [line for line in compare("a", "c", capsys=capsys) if "held-out texts are not the same" in line]
+    for name, measured in (("d", 60), ("e", 40)):  # an older run, as a is, has measured all
+        make_run(name, facts={"corpus_sha256": "1", "heldout_chars": 60, "heldout_measured": measured})
+    assert not [line for line in compare("a", "d", capsys=capsys) if "held-out texts" in line]
+    assert [line for line in compare("d", "e", capsys=capsys) if "held-out texts are not the same" in line]
 
 
 def test_runs_without_a_whole_epoch_are_compared_without_a_picture(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from d2lrnn.checkpoint import load_newest
@@ -49,12 +50,12 @@ def job(*arguments: object) -> Job:
     "more",
     [
         (),
-        ("--cell", "lstm", "--workers", "3", "--deterministic"),
+        shlex.split("--cell lstm --workers 3 --deterministic --heldout 0.5 --heldout-sample 200"),
         ("--tied", "--dropout-in", "0.3", "--weight-drop", "0.5", "--sampler", "variable"),
     ],
     ids=str,
 )
-def test_several_processes_end_with_the_weights_of_one(tmp_path: Path, more: tuple[str, ...]) -> None:
+def test_several_processes_end_with_the_weights_of_one(tmp_path: Path, more: Sequence[str]) -> None:
     together = train(*TOGETHER, *more, "--out", tmp_path / "together")
     in_turn = train(*TOGETHER, *more, "--in-turn", "--out", tmp_path / "in turn")
 
@@ -89,6 +90,17 @@ def test_ctrl_c_stops_all_and_what_two_began_two_or_one_in_turn_end_and_not_thre
     assert three.stderr.count("\n") == 1
     assert (ended.returncode, in_turn.returncode) == (0, 0), ended.stderr
     assert weights(tmp_path / "run") == weights(tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_all_workers_know_the_best_epoch_before_a_break_and_stop_by_it(tmp_path: Path) -> None:
+    begun = train(*TOGETHER, "--lr", 0.1, "--out", tmp_path / "run")
+    resumed = train("--resume", tmp_path / "run", "--epochs", 30, "--early-stop", 4, "--max-restarts", 0)
+
+    heldout = [pair[1] for pair in perplexities(tmp_path / "run")]
+    assert (begun.returncode, resumed.returncode) == (0, 0), resumed.stderr
+    assert heldout.index(min(heldout)) == 0
+    assert len(heldout) == 5
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ def train_until_best(run: Run) -> tuple[Any, list[float]]:
     perplexities: list[float] = []
     best: Any = None
     for _ in epochs(run):
-        perplexities.append(run.measure(run.measured, run.dataset.heldout_indices))
+        perplexities.append(run.measure(run.measured, run.heldout_rows))
         if perplexities[-1] == min(perplexities):
             best = type(run.measured)(*(param.copy() for param in run.measured))
         if should_stop(perplexities, PATIENCE):

@@ -11,7 +11,7 @@ import numpy as np
 from ..cli import printable, warn
 from ..heldout import CountModel, evaluate_counts
 from ..messages import translated
-from .dataset import PIECE
+from .dataset import PIECE, cut_rows
 from .writing import listed
 
 if TYPE_CHECKING:
@@ -59,19 +59,21 @@ def _say_how_well(run: Run) -> str:
 
 def _say_counts(run: Run) -> str:
     """The perplexities of lesson 14's counts on the same targets; of a long text, nothing."""
-    dataset, batch_size = run.dataset, run.settings.batch_size
+    dataset, rows = run.dataset, run.heldout_rows
     if len(dataset.train_indices) > COUNTED:
         return ""
     run.note("counting")
     models = [CountModel(dataset.train_indices, len(run.vocab), order) for order in (1, 2)]
-    one, two = (evaluate_counts(model, dataset.heldout_indices, batch_size) for model in models)
+    one, two = (evaluate_counts(model, rows.reshape(-1), len(rows)) for model in models)
     return f", counting characters {one:,.4g}, counting pairs {two:,.4g}"
 
 
 def _say_what_by_heart(run: Run, params: Sequence[Any]) -> str:
     """The gap between text that it has read and text that it has not, and the longest passage it repeats."""
     dataset, best = run.dataset, run.best["heldout_perplexity"]
-    known = run.measure(params, dataset.train_indices[-max(READ_AGAIN, 2 * run.settings.batch_size) :])
+    batch_size = run.settings.batch_size
+    again = cut_rows(dataset.train_indices[-max(READ_AGAIN, 2 * batch_size) :], batch_size)
+    known = run.measure(params, again)
     run.note("searching")
     most = SEARCHED // (len(dataset.train_indices) * len(dataset.prefixes))  # each costs a look through it
     written = [text[len(prefix) :] for prefix, text in zip(dataset.prefixes, run.written)]

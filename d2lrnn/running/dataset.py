@@ -38,18 +38,21 @@ STDIN_COPIES = ("corpus.txt", "corpus.jsonl")  # in the directory of a run that 
 WHOLE_DOCUMENTS = 10  # and more: then what is held out is whole documents
 MOST_UNSEEN = 0.5  # of the probability is kept for characters that the training text does not have
 LISTED_DOCUMENTS = 100  # and fewer are named in config.json, one a line
+STRETCHES = 64  # of a held-out text of which a sample is measured: whatever the batch size, the same
 PIECE = 2**20  # characters that are counted or decoded at once: NumPy does so in copies
 
 
 class Dataset(NamedTuple):
     """A corpus as indices, their vocabulary, the sum of its text, and what samples begin with.
 
+    measured_indices: what is measured of heldout_indices after each epoch, as sample_heldout has it.
     manner: how it was read. documents: those of the corpus. valid: those of --valid, and the sum of their
     text. heldout: what is held out, in words. notes: what there is to say about files that were not read.
     """
 
     train_indices: np.ndarray
     heldout_indices: np.ndarray
+    measured_indices: np.ndarray
     vocab: Vocab
     sha256: str
     prefixes: tuple[str, ...]
@@ -73,8 +76,14 @@ class Dataset(NamedTuple):
             "vocab_size": len(self.vocab),
             "train_chars": len(self.train_indices),
             "heldout_chars": len(self.heldout_indices),
+            "heldout_measured": len(self.measured_indices),
             "heldout_from": self.heldout,
         }
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether only a sample of the held-out text is measured after each epoch."""
+        return len(self.measured_indices) < len(self.heldout_indices)
 
     def lists(self) -> dict[str, list[str]]:
         """The sums and names of documents, a line each as sha256sum writes it, by their keys in facts."""
@@ -114,17 +123,22 @@ def load_dataset(
         prefixes = _prefixes(settings, manner, texts.text, vocab)
         indices = vocab.to_indices(texts.text)
         bar.update()
-    split, heldout = _split(len(indices), texts.documents, 0 if valid else settings.heldout)
+    split, which = _split(len(indices), texts.documents, 0 if valid else settings.heldout)
+    heldout = vocab.to_indices(valid.text) if valid else indices[split:]
+    files = listed([called(name) for name in settings.valid])
+    if valid and len(heldout) < 2:
+        raise ValueError(f"--valid {files}: give a text of at least two characters")
     return Dataset(
         indices[:split],
-        vocab.to_indices(valid.text) if valid else indices[split:],
+        heldout,
+        sample_heldout(heldout, settings.heldout_sample),
         vocab,
         texts.sha256,
         prefixes,
         manner,
         texts.documents,
         valid and valid._replace(text=""),
-        listed([called(name) for name in settings.valid]) if valid else heldout,
+        files or which,
         [*texts.notes, *(valid.notes if valid else [])],
     )
 
@@ -188,6 +202,24 @@ def _split(num_chars: int, documents: Sequence[Document], share: float) -> tuple
     number_held = len(documents) - number
     which = f"the last {number_held:,}" if number_held > 1 else "the last"
     return documents[number].start, f"{which} of {len(documents):,} documents"
+
+
+def cut_rows(indices: np.ndarray, num_rows: int) -> np.ndarray:
+    """At most num_rows rows of the same length, at least 2, as lesson 9's evaluate cuts them; maybe none."""
+    num_rows = min(num_rows, len(indices) // 2)
+    row_len = len(indices) // max(num_rows, 1)
+    return indices[: num_rows * row_len].reshape(num_rows, row_len)
+
+
+def sample_heldout(indices: np.ndarray, num_chars: int) -> np.ndarray:
+    """Of a held-out text longer than num_chars about as many characters, otherwise all; of 0, all, too.
+
+    They are stretches of the same length, one after the other, that begin evenly spaced in the text.
+    """
+    if not 0 < num_chars < len(indices):
+        return indices
+    rows = cut_rows(indices, min(STRETCHES, num_chars // 2))
+    return rows[:, : num_chars // len(rows)].reshape(-1)
 
 
 def _vocab_of(*texts: str) -> Vocab:

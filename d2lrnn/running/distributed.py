@@ -120,11 +120,11 @@ def _fingerprint(run: Run) -> dict[str, Any]:
 
 
 def _share_progress(run: Run, workers: Workers) -> None:
-    """Give all workers the first one's weights, moments and place in the corpus; to each its state."""
+    """Give all workers the first one's weights, moments, best and place in the corpus; to each its state."""
     from .directory import Progress
 
-    ours = dataclasses.asdict(run.progress), run.optimizer.t, run.state is not None
-    progress, run.optimizer.t, carries = json.loads(workers.tell(json.dumps(ours).encode()))
+    ours = dataclasses.asdict(run.progress), run.optimizer.t, run.best, run.state is not None
+    progress, run.optimizer.t, run.best, carries = json.loads(workers.tell(json.dumps(ours).encode()))
     run.progress, batch_size = Progress(**progress), run.settings.batch_size
     if carries and run.state is None:
         rows = batch_size * workers.num_workers

@@ -17,7 +17,7 @@ from ..corpora import STDIN, count_characters, find_characters, listed
 from ..fast import Network
 from ..loss import perplexity
 from ..text import Vocab
-from .dataset import load_dataset, trained_manner
+from .dataset import cut_rows, load_dataset, trained_manner
 from .directory import Trained, read_config
 
 MAX_ROWS = 64  # read side by side
@@ -141,12 +141,6 @@ def measure(
     if np.isnan(nats).any():
         raise FloatingPointError("the output is not finite: the parameters hold NaN or infinity")
     return [score._replace(nats=float(total)) for score, total in zip(scores, nats)]
-
-
-def cut_rows(indices: np.ndarray, num_rows: int) -> np.ndarray:
-    """At most num_rows rows of the same length, at least 2, as lesson 9's evaluate cuts them."""
-    num_rows = min(num_rows, len(indices) // 2)
-    return indices[: len(indices) // num_rows * num_rows].reshape(num_rows, -1)
 
 
 def add_up(scores: Sequence[Score], name: str) -> Score:

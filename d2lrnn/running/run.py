@@ -23,15 +23,18 @@ from ..decoding import Choice, generate_batch
 from ..dist import InTurn, Replica, Workers
 from ..fast import get_rows
 from ..heldout import should_stop
+from ..loss import perplexity
 from ..optim import Optimizer, learning_rate
 from ..sampling import Batch
 from ..training import evaluate, train_batches
 from .averaging import take_into_mean
 from .dataset import (
     LISTED_DOCUMENTS,
+    STRETCHES,
     check_fits,
     count_batches,
     cut_batches,
+    cut_rows,
     cut_shards,
     find_context,
     load_dataset,
@@ -45,6 +48,7 @@ from .settings import Settings
 from .writing import format_samples
 
 EXPLODED = 10  # times the loss of guessing: no run that learns comes near
+AT_ONCE = 2**11  # characters, at most, are measured at once: more take memory and save no time
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -211,15 +215,8 @@ class Run:
             self.best = {"epoch": epoch, "heldout_perplexity": heldout}
             self._best_params = {name: param.copy() for name, param in self.measured._asdict().items()}
         self.progress, self.state = Progress(epoch), None
-        self.has_stalled = self._tell(stalls(self.settings, epoch, self.best))
+        self.has_stalled = stalls(self.settings, epoch, self.best)
         return metrics
-
-    def _tell(self, stop: bool) -> bool:
-        """The first worker's value: another machine may have measured another last digit."""
-        if self.settings.early_stop and isinstance(self.workers, Workers):
-            self.note("exchanging")
-            stop = bool(json.loads(self.workers.tell(json.dumps(stop).encode())))
-        return stop
 
     @property
     def is_over(self) -> bool:
@@ -230,6 +227,12 @@ class Run:
     def num_params(self) -> int:
         """How many numbers are learnt."""
         return sum(param.size for param in self.params)
+
+    @property
+    def heldout_rows(self) -> np.ndarray:
+        """What is measured after each epoch, in rows of the same length; of a sample these are stretches."""
+        num_rows = STRETCHES if self.dataset.is_sampled else self.settings.batch_size
+        return cut_rows(self.dataset.measured_indices, num_rows)
 
     @property
     def is_first(self) -> bool:
@@ -263,15 +266,19 @@ class Run:
             arrays = check_shapes(self.network, len(self.vocab), self.settings.hidden_dim, found)
         return type(self.params)(**arrays) if arrays else None
 
-    def measure(self, params: Sequence[mx.nd.NDArray], indices: np.ndarray) -> float:
-        """The perplexity of params on a text."""
+    def measure(self, params: Sequence[mx.nd.NDArray], rows: np.ndarray) -> float:
+        """The perplexity of params on rows of characters, each read from a state of zeros to its end.
+
+        No more characters are read at once than a batch has, so that its memory is enough.
+        """
 
         def get_noted_rows(data: mx.nd.NDArray, vocab_size: int) -> mx.nd.NDArray:
             self.note("measuring")
             return get_rows(data, vocab_size)
 
         network, settings = self.network, self.settings
-        how = network.init_state, indices, settings.batch_size, settings.num_steps, self.ctx
+        num_steps = max(1, min(settings.batch_size * settings.num_steps, AT_ONCE) // len(rows))
+        how = network.init_state, rows.reshape(-1), len(rows), num_steps, self.ctx
         return evaluate(network.rnn, untied(params), *how, get_inputs=get_noted_rows)
 
     def _batches(self) -> Iterator[Batch]:
@@ -311,12 +318,23 @@ class Run:
             mx.random.seed(int(seeds.generate_state(1)[0]))
 
     def _heldout_perplexity(self) -> float | None:
-        if not len(self.dataset.heldout_indices):
+        if not self.heldout_rows.size:
             return None
-        heldout = self.measure(self.measured, self.dataset.heldout_indices)
+        measure = self._measure_together if self.workers else self.measure
+        heldout = measure(self.measured, self.heldout_rows)
         return heldout if math.isfinite(heldout) else None  # JSON has no infinity
 
     # --- several workers ---
+
+    def _measure_together(self, params: Sequence[mx.nd.NDArray], rows: np.ndarray) -> float:
+        """As measure, each worker reading its share of the rows: all of them return the same number."""
+        assert self.workers
+        shares = np.array_split(rows, self.workers.num_workers)
+        mine = [shares[index] for index in self.workers.shards]
+        found = [(math.log(self.measure(params, share)) if len(share) else 0, len(share)) for share in mine]
+        self.note("exchanging")
+        nats, sizes = self.workers.gather("heldout", np.array(found, np.float32)).T.astype(float)
+        return perplexity(np.average(nats, weights=sizes))
 
     def train_with(self, workers: InTurn | Workers) -> None:
         """From now on all workers take every step together."""

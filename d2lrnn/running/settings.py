@@ -16,7 +16,7 @@ from ..launching.job import SSH
 
 PREFIXES = ("分开", "不分开", "战争中部队")
 GROUPS = {  # of flags, as --help shows them
-    "text": "corpus max_chars lines encoding normalize field heldout valid",
+    "text": "corpus max_chars lines encoding normalize field heldout valid heldout_sample",
     "network": "cell layers hidden_dim scale init_bias init init_last chars",
     "training": "sampler epochs early_stop batch_size num_steps optimizer lr schedule warmup clip seed ctx",
     "regularisation": "tied dropout locked_dropout dropout_in dropout_embedding weight_drop weight_decay "
@@ -41,7 +41,7 @@ OLDER: dict[str, Any] = {  # what a setting means that the config of an older ru
     "lines": "space", "encoding": None, "normalize": "none", "field": None, "valid": [],
     "weight_decay": 0.0, "schedule": "constant", "warmup": 0,
     "init_bias": "zero", "average": 0.0, "early_stop": 0, "temperature": 0.0,
-    "init": None, "init_last": False, "chars": None,
+    "init": None, "init_last": False, "chars": None, "heldout_sample": 0,
     "tied": False, "locked_dropout": False, "dropout_in": 0.0, "dropout_embedding": 0.0, "weight_drop": 0.0,
     "unseen": "ignored",
 }  # fmt: skip
@@ -137,6 +137,10 @@ class Settings(Flags):
     )  # fmt: skip
     valid: tuple[str, ...] = setting(
         (), "files to hold out instead of the end of the text", metavar="FILE"
+    )  # fmt: skip
+    heldout_sample: int = setting(
+        1_000_000, "characters of a longer held-out text to measure after each epoch, in evenly spaced "
+        "stretches, always the same; 0: all of it", low=0, below=2**31
     )  # fmt: skip
     cell: str = setting(
         "rnn",
@@ -263,6 +267,8 @@ class Settings(Flags):
             raise ValueError("--valid -: give files; the standard input is for --corpus")
         if "" in self.prefix:
             raise ValueError("--prefix is empty: give at least one character to start from")
+        if self.heldout_sample == 1:
+            raise ValueError("--heldout-sample 1: give at least two characters, or 0 for the whole text")
         if self.dropout_in and not self.tied:
             raise ValueError(
                 f"--dropout-in {self.dropout_in}: characters have vectors only in a --tied network: "

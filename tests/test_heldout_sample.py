@@ -157,7 +157,7 @@ def test_each_worker_measures_its_share_and_the_figure_is_that_of_one(num_worker
     shares = noting_shares(run)
 
     assert run._heldout_perplexity() == pytest.approx(alone, rel=1e-6)
-    assert [row for share in shares for row in share] == run.heldout_rows.tolist()
+    assert np.array_equal(np.concatenate(shares), run.heldout_rows)
     assert len(shares) == min(num_workers, len(run.heldout_rows))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 

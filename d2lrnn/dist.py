@@ -1,8 +1,8 @@
 """Lesson 17. Several processes train one network: each reads its own shard, and all take the same step.
 
 After every batch MXNet's parameter server adds up the gradients of all workers. Each of them divides by the
-characters that were counted, clips and steps by itself: so weights that were equal stay equal, and only one
-buffer travels.
+characters that were counted, clips and steps by itself: so weights that were equal stay equal, and nothing
+but gradients travels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .optim import Optimizer
 from .rnn import Params, State
 from .sampling import Batch
 
-NATS = -4  # in the buffer, behind the gradients: loss, characters, who wants to save, who to stop
+NUMBERS = 4  # behind the other gradients: loss, characters, who wants to save, who to stop
 
 
 def shard(corpus_indices: Any, index: int, num_workers: int) -> Any:
@@ -59,6 +59,19 @@ def flat_gradients(params: Params, spare: int = 0) -> nd.NDArray:
     return flat
 
 
+def group(params: Any) -> dict[str, list[nd.NDArray]]:
+    """The parameters in up to three groups, whose gradients travel apart.
+
+    tables: the W_x that read characters. A row whose character is not in the batch has the gradient 0.
+    output: W_hy and b_y, whose gradients are ready first. others: the rest, with tied embeddings.
+    """
+    groups: dict[str, list[nd.NDArray]] = {"tables": [], "output": [], "others": []}
+    for (param, _), name in zip(check_gradients(params), params._fields):
+        reads = name.startswith("W_x") and name.count("_") == 1 and "W_e" not in params._fields
+        groups["tables" if reads else "output" if name in ("W_hy", "b_y") else "others"].append(param)
+    return {name: found for name, found in groups.items() if found}
+
+
 class InTurn:
     """All workers in one process, one after the other: what several must reproduce, to the last bit."""
 
@@ -66,8 +79,11 @@ class InTurn:
         check_size(num_workers=num_workers)
         self.num_workers, self.shards = num_workers, range(num_workers)
 
-    def add_up(self, rows: Sequence[nd.NDArray], out: nd.NDArray) -> None:
-        """Write the sum of the rows, one a worker, the first two first, to out."""
+    def add_up(self, rows: Sequence[nd.NDArray], out: nd.NDArray, name: str = "", read: Any = None) -> None:
+        """Write the sum of the rows, one a worker, the first two first, to out.
+
+        name and read help workers that are apart to send less: here they change nothing.
+        """
         out[:] = functools.reduce(operator.add, rows)
 
     def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
@@ -100,7 +116,14 @@ class Replica:
     ) -> None:
         self.network, self.workers, self.prepare, self.sent = network, workers, prepare, sent
         self.rnn, self.init_state = network.rnn, network.init_state
-        self.flat, self.asked, self.heard = flat_gradients(params, spare=4), (False, False), (False, False)
+        self.asked = self.heard = False, False
+        groups = group(params)
+        self.buffers = {
+            name: flat_gradients(each, NUMBERS * (name == "others")) for name, each in groups.items()
+        }
+        self.numbers = self.buffers["others"][-NUMBERS:]
+        if "tables" in groups:
+            self.buffers["tables"] = self.buffers["tables"].reshape((-1, *groups["tables"][0].shape))
 
     def learn(
         self, data: nd.NDArray, label: nd.NDArray, state: State, params: Params
@@ -109,20 +132,23 @@ class Replica:
 
         data, label and state hold the rows of the workers of this process, one worker's below the other's.
         """
-        rows, states = [], list[State]()
+        rows, states, is_alone = [], list[State](), len(self.workers.shards) == 1
         for index, part in zip(self.workers.shards, self._parts(data, label, state)):
             self.prepare(index)
             loss, new = self.network.learn(*part, params)
-            self.flat[NATS:] = nd.concat(loss, nd.array([1, *self.asked], ctx=loss.context), dim=0)
-            self.flat *= part.data.size
-            rows.append(self.flat if len(self.workers.shards) == 1 else self.flat.copy())
+            self.numbers[:] = nd.concat(loss, nd.array([1, *self.asked], ctx=loss.context), dim=0)
+            for buffer in self.buffers.values():
+                buffer *= part.data.size
+            rows.append([buffer if is_alone else buffer.copy() for buffer in self.buffers.values()])
             states.append(new)
-        self.workers.add_up(rows, out=self.flat)
         self.sent()
-        _, chars, save, stop = self.flat[NATS:].asnumpy().tolist()  # here it waits for the others
-        self.flat /= chars
+        for (name, buffer), *each in zip(self.buffers.items(), *rows):
+            self.workers.add_up(each, buffer, name, data if name == "tables" else None)
+        _, chars, save, stop = self.numbers.asnumpy().tolist()  # here it waits for the others
+        for buffer in self.buffers.values():
+            buffer /= chars
         self.heard = save > 0, stop > 0
-        return self.flat[NATS].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
+        return self.numbers[:1].copy(), tuple(nd.concat(*each, dim=0) for each in zip(*states))
 
     def train_batch(
         self, params: Params, state: State, batch: Batch, optimizer: Optimizer, theta: float

@@ -42,13 +42,14 @@ SOME_KINDS = {
 class OneAfterTheOther(Workers):
     """Workers for several runs: each has keys of its own, as in a job of its own."""
 
-    num_runs = 0
+    num_runs, num_numbers = 0, 0
 
     def next_run(self) -> "OneAfterTheOther":
-        self.num_runs, self._table = self.num_runs + 1, None
+        self.num_runs, self._kept = self.num_runs + 1, {}
         return self
 
     def sum(self, key: str, array: nd.NDArray) -> None:
+        self.num_numbers += array.size
         super().sum(f"{self.num_runs} {key}", array)
 
 
@@ -99,7 +100,14 @@ def in_turn_of_mine(kinds: dict) -> dict[str, object]:
 
 
 def two(workers: OneAfterTheOther) -> dict[str, object]:
+    few = {"corpus": (str(FOLDER / "few.txt"),)}  # whose rows are all read in a batch
     kinds = KINDS | {
+        "gru": {"cell": "gru"},
+        "gru, few characters": {"cell": "gru", **few},
+        "lstm, few characters": {"cell": "lstm", **few},
+        "as wide as the alphabet": {"hidden_dim": 12, **few},
+        "characters dropped": {"dropout_embedding": 0.3, "weight_drop": 0.3, "optimizer": "sgd"},
+        "tied": {"cell": "lstm", "tied": True, "dropout_in": 0.3, "sampler": "variable"},
         "two layers": {"cell": "lstm", "layers": 2, "dropout": 0.3},
         "schedule": {"weight_decay": 5.0, "schedule": "cosine", "warmup": 5},
     }
@@ -110,6 +118,8 @@ def two(workers: OneAfterTheOther) -> dict[str, object]:
         ],
         "gathered": workers.gather("row", np.array([[INDEX - 0.0, -0.0, 2**24 - 1 - INDEX, 1e-45]])).tolist(),
         "hurried": hurried(workers.next_run()),
+        "rows": {name: rows_of(workers.next_run(), read) for name, read in READ.items()},
+        "overlapping": overlapping(workers.next_run()),
         "refused": {name: refused(workers, given) for name, given in OTHERS.items()},
         "indices": indices(workers.next_run()),
         "together": {name: together(workers, name, **kind) for name, kind in kinds.items()},
@@ -144,6 +154,48 @@ def hurried(workers: Workers) -> list[float]:
         workers.add_up([flat], out=flat)
         sums.append(flat[::999].copy())
     return [array.asnumpy().tolist() for array in sums]
+
+
+READ = {  # what worker 0 and worker 1 read, of 16 characters
+    "two": ([[3, 3], [3, 3]], [[9]]),
+    "three": ([[3]], [[0, 15]]),
+    "four": ([[1, 2, 3]], [[2, 3, 4]]),
+    "all": ([[*range(9)]], [[*range(8, 16)]]),
+    "out of range": ([[-7, 99]], [[15]]),  # taken for 0 and 15
+}
+
+
+def rows_of(workers: OneAfterTheOther, read: "tuple[list, list]") -> list[tuple[int, bool]]:
+    """How many numbers this worker sends, and whether the sum has the right bits; twice."""
+    tables, found = np.zeros((2, 3, 16, 5), np.float32), []
+    for index, chars in enumerate(np.clip(np.ravel(each), 0, 15) for each in read):
+        tables[index][:, chars] = np.random.default_rng(index).normal(size=(3, len(chars), 5))
+        tables[index][0, chars] = -0.0
+    expected = (tables[0] + tables[1]).tobytes()
+    for _ in range(2):
+        before, row = workers.num_numbers, nd.array(tables[INDEX])
+        workers.add_up([row], row, "tables", nd.array(read[INDEX], dtype="int32"))
+        found.append((workers.num_numbers - before, row.asnumpy().tobytes() == expected))
+    return found
+
+
+def overlapping(workers: Workers) -> list[float]:
+    """A row that is there is added up while another is waited for: else this would wait for itself."""
+    early, late, key = nd.zeros(20_000), nd.zeros(20_000), nd.zeros(1)
+    for name, row in (("early", early), ("late", late), ("key", key)):  # a new key has to be waited for
+        workers.sum(name, row)
+        row.wait_to_read()
+    early += 1 + INDEX
+    late += 10 + INDEX
+    if INDEX == 0:
+        workers.sum("key", key)
+        late += key  # the other one sends it once it has the sum of what is early
+    workers.add_up([late], late, "late")
+    workers.add_up([early], early, "early")
+    early.wait_to_read()
+    if INDEX:
+        workers.sum("key", key)
+    return [float(row[-1].asscalar()) for row in (early, late)]
 
 
 def ordered(workers: Workers) -> list[list[float]]:

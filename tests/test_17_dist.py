@@ -3,10 +3,12 @@
 Here all of them are in one process; tests/test_workers.py starts real ones.
 """
 
+import itertools
 from types import SimpleNamespace
 
 import d2lrnn
-from d2lrnn import Optimizer, cross_entropy, get_inputs, get_network
+from d2lrnn import Optimizer, cross_entropy, dist, get_inputs, get_network
+from d2lrnn.fast import Regularisers
 
 import mxnet as mx
 import numpy as np
@@ -46,15 +48,15 @@ def bits(arrays):
 
 
 class Neighbours:
-    """This worker, and what others with a row of their own have said before it."""
+    """This worker, and what others with rows of their own have said before it, by name."""
 
     def __init__(self, index, others=()):
-        self.shards, self.others, self.said = (index,), others, None
+        self.shards, self.others, self.said = (index,), others, {}
 
-    def add_up(self, rows, out):
+    def add_up(self, rows, out, name="", read=None):
         (row,) = rows
-        self.said = row.copy()
-        out[:] = sum(self.others, self.said)
+        self.said = {**self.said, name: row.copy()}
+        out[:] = sum((other[name] for other in self.others), self.said[name])
 
     def gather(self, name, rows):
         return np.vstack([rows, *self.others])
@@ -153,6 +155,71 @@ def test_a_new_buffer_is_zero_and_of_float32(subject):
 def test_parameters_without_gradients_are_refused(subject):
     with pytest.raises(ValueError, match="parameter 1 has no gradient"):
         subject.flat_gradients([new_params()[1][0], nd.ones(3)])
+
+
+# --- what travels apart ---
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_every_parameter_is_in_one_group_and_the_first_layers_rows_are_apart(cell, num_layers):
+    params = get_network(cell, num_layers).get_params(HIDDEN, HIDDEN, CPU)  # all matrices have one shape
+    names = {id(param): name for name, param in params._asdict().items()}
+
+    groups = {kind: [names[id(param)] for param in each] for kind, each in dist.group(params).items()}
+
+    assert sorted(itertools.chain(*groups.values())) == sorted(params._fields)
+    assert groups["output"] == ["W_hy", "b_y"]
+    assert groups["tables"] == [f"W_x{gate}" for gate in {"rnn": "h", "gru": "zrh", "lstm": "ifoc"}[cell]]
+
+
+def test_tied_embeddings_are_not_taken_for_rows_of_characters():
+    params = d2lrnn.get_tied_params(VOCAB, HIDDEN, CPU)
+
+    groups = dist.group(params)
+
+    assert [len(each) for each in groups.values()] == [1, len(params) - 1]
+    assert groups["output"][0] is params.b_y
+
+
+def test_each_group_has_a_buffer_and_that_of_rows_is_told_what_was_read(subject):
+    (network, params), batch, told = new_params("lstm"), new_batch(ROWS, "lstm"), {}
+
+    class Listener(Neighbours):
+        def add_up(self, rows, out, name="", read=None):
+            told[name] = out.shape, read
+            super().add_up(rows, out, name, read)
+
+    listener = Listener(0)
+    subject.Replica(network, params, listener).learn(*batch, params)
+
+    tables = 4, VOCAB, HIDDEN
+    assert {name: shape for name, (shape, _) in told.items()} == {
+        "tables": tables,
+        "output": ((HIDDEN + 1) * VOCAB,),
+        "others": (4 * (HIDDEN + 1) * HIDDEN + 4,),
+    }
+    assert told["tables"][1] is batch[0]
+    assert (told["output"][1], told["others"][1]) == (None, None)
+    count = ROWS * STEPS
+    for name, param in zip(("W_xi", "W_xf", "W_xo", "W_xc"), listener.said["tables"].asnumpy() / count):
+        np.testing.assert_allclose(param, getattr(params, name).grad.asnumpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("dropped", [0.0, 0.5])
+def test_rows_of_what_was_not_read_are_positive_zeros(subject, cell, dropped):
+    network, how = get_network(cell), Regularisers(chars=dropped, weights=dropped)
+    params = network.get_params(VOCAB, HIDDEN, CPU)
+    tables, state = dist.group(params)["tables"], network.init_state(ROWS, HIDDEN, CPU)
+    subject.flat_gradients(tables)
+    for read in ([0, 1, 2], [3, 1, 3]):  # of the first batch nothing is left
+        data = nd.array([read] * ROWS, CPU, "int32")
+        network.learn(data, data, state, params, how)
+
+        for table in tables:
+            unread = np.delete(table.grad.asnumpy(), read, axis=0)
+            assert unread.tobytes() == bytes(unread.nbytes)  # the server is not asked for them
 
 
 # --- InTurn ---

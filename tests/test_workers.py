@@ -28,6 +28,7 @@ pytestmark = [
 ]
 HERE = Path(__file__).parent
 LIMIT = 600  # seconds; what hangs is ended
+NUM_SERVERS = 2
 
 
 def run_job(num_workers: int, plan: str, folder: Path) -> list[dict[str, Any]]:
@@ -40,10 +41,11 @@ def run_job(num_workers: int, plan: str, folder: Path) -> list[dict[str, Any]]:
         "DMLC_PS_ROOT_URI": "127.0.0.1",
         "DMLC_PS_ROOT_PORT": str(free_port("127.0.0.1")),
         "DMLC_NODE_HOST": "127.0.0.1",
-        "DMLC_NUM_SERVER": "1",
+        "DMLC_NUM_SERVER": str(NUM_SERVERS),
         "DMLC_NUM_WORKER": str(num_workers),
     }
-    commands = {"scheduler": ["-c", "import d2lrnn, mxnet"], "server": ["-c", "import d2lrnn, mxnet"]}
+    server = ["-c", "import d2lrnn, mxnet"]
+    commands = {"scheduler": server, **{f"server {k}": server for k in range(NUM_SERVERS)}}
     commands |= {f"worker {k}": [str(HERE / "dist_job.py"), str(folder), plan] for k in range(num_workers)}
     processes = {}
     try:
@@ -79,6 +81,7 @@ def two(folder: Path) -> list[dict[str, Any]]:
     texts = {"ours": text, "corpus": text[::-1], "vocabulary": text.replace(text[0], "\N{SNOWMAN}")}
     for name, content in texts.items():
         (folder / f"{name}.txt").write_text(content, encoding="utf-8")
+    (folder / "few.txt").write_text("the fat cat sat on a mat. " * 20, encoding="utf-8")
     return run_job(2, "two", folder)
 
 
@@ -94,7 +97,11 @@ def in_turn(found: list[dict[str, Any]], kind: str) -> Any:
 # --- training ---
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "two layers", "schedule"])
+@pytest.mark.parametrize(
+    "kind",
+    [*KINDS, "gru", "gru, few characters", "lstm, few characters", "as wide as the alphabet", "tied"]
+    + ["characters dropped", "two layers", "schedule"],
+)
 def test_two_workers_train_as_one_process_in_turn_to_the_last_bit(two, kind):
     expected = in_turn(two, kind)
 
@@ -157,6 +164,19 @@ def test_of_steps_in_a_hurry_each_is_added_up_by_itself(two):
     expected = [[3000.0 + 2 * step] * 2 for step in range(60)]
 
     assert [worker["hurried"] for worker in two] == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("read", "num_rows"), [("two", 2), ("three", 4), ("four", 4), ("all", 16), ("out of range", 2)]
+)
+def test_only_rows_that_any_has_read_travel_rounded_up_to_eighths(two, read, num_rows):
+    tables = 3 * num_rows * 5
+
+    assert [worker["rows"][read] for worker in two] == [[[16 + tables, True]] * 2] * 2
+
+
+def test_what_is_ready_is_added_up_while_the_rest_is_computed(two):
+    assert [worker["overlapping"] for worker in two] == [[3.0, 21.0]] * 2
 
 
 def test_three_are_added_up_in_their_order(three):

@@ -82,19 +82,19 @@ def drive_no_turns(s: Any, num_workers: Any) -> list[str]:
 
 
 class Neighbour:
-    """One worker of many; others: what those before it have said."""
+    """One worker of many; others: what those before it have said, by name."""
 
     def __init__(self, index: int, others: list) -> None:
         self.index, self.shards, self.num_workers = index, (index,), index + 1
-        self.others, self.said = others, nd.zeros(1)
+        self.others, self.said = others, dict[str, nd.NDArray]()
 
-    def add_up(self, rows: Any, out: nd.NDArray) -> None:
-        """Add to this worker's row those of the others."""
+    def add_up(self, rows: Any, out: nd.NDArray, name: str = "", read: Any = None) -> None:
+        """Add to this worker's row of this name those of the others."""
         (row,) = rows
-        self.said = row.copy()
-        total = self.said
+        total = row.copy()
+        self.said = {**self.said, name: total}
         for other in self.others:
-            total = total + other
+            total = total + other[name]
         out[:] = total
 
 
@@ -144,7 +144,7 @@ def drive_neighbours(
 ) -> dict[str, Any]:
     """Loss and gradients of the last of several workers; sizes: how many rows each of them has."""
     network, begin = s.get_network("rnn"), 0
-    said: list[nd.NDArray] = []
+    said: list[dict] = []
     weights = new_weights(network, params)
     for index, size in enumerate(sizes):
         mine, worker = slice(begin, begin + size), Neighbour(index, said)

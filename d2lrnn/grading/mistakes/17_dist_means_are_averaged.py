@@ -2,4 +2,4 @@
 
 from d2lrnn.grading.mistakes import *
 
-Replica = changed("dist", {"            self.flat *= part.data.size\n": ""}).Replica
+Replica = changed("dist", {"buffer *= part.data.size": "pass"}).Replica

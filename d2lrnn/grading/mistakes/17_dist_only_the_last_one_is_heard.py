@@ -2,4 +2,4 @@
 
 from d2lrnn.grading.mistakes import *
 
-Replica = changed("dist", {"else self.flat.copy())": "else self.flat)"}).Replica
+Replica = changed("dist", {"else buffer.copy() for": "else buffer for"}).Replica

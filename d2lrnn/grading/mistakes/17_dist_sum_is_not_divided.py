@@ -2,4 +2,6 @@
 
 from d2lrnn.grading.mistakes import *
 
-Replica = changed("dist", {"self.flat /= chars": "self.flat[NATS:] /= chars"}).Replica
+Replica = changed(
+    "dist", {"            buffer /= chars": "            pass\n        self.numbers /= chars"}
+).Replica

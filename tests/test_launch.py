@@ -25,7 +25,7 @@ from typing import Any
 
 from d2lrnn.launching import supervisor
 from d2lrnn.launching.console import Console
-from d2lrnn.launching.job import Host, read_hosts
+from d2lrnn.launching.job import Host, Job, read_hosts
 from d2lrnn.launching.watchdog import STALLED
 
 import pytest
@@ -94,6 +94,7 @@ class Launched:
             "worker": [sys.executable, "worker.py"],
             "hosts": [["127.0.0.1", 2]],
             "server": [sys.executable, "-S", "-c", SERVER],
+            "num_servers": 1,
             "patience": 30,
             "max_restarts": 0,
             **options,
@@ -640,6 +641,40 @@ def ssh_in(folder: Path) -> list[str]:
     )
     script.chmod(0o755)
     return [str(script)]
+
+
+@pytest.mark.parametrize(
+    ("workers", "asked", "expected"),
+    [
+        ([2], None, [0, 0]),
+        ([9], None, [0] * 4),
+        ([1, 1, 1, 1, 1], None, [0, 1, 2, 3, 4]),
+        ([0, 1], None, [0, 1]),
+        ([4, 4], None, [0, 1, 0, 1]),
+        ([1, 2], 1, [0]),
+        ([2, 2], 5, [0, 1, 0, 1, 0]),
+    ],
+)
+def test_servers_are_spread_over_the_machines(
+    workers: list[int], asked: int | None, expected: list[int]
+) -> None:
+    hosts = [Host(f"198.51.100.{k}", num_workers) for k, num_workers in enumerate(workers)]
+
+    assert Job(["pass"], hosts, asked).servers == [hosts[k] for k in expected]
+
+
+def test_each_server_is_started_where_it_belongs(launched: Any, tmp_path: Path) -> None:
+    tell = "open('servers', 'a').write('{DMLC_ROLE} {DMLC_NODE_HOST} {DMLC_NUM_SERVER}\\n'.format_map(os.environ))"
+    server = [sys.executable, "-S", "-c", f"import os, signal\n{tell}\nsignal.pause()"]
+    script = "while len(Path('servers').read_text().splitlines()) < 4: time.sleep(0.05)"
+    job = launched(
+        f"wait_for('servers')\n{script}", ssh=ssh_in(tmp_path), hosts=HOSTS, server=server, num_servers=None
+    )
+
+    assert job.end()[0] == 0
+    assert sorted((tmp_path / "servers").read_text().splitlines()) == [
+        "scheduler 198.51.100.1 3", "server 198.51.100.1 3", "server 198.51.100.1 3", "server 198.51.100.2 3"
+    ]  # fmt: skip
 
 
 def test_other_machines_are_reached_through_ssh(launched: Any, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ SETTINGS = (
     "--cell rnn --optimizer adam --sampler consecutive",
     "--cell lstm --optimizer sgd --sampler random --dropout 0.2",
 )
-ROLES = ("scheduler", "server 0", "worker 0", "worker 1")
+ROLES = ("scheduler", "server 0", "server 1", "worker 0", "worker 1")
 NOTICED = 2.0  # seconds until a death is told
 PATIENCE = 4.0  # seconds without a step
 MARK = "D2LRNN_TORTURE"
@@ -75,15 +75,14 @@ class Job:
 
     def processes(self) -> dict[str, int]:
         """The process id of every scheduler, server and worker, and of their agents: «agent of worker 1»."""
-        found: dict[str, int] = {}
-        for pid in processes(self.mark):
+        found, num_servers = dict[str, int](), 0
+        for agent, pid in sorted((parent(pid), pid) for pid in processes(self.mark)):  # as they were started
             role, index = variable(pid, "DMLC_ROLE"), variable(pid, "D2LRNN_WORKER_INDEX")
+            if role == "server":
+                index, num_servers = str(num_servers), num_servers + 1
             if role:
-                name = {"worker": f"worker {index}", "server": "server 0"}.get(role, role)
-                found[name] = pid
-                found[f"agent of {name}"] = int(
-                    Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-                )
+                name = role if role == "scheduler" else f"{role} {index}"
+                found[name], found[f"agent of {name}"] = pid, agent
         return found
 
     def wait(self, seconds: float = 600) -> int:
@@ -116,6 +115,14 @@ def processes(mark: str) -> list[int]:
         if variable(int(path.name), MARK) == mark and "Z" not in state(int(path.name)):
             found.append(int(path.name))
     return found
+
+
+def parent(pid: int) -> int:
+    """The process that has started it; 0 for one that has gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def state(pid: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5",
        "-o", "ServerAliveCountMax=2")  # fmt: skip
+MOST_SERVERS = 4  # of one host, unless more are asked for
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,32 @@ class Job:
     """What to start, and how long to wait for it.
 
     worker: the arguments of a worker, the same for all and for a new start: it goes on from its checkpoint.
-    patience: seconds without a step. ssh: the command that takes an address and a command line. server: what
-    runs as scheduler and as server; both are on the first host.
+    num_servers: None: one for each worker up to 4, and at least one for each host. patience: seconds without
+    a step. ssh: the command that takes an address and a command line. server: what runs as scheduler and as
+    server; the scheduler is on the first host.
     """
 
     worker: Sequence[str]
     hosts: Sequence[Host] = (Host(),)
-    num_servers: int = 1
+    num_servers: int | None = None
     patience: float = 60.0
     max_restarts: int = 3
     ssh: Sequence[str] = SSH
     server: Sequence[str] = (sys.executable, "-c", "import d2lrnn, mxnet")
 
+    @property
+    def servers(self) -> list[Host]:
+        """Where each server runs: one after the other on the hosts, so that all links carry their share."""
+        num_workers = sum(host.num_workers for host in self.hosts)
+        count = self.num_servers or max(len(self.hosts), min(num_workers, MOST_SERVERS))
+        return [self.hosts[index % len(self.hosts)] for index in range(count)]
+
 
 def read_hosts(path: str | Path) -> list[Host]:
     """The hosts of a file: on each line an IPv4 address and how many workers run there (1 unless given).
 
-    What follows a # is a comment. The first host runs scheduler and servers as well; 0 workers may be
-    all that it has.
+    What follows a # is a comment. The first host runs the scheduler as well, and servers run on all: one with
+    0 workers has nothing else to do.
 
     Raises:
         ValueError: a line is not like that, or the hosts could not reach each other.

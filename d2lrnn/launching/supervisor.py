@@ -64,7 +64,7 @@ class Supervisor:
         Raises:
             OSError: this machine has no ssh, or no more processes.
         """
-        job, first = self.job, self.job.hosts[0]
+        job, first, servers = self.job, self.job.hosts[0], self.job.servers
         hosts = [host for host in job.hosts for _ in range(host.num_workers)]
         environment = {
             **_environment(),
@@ -72,11 +72,11 @@ class Supervisor:
             "DMLC_PS_ROOT_URI": first.address,
             "DMLC_PS_ROOT_PORT": str(free_port(first.address) or random.randrange(20_000, 32_000)),
             "DMLC_NUM_WORKER": str(len(hosts)),
-            "DMLC_NUM_SERVER": str(job.num_servers),
+            "DMLC_NUM_SERVER": str(len(servers)),
         }
         self._add(Process("scheduler", 0, first, job.ssh), environment)
-        for index in range(job.num_servers):
-            self._add(Process("server", index, first, job.ssh), environment)
+        for index, host in enumerate(servers):
+            self._add(Process("server", index, host, job.ssh), environment)
         for index, host in enumerate(hosts):
             self._add(Process("worker", index, host, job.ssh), environment)
         self.workers = [process for process in self.processes if process.role == "worker"]

@@ -372,9 +372,10 @@ class LaunchOptions(Flags):
         metavar="FILE", unset="this machine"
     )  # fmt: skip
     ssh: str = setting(shlex.join(SSH), "command that reaches another machine", metavar="COMMAND")
-    servers: int = setting(
-        1, "parameter-server processes, which add up the workers' gradients", metavar="N", low=1
-    )
+    servers: int | None = setting(
+        None, "parameter-server processes, which add up the workers' gradients, spread over the machines",
+        metavar="N", low=1, unset="one for each worker, at most 4, or for each machine if these are more"
+    )  # fmt: skip
     max_restarts: int = setting(
         3, "how often training restarts from the last checkpoint after a failure", metavar="N", low=0
     )

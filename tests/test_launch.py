@@ -664,8 +664,9 @@ def test_servers_are_spread_over_the_machines(
 
 
 def test_each_server_is_started_where_it_belongs(launched: Any, tmp_path: Path) -> None:
-    tell = "open('servers', 'a').write('{DMLC_ROLE} {DMLC_NODE_HOST} {DMLC_NUM_SERVER}\\n'.format_map(os.environ))"
-    server = [sys.executable, "-S", "-c", f"import os, signal\n{tell}\nsignal.pause()"]
+    line = "'{DMLC_ROLE} {DMLC_NODE_HOST} {DMLC_NUM_SERVER}\\n'.format_map(os.environ)"
+    tell = f"import os, signal\nopen('servers', 'a').write({line})\nsignal.pause()"
+    server = [sys.executable, "-S", "-c", tell]
     script = "while len(Path('servers').read_text().splitlines()) < 4: time.sleep(0.05)"
     job = launched(
         f"wait_for('servers')\n{script}", ssh=ssh_in(tmp_path), hosts=HOSTS, server=server, num_servers=None

@@ -23,6 +23,9 @@ from typing import NamedTuple
 import d2lrnn  # before mxnet: it decides how many threads that gets
 from d2lrnn.launching.job import free_port
 
+import mxnet as mx
+import numpy as np
+
 from audits.links import Place, machines
 
 WRITTEN = Path(__file__).with_suffix(".md")
@@ -30,7 +33,7 @@ ROOT = WRITTEN.parent.parent
 HIDDEN_DIM, BATCH_SIZE, NUM_STEPS = 256, 32, 35  # what `python -m d2lrnn.train` takes
 FLAGS = "--dropout 0 --lr 0.005 --warmup 0 --init-bias zero --average 0"  # nothing but the steps themselves
 VOCAB_SIZES = (64, 850, 2800, 11_600)  # 0.4, 2, 6 and 24 MB of gradients
-ROUNDS, WARM_UP, BAR = 31, 4, 1.5
+ROUNDS, ROUNDS_OF_LINKS, WARM_UP, BAR = 15, 7, 3, 1.5
 WORKERS, TURNS = (1, 2, 4), 3
 GBIT = 1e9 / 8  # bytes
 LINKS = (0.5, 1, 10)  # Gbit/s, measured
@@ -39,7 +42,7 @@ CASES = ((8, 1), (8, 8), (64, 1), (64, 64))  # workers, servers
 
 
 class Exchange(NamedTuple):
-    """The cost of exchanging num_bytes bytes, all in milliseconds, median of the rounds."""
+    """The bytes that a worker sends (as many come back), and the cost in milliseconds, medians of rounds."""
 
     num_bytes: int
     bare: float
@@ -56,10 +59,13 @@ class Model(NamedTuple):
     fixed: float
     per_byte: float
 
-    def exchange(self, num_workers: int, num_servers: int, bandwidth: float) -> float:
-        """Seconds: a server's link carries its share of all buffers in, and after that out."""
-        share = num_workers / num_servers * self.num_bytes
-        return self.fixed + share * (2 / bandwidth + self.per_byte)
+    def exchange(self, num_workers: int, num_servers: int, bandwidth: float, num_far: int = 0) -> float:
+        """Seconds: a server's link carries its share of all buffers in, and after that out.
+
+        num_far: how many of the workers reach a server by its link (0: all).
+        """
+        share, far = self.num_bytes / num_servers, num_far or num_workers
+        return self.fixed + share * (far * 2 / bandwidth + num_workers * self.per_byte)
 
     def efficiency(self, num_workers: int, num_servers: int, bandwidth: float) -> float:
         """The share of a step that is computing."""
@@ -84,22 +90,30 @@ def main() -> int:
 # --- the exchange of one step ---
 
 
-def _measure_exchange(vocab_size: int, places: Sequence[Place] = (Place(),) * 3) -> Exchange:
-    """Two workers, one core each, and a server, which has the first place."""
+def _measure_exchange(
+    vocab_size: int,
+    rounds: int = ROUNDS,
+    places: Sequence[Place] = (Place(), Place()),
+    servers: Sequence[Place] = (Place(),),
+    *,
+    as_it_was: bool = False,
+) -> Exchange:
+    """Two workers, one core each, and servers. as_it_was: with all gradients in one buffer."""
     port = str(free_port("127.0.0.1"))
-    job = {"DMLC_PS_ROOT_URI": places[0].address, "DMLC_PS_ROOT_PORT": port}
-    job |= {"DMLC_NUM_WORKER": "2", "DMLC_NUM_SERVER": "1", "MXNET_CPU_WORKER_NTHREADS": "1"}
+    job = {"DMLC_PS_ROOT_URI": servers[0].address, "DMLC_PS_ROOT_PORT": port}
+    job |= {"DMLC_NUM_WORKER": "2", "DMLC_NUM_SERVER": str(len(servers)), "MXNET_CPU_WORKER_NTHREADS": "1"}
+    call = f"work({vocab_size}, {rounds}, {as_it_was})"
 
     def start(role: str, place: Place, index: str = "") -> subprocess.Popen[str]:
         own = {"DMLC_ROLE": role, "DMLC_NODE_HOST": place.address, "D2LRNN_WORKER_INDEX": index}
-        code = f"from benchmarks.scaling import work; work({vocab_size})" if index else "import d2lrnn, mxnet"
+        code = f"from benchmarks.scaling import work; {call}" if index else "import d2lrnn, mxnet"
         command, env = [*place.prefix, sys.executable, "-c", code], {**os.environ, **job, **own}
         return subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
-    members = [start(role, places[0]) for role in ("scheduler", "server")]
-    members += [start("worker", places[2], "1"), start("worker", places[1], "0")]
+    members = [start("scheduler", servers[0]), *(start("server", place) for place in servers)]
+    members += [start("worker", places[1], "1"), start("worker", places[0], "0")]
     try:
-        printed, _ = members[-1].communicate(timeout=300)
+        printed, _ = members[-1].communicate(timeout=600)
     finally:
         for member in members:
             member.kill()
@@ -107,38 +121,68 @@ def _measure_exchange(vocab_size: int, places: Sequence[Place] = (Place(),) * 3)
     return Exchange(*json.loads(printed))
 
 
-def _measure_links() -> dict[float, Exchange]:
-    """Gbit/s of the links -> the exchange of the lyrics' network. Empty where that is not permitted."""
+def _measure_links() -> dict[float, tuple[Exchange, Exchange]]:
+    """Gbit/s of the links -> the exchange of the lyrics' network, as it was and as it is.
+
+    It was one buffer, and a server on a machine of its own; now there is a server beside each worker. The two
+    take turns. Empty where that is not permitted.
+    """
     found = {}
     for gbit in LINKS:
         try:
-            with machines(3, gbit) as places:
-                found[gbit] = _measure_exchange(_vocab_size(), places)
+            with machines(3, gbit) as (third, *places):
+                how = _vocab_size(), ROUNDS_OF_LINKS, places
+                turns = [
+                    (_measure_exchange(*how, [third], as_it_was=True), _measure_exchange(*how, places))
+                    for _ in range(TURNS)
+                ]
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"no links are slowed: {error}", file=sys.stderr)
+        else:
+            was, now = (Exchange(*map(statistics.median, zip(*each))) for each in zip(*turns))
+            found[gbit] = was, now
     return found
 
 
-def work(vocab_size: int) -> None:
+class Counted(d2lrnn.Workers):
+    """Workers that count the bytes that this one sends."""
+
+    num_bytes = 0
+
+    def sum(self, key: str, array: mx.nd.NDArray) -> None:
+        """As Workers.sum."""
+        self.num_bytes += 4 * array.size
+        super().sum(key, array)
+
+
+class OneBuffer(d2lrnn.Replica):
+    """A Replica as it was: all gradients travel, when all of them are ready."""
+
+    def __init__(self, network: d2lrnn.Network, params: Sequence, workers: d2lrnn.Workers) -> None:
+        super().__init__(network, params, workers)
+        self.buffers = {"others": d2lrnn.flat_gradients(params, spare=4)}
+        self.numbers = self.buffers["others"][-4:]
+
+
+def work(vocab_size: int, rounds: int, as_it_was: bool) -> None:
     """Be one of the two workers: three ways to spend a step, in turn; the first prints an Exchange.
 
-    All begin together, and a step takes as long as its slower worker. Batches are small, 8 x 5, so that the
-    exchange, which does not depend on them, is not lost in the noise of computing.
+    All begin together, and a step takes as long as its slower worker. Each learns from a batch of its shard.
     """
     from d2lrnn.running.run import keep_memory
 
-    import mxnet as mx
-    import numpy as np
-
     keep_memory()
-    workers = d2lrnn.Workers(int(os.environ["D2LRNN_WORKER_INDEX"]), 2)
+    workers = Counted(int(os.environ["D2LRNN_WORKER_INDEX"]), 2)
     mx.random.seed(0)
     network, ctx = d2lrnn.get_network("rnn"), mx.cpu()
     params = network.get_params(vocab_size, HIDDEN_DIM, ctx, scale=0.1)
-    optimizer, state = d2lrnn.Optimizer("adam", params, 1e-4), network.init_state(8, HIDDEN_DIM, ctx)
-    batch = next(d2lrnn.data_iter_random(np.arange(64) % vocab_size, 8, 5, ctx, rng=workers.index))
-    replica = d2lrnn.Replica(network, params, workers)
-    bare = mx.nd.zeros_like(replica.flat)
+    optimizer, state = d2lrnn.Optimizer("adam", params, 1e-4), network.init_state(BATCH_SIZE, HIDDEN_DIM, ctx)
+    text = d2lrnn.load_corpus("lyrics")
+    mine = d2lrnn.shard(np.array(d2lrnn.Vocab(text).encode(text)) % vocab_size, workers.index, 2)
+    batch = next(d2lrnn.data_iter_random(mine, BATCH_SIZE, NUM_STEPS, ctx, rng=0))
+    replica = (OneBuffer if as_it_was else d2lrnn.Replica)(network, params, workers)
+    replica.learn(*batch, state, params)
+    num_bytes, bare = workers.num_bytes, mx.nd.zeros(workers.num_bytes // 4)
     workers.store.init("bare", bare)
 
     def push_and_pull() -> None:
@@ -150,8 +194,8 @@ def work(vocab_size: int) -> None:
         lambda: replica.train_batch(params, state, batch, optimizer, 1.0),
         lambda: network.train_batch(params, state, batch, optimizer, 1.0),
     )
-    times = np.zeros((ROUNDS, len(ways)))
-    for turn in range(-WARM_UP, ROUNDS):
+    times = np.zeros((rounds, len(ways)))
+    for turn in range(-WARM_UP, rounds):
         for way in np.roll(range(len(ways)), turn):
             workers.gather("begin", np.zeros((1, 1)))
             clock = time.perf_counter()
@@ -161,7 +205,7 @@ def work(vocab_size: int) -> None:
     slower = workers.gather("times", 1000 * times.reshape(1, -1)).max(axis=0).reshape(times.shape)
     if workers.index == 0:
         found = [*np.median(slower, axis=0), np.median(slower[:, 1] - slower[:, 2])]
-        print(json.dumps([4 * replica.flat.size, *map(float, found)]), flush=True)
+        print(json.dumps([num_bytes, *map(float, found)]), flush=True)
     workers.wait_at_exit(True)
 
 
@@ -191,15 +235,15 @@ def _vocab_size() -> int:
 
 def _fit(exchanges: Sequence[Exchange], rate: float) -> Model:
     """The model of the lyrics' network. fixed and per_byte: of two workers, with least relative errors."""
-    import numpy as np
-
     sizes, seconds = np.array([(one.num_bytes, one.exchange / 1000) for one in exchanges]).T
     per_byte, fixed = np.polyfit(2 * sizes, seconds, 1, w=1 / seconds)
     num_numbers = (2 * _vocab_size() + HIDDEN_DIM + 1) * HIDDEN_DIM + _vocab_size() + 4
     return Model(BATCH_SIZE * NUM_STEPS / rate, 4 * num_numbers, max(0.0, float(fixed)), float(per_byte))
 
 
-def _report(exchanges: Sequence[Exchange], links: dict[float, Exchange], rates: dict[int, float]) -> str:
+def _report(
+    exchanges: Sequence[Exchange], links: dict[float, tuple[Exchange, Exchange]], rates: dict[int, float]
+) -> str:
     model = _fit(exchanges, rates[1])
     constants = (
         f"C = {1000 * model.compute:.1f} ms of computing a step (one worker, all cores), "
@@ -226,12 +270,15 @@ def _exchange_rows(exchanges: Sequence[Exchange]) -> Iterable[tuple[str, ...]]:
         yield f"{one.num_bytes / 1e6:.1f} MB", *times, f"{ratio:.2f}", "yes" if ratio <= BAR else "no"
 
 
-def _rows_of_links(links: dict[float, Exchange], model: Model) -> Iterable[tuple[str, ...]]:
-    yield "each link", "buffer", "bare push and pull, measured", "exchange, measured", "modelled"
-    for gbit, one in links.items():
-        modelled = 1000 * model.exchange(2, 1, GBIT * gbit)
-        times = (f"{ms:.0f} ms" for ms in (one.bare, one.exchange, modelled))
-        yield f"{gbit} Gbit/s", f"{one.num_bytes / 1e6:.1f} MB", *times
+def _rows_of_links(links: dict[float, tuple[Exchange, Exchange]], model: Model) -> Iterable[tuple[str, ...]]:
+    yield "each link", "as it was", "exchange", "now", "faster", "exchange", "modelled"
+    for gbit, (was, now) in links.items():
+        modelled = 1000 * model._replace(num_bytes=now.num_bytes).exchange(2, 2, GBIT * gbit, num_far=1)
+        sizes = (f"{one.num_bytes / 1e6:.1f} MB" for one in (was, now))
+        times = (f"{ms:.0f} ms" for ms in (was.exchange, now.exchange, modelled))
+        size_was, size, was_ms, now_ms, modelled_ms = *sizes, *times
+        faster = f"{was.exchange / now.exchange:.1f} ×"
+        yield f"{gbit} Gbit/s", size_was, was_ms, size, faster, now_ms, modelled_ms
 
 
 def _rows_of_this_machine(rates: dict[int, float], model: Model) -> Iterable[tuple[str, ...]]:
@@ -277,26 +324,30 @@ Written by `make scaling`; chapter 17 derives the model. Times are medians.
 
 {exchanges}
 Two workers and a server on this machine, joined by its loopback, one core for each worker. Networks with
-256 hidden units, whose vocabularies are as large as makes the buffer. Three things take turns: `push`
-and `pull` of one buffer of zeros and nothing else; a step of `train_batch` with a `Replica`; the same
-step without. All begin together, and each takes as long as its slower worker. The exchange is the median
+256 hidden units and vocabularies of 64, 850, 2800 and 11,600 characters; batches of 32 × 35 characters of
+the lyrics, on which it depends how many rows of W_xh travel. Three things take turns: `push` and `pull` of
+as many zeros in one buffer and nothing else; a step of `train_batch` with a `Replica`; the same step
+without. All begin together, and each takes as long as its slower worker. The exchange is the median
 difference of the second and the third. It holds what the bare one does, and what a `Replica` adds to it:
-weighting by characters before, dividing after, the four numbers behind the gradients, and waiting for
-the slower worker. Batches have 8 × 5 characters, for the exchange does not depend on them.
+weighting by characters before, dividing after, saying what was read, packing and unpacking, and waiting
+for the slower worker; it saves what happens while the rest of a gradient is computed.
 
 ## Measured, and modelled beside it: slow links
 
 {links}
-The same with the network of the lyrics. The server and each worker have a network namespace of their
-own, around a switch, and `tc` lets each link carry no more than this, either way. The model knows the
-first table only. (Where namespaces are not permitted, this table is empty.)
+The same with the network of the lyrics. Each worker has a network namespace of its own, around a switch,
+and `tc` lets each link carry no more than this, either way. As it was: all gradients in one buffer, sent
+when the last is ready, and one server, in a third namespace. Now: a server beside each worker, as `train`
+starts them, the output layer's gradients first, and of W_xh the rows that were read. The two took turns.
+The model knows the first table only; one of two workers reaches a server by its link. (Where namespaces
+are not permitted, this table is empty.)
 
 ## Measured, and modelled beside it: this machine
 
 {here}
 `python -m d2lrnn.train --workers N` on the lyrics, with nothing dropped or averaged: a batch of 32 × 35
-characters for each worker, one server. Modelled: N times the computing of one worker, which has all
-cores, and the exchange. Where the cores are shared there is nothing to be won, only the exchange to pay.
+characters for each worker. Modelled: N times the computing of one worker, which has all cores, and the
+exchange with one server. Where the cores are shared there is nothing to be won, only the exchange to pay.
 
 ## Modelled: a machine for each worker
 
@@ -309,9 +360,9 @@ The model: {constants}.
 The last two are fitted to the first table. An exchange takes E = a + N/M · B · (2/w + c) for N workers,
 M servers and links of bandwidth w; the efficiency is C / (C + E), the speed-up N times that. It assumes
 that every machine is like this one; that each server has a link of its own and an equal part of the
-buffer; that all gradients go in before the sum comes out; that nobody computes meanwhile; that the
-switch carries all links at full speed; and that copying and adding is as slow as here, where workers and
-server share the cores.
+buffer; that all rows travel, for many workers together have read most characters; that all gradients go in
+before the sum comes out; that nobody computes meanwhile; that the switch carries all links at full speed;
+and that copying and adding is as slow as here, where workers and server share the cores.
 
 {machine}.
 """

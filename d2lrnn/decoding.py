@@ -28,15 +28,15 @@ class Writer(NamedTuple):
     """A network with its parameters, as generate_batch needs it.
 
     init_state(batch_size): where it starts. read(X, state): indices (1, batch_size) int32 become logits
-    (batch_size, vocab_size) and the new state. go_on(last, state, num_chars), where there is such a thing
-    (lesson 15): the likeliest characters after last, in pieces of (characters, batch_size).
+    (batch_size, vocab_size) and the new state. go_on(last, state, num_chars, choice, rngs), where there is
+    such a thing (lesson 15): what choose takes after last, in pieces of (characters, batch_size).
     """
 
     init_state: Callable[[int], State]
     read: Callable[[nd.NDArray, State], tuple[nd.NDArray, State]]
     hidden_dim: int
     ctx: mx.Context
-    go_on: Callable[[np.ndarray, State, int], Iterator[np.ndarray]] | None = None
+    go_on: Callable[..., Iterator[np.ndarray]] | None = None
 
 
 def one_hot_writer(
@@ -114,9 +114,9 @@ def write_batch(
     check_size(num_samples=num_samples)
     texts = [encode_prefix(prefix, num_chars, vocab) for prefix in prefixes]
     longest, batch_size = max(map(len, texts), default=0) + num_chars, len(texts) * num_samples
-    num_floats = batch_size * (2 * longest + 16 * (len(vocab) + writer.hidden_dim))
+    num_floats = batch_size * (2 * longest + 64 * (len(vocab) + writer.hidden_dim))
     check_memory("these texts need", 4 * num_floats, "give fewer prefixes, samples or characters")
-    choose = _chooser(choice, len(texts), num_samples)
+    rngs = _generators(choice, len(texts), num_samples)
     if not texts:
         return
     chars = np.zeros((longest, batch_size), np.int32)  # row t is what all texts read at step t
@@ -125,7 +125,7 @@ def write_batch(
         chars[:length, i] = texts[i // num_samples]
     state, X = writer.init_state(batch_size), nd.zeros((1, batch_size), ctx=writer.ctx, dtype="int32")
     yield chars[: min(lengths)]
-    go_on = writer.go_on if choice.temperature == 0 else None
+    go_on = writer.go_on if choice.temperature == 0 or choice[1:3] == (None, None) else None
     led = longest - num_chars if go_on else longest  # so far it is led, then it goes on alone
     for t in range(led - 1):
         X._sync_copyfrom(chars[t : t + 1])  # a quarter of the time of X[:] = chars[t]
@@ -136,32 +136,32 @@ def write_batch(
             logits = Y.asnumpy() if len(rows) == batch_size else Y.asnumpy()[rows]
             if not np.isfinite(logits).all():
                 raise FloatingPointError("the output is not finite: the parameters hold NaN or infinity")
-            chars[t + 1, rows] = choose(logits, rows)
+            chars[t + 1, rows] = choose(logits, [rngs[i].random() for i in rows], choice)
         yield chars[: t + 2]
-    for chunk in go_on(chars[led - 1], state, num_chars) if go_on else ():
+    for chunk in go_on(chars[led - 1], state, num_chars, choice, rngs) if go_on else ():
         chars[led : led + len(chunk)], led = chunk, led + len(chunk)
         yield chars[:led]
 
 
-def _chooser(choice: Choice, num_texts: int, num_samples: int) -> Callable[..., np.ndarray]:
-    """A function that draws a character for each row, every row from a generator of its own."""
+def _generators(choice: Choice, num_texts: int, num_samples: int) -> list[np.random.Generator]:
+    """One for each row, seeded with seed + k for sample k of a text; choice is checked first."""
     temperature, top_k, top_p, seed = choice
-    seeds = [None if seed is None else check_seed(seed) + k for k in range(num_samples)] * num_texts
+    seeds = [None if seed is None else check_seed(check_seed(seed) + k) for k in range(num_samples)]
     if not 0 <= temperature < np.inf:
         raise ValueError(f"temperature is {temperature!r}: give a number from 0 (greedy) up")
     check_size(top_k=1 if top_k is None else top_k)
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p!r}: give a share of the probability, above 0 and at most 1")
+    return [np.random.default_rng(seed) for seed in seeds * num_texts]
+
+
+def choose(logits: np.ndarray, numbers: Any, choice: Choice) -> np.ndarray:
+    """For each row the character into whose share of [0, 1) its number falls; greedy: the likeliest."""
+    temperature, top_k, top_p, _ = choice
     if temperature == 0:
-        return lambda logits, rows: logits.argmax(axis=1)
-    rngs = [np.random.default_rng(None if seed is None else check_seed(seed)) for seed in seeds]
-
-    def draw(logits: np.ndarray, rows: list[int]) -> np.ndarray:
-        up_to = np.cumsum(probabilities(logits, temperature, top_k, top_p), axis=1)
-        drawn = np.array([[rngs[i].random()] for i in rows])
-        return (up_to / up_to[:, -1:] <= drawn).sum(axis=1)  # those before the one that is drawn
-
-    return draw
+        return logits.argmax(axis=1)
+    up_to = np.cumsum(probabilities(logits, temperature, top_k, top_p), axis=1)
+    return (up_to / up_to[:, -1:] <= np.reshape(numbers, (-1, 1))).sum(axis=1)  # those before it
 
 
 def probabilities(logits: Any, temperature: float, top_k: int | None, top_p: float | None) -> np.ndarray:

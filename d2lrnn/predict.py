@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         _check(arguments)
-        if arguments.temperature:
+        if arguments.temperature and (arguments.top_k or arguments.top_p or arguments.cache):
             _load_mxnet()
         if arguments.interactive:
             _converse(arguments)
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load_mxnet() -> None:
-    """Load MXNet with its single-threaded engine, for sampling: each character waits for the one before it.
+    """Load MXNet with its single-threaded engine: where Python chooses, it waits for every character.
 
     That engine announces itself on stderr, which is suppressed.
     """

@@ -4,7 +4,7 @@ import json
 
 import d2lrnn
 from d2lrnn import cross_entropy, get_inputs, get_rows, train_and_predict_rnn
-from d2lrnn.decoding import Choice, generate_batch
+from d2lrnn.decoding import Choice, choose, generate_batch, probabilities
 from d2lrnn.engine import backprop, layers
 from d2lrnn.engine.cells import GRU, LSTM, RNN
 
@@ -360,6 +360,54 @@ def test_a_writer_that_goes_on_writes_what_one_writes_that_is_led(
     assert texts == written(led(network.writer(params)), prefixes, num_chars, vocab)
     assert [len(text) - len(prefix) for text, prefix in zip(texts, prefixes)] == [num_chars] * 5
     assert len(set("".join(texts))) > 3
+
+
+@cells
+@pytest.mark.parametrize(("num_layers", "temperature"), [(1, 1e-9), (2, 0.3), (1, 1.0)])
+def test_a_writer_that_goes_on_draws_what_one_draws_that_is_led(subject, cell, num_layers, temperature):
+    network, vocab = (
+        new_network(subject, cell, num_layers),
+        d2lrnn.Vocab("".join(map(chr, range(0x4E00, 0x4E00 + 90)))),
+    )
+    writer = network.writer(filled(network.get_params(90, 8, CPU)))
+    chars, choice = "".join(vocab.idx_to_char), Choice(temperature, seed=4)
+    args = [chars[1], chars[2:30], chars[7] * 3], 310
+
+    texts = generate_batch(*args, writer, vocab, choice, num_samples=2)
+
+    assert texts == generate_batch(*args, led(writer), vocab, choice, num_samples=2)
+    assert len(set("".join(texts))) > 20
+
+
+class Given:
+    """A generator of the numbers that it is given."""
+
+    def __init__(self, numbers):
+        self.numbers = list(numbers)
+
+    def random(self, size):
+        taken, self.numbers = self.numbers[:size], self.numbers[size:]
+        return np.array([*taken, *[0.5] * (size - len(taken))])
+
+
+@pytest.mark.parametrize("vocab_size", [1, 2, 9, 10, 300])
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_a_number_beside_the_end_of_a_character_falls_where_lesson_8_says(subject, vocab_size, temperature):
+    network, choice = new_network(subject, "lstm", 1, parts=2), Choice(temperature)
+    params = filled(network.get_params(vocab_size, 4, CPU))
+    params.W_hy[:] = 0
+    p = probabilities(params.b_y.asnumpy(), temperature, None, None)
+    ends = np.cumsum(p)[:-1]
+    ends = ends[:: len(ends) // 10 + 1]
+    numbers = np.concatenate([[0, 1 - 2**-53], ends, ends - 1e-9, ends + 1e-9, ends - 1e-15])
+    drawn = np.clip([numbers, numbers[::-1], np.roll(numbers, 1)], 0, 1 - 2**-53)
+    writer = network.writer(params)
+
+    chunks = writer.go_on(np.zeros(3), writer.init_state(3), len(numbers), choice, [*map(Given, drawn)])
+
+    logits = np.tile(params.b_y.asnumpy(), (len(numbers), 1))
+    expected = [choose(logits, each, choice) for each in drawn]
+    np.testing.assert_array_equal(np.concatenate(list(chunks)).T, expected)
 
 
 def test_of_equally_likely_characters_a_writer_takes_the_first(subject):

@@ -834,16 +834,17 @@ def test_characters_are_shown_as_soon_as_they_are_written(
     assert [shown - heading for shown in seen] == [3, 3, *range(3, 12)]
 
 
-def test_what_is_written_in_chunks_comes_in_chunks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("choice", [Choice(temperature=0), Choice(temperature=0.8, seed=1)], ids=str)
+def test_what_is_written_in_chunks_comes_in_chunks(choice: Choice, tmp_path: Path) -> None:
     write(tmp_path / "a")
     found = read_network(tmp_path / "a")
     vocab, writer = found.vocab, found.network.writer(found.params)
 
-    pieces = list(stream(["ab", "c"], 50, writer, vocab, Choice(temperature=0)))
+    pieces = list(stream(["ab", "c"], 50, writer, vocab, choice))
 
     assert [len(piece) for i, piece in pieces if i == 0 and piece] == [2, 20, 20, 10]
     texts = ["".join(piece for i, piece in pieces if i == k) for k in (0, 1)]
-    assert texts == generate_batch(["ab", "c"], 50, writer, vocab, Choice(temperature=0))
+    assert texts == generate_batch(["ab", "c"], 50, writer, vocab, choice)
     assert [i for i, _ in pieces] == sorted(i for i, _ in pieces)
 
 

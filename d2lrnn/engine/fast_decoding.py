@@ -1,8 +1,15 @@
-"""How lesson 15 writes: many steps of all layers are one graph; each step reads what the last one chose."""
+"""How lesson 15 writes: many steps of all layers are one graph; each step reads what the last one chose.
+
+A character is drawn as in lesson 8: the first up to which the probabilities add up to more than the number
+drawn. The graph adds up in float32, first blocks of characters, then those of one block. Where the number
+lies so close to where a character ends that rounding may decide, choose of lesson 8 has the last word; if
+it takes another character, the chunk is written again with it.
+"""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -10,11 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from mxnet import nd
 
+from ..decoding import Choice, choose
 from .cells import Steps
-from .layers import Arrays, Layer, State, cut, graph, multiply, times
+from .layers import Arrays, Layer, Operator, Program, State, cut, graph, multiply, times
 
 CHUNK = 20  # characters that one graph writes
 TOO_LARGE = 1e30  # H lies between -1 and 1: where all weights are below this, outputs are finite
+LEAST = -3e38  # the logit of a character that fills a block up
+GIVEN = -1.0  # in place of a number, where the character is given
 
 
 class Shape(NamedTuple):
@@ -24,6 +34,21 @@ class Shape(NamedTuple):
     num_layers: int
     hidden_dim: int
     vocab_size: int
+
+    @property
+    def block(self) -> int:
+        """Characters of a block: about as many as there are blocks."""
+        return math.isqrt(self.vocab_size - 1) + 1
+
+    @property
+    def num_blocks(self) -> int:
+        """The last one is never full."""
+        return self.vocab_size // self.block + 1
+
+    @property
+    def padded(self) -> int:
+        """Characters of all blocks, were they full."""
+        return self.block * self.num_blocks
 
 
 class GraphWriter:
@@ -41,74 +66,190 @@ class GraphWriter:
         for layer in layers:
             self.weights += [W.copy() if layer.reads_indices else W.T for W in layer.W_x]
             self.weights += [*[W.T for W in layer.W_h], *[b_k.copy() for b_k in layer.b]]
-        self.weights += [W_hy.T, b_y.copy()]
-        if not all(np.abs(W.asnumpy()).max() < TOO_LARGE for W in self.weights):
+        if not all(np.abs(W.asnumpy()).max() < TOO_LARGE for W in (*self.weights, W_hy, b_y)):
             raise FloatingPointError(
                 "the output is not finite: the parameters hold NaN, infinity or more than 1e30"
             )
+        self.largest = (nd.abs(W_hy).sum(axis=0) + nd.abs(b_y)).max().asscalar()  # no logit is larger
+        none = self.shape.padded - self.shape.vocab_size
+        W_none, b_none = nd.zeros((none, len(W_hy)), W_hy.context), nd.full((none,), LEAST, W_hy.context)
+        self.weights += [nd.concat(W_hy.T, W_none, dim=0), nd.concat(b_y, b_none, dim=0)]
 
     def read(self, X: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
         """One step: indices (1, batch_size) become logits (batch_size, vocab_size), and the new state."""
         logits, *new_state = _compile_reader(self.shape)([X], self.weights, state)
         return logits, tuple(new_state)
 
-    def go_on(self, last: np.ndarray, state: State, num_chars: int) -> Iterator[np.ndarray]:
-        """The num_chars likeliest characters after last, (batch_size,), each read in turn.
+    def go_on(
+        self,
+        last: np.ndarray,
+        state: State,
+        num_chars: int,
+        choice: Choice,
+        rngs: Sequence[np.random.Generator],
+    ) -> Iterator[np.ndarray]:
+        """The num_chars characters after last, (batch_size,), that choose takes, each read in turn.
 
         They come in chunks, (CHUNK, batch_size) or the rest. Each part of the rows has a core, and while a
-        chunk is written, the next one is already waiting.
+        chunk is written, the next one is already waiting. rngs: one a row.
         """
-        ctx, rows = state[0].context, cut(len(last), self.num_parts)
-        chars = [nd.array(last[a:b], ctx, "float32") for a, b in rows]
-        states = [[S[a:b] for S in state] for a, b in rows]
-        asked = deque[list[nd.NDArray]]()
+        rows = cut(len(last), self.num_parts)
+        writers = _compile_writers(self.shape, len(rows), choice.temperature == 0)
+        parts = []
+        for write, (a, b) in zip(writers, rows):
+            start = nd.array(last[a:b], state[0].context, "float32"), [S[a:b] for S in state]
+            parts.append(Part(self, write, start, choice, rngs[a:b]))
         for start in range(0, num_chars + CHUNK, CHUNK):
             if start < num_chars:
-                chunks = []
-                for k, write in enumerate(_compile_writers(self.shape, len(rows))):
-                    chunk, chars[k], *states[k] = write([chars[k]], self.weights, states[k])
-                    chunks.append(chunk)
-                asked.append(chunks)
+                for part in parts:
+                    part.ask()
             if start:
-                yield _wait(asked.popleft())[: num_chars - start + CHUNK]
+                chunk = np.concatenate([part.answer() for part in parts], axis=1)
+                yield chunk[: num_chars - start + CHUNK]
 
 
-def _wait(chunks: Sequence[nd.NDArray]) -> np.ndarray:
-    """A chunk of each part, side by side."""
-    return np.concatenate([chunk.asnumpy() for chunk in chunks], axis=1)
+class Chunk(NamedTuple):
+    """CHUNK characters of some rows: where it begins, what is drawn, and what the graph answers.
+
+    start: the character before, (rows,), and the state. numbers: (CHUNK, rows). given: characters where
+    the number is GIVEN, elsewhere -1. doubts: none for greedy; else inside and logits of _draw.
+    """
+
+    start: tuple[nd.NDArray, Arrays]
+    numbers: np.ndarray
+    given: np.ndarray
+    chars: nd.NDArray
+    doubts: Arrays
+
+
+class Part:
+    """Some of the rows, while they are being written."""
+
+    def __init__(
+        self,
+        writer: GraphWriter,
+        write: Operator,
+        start: tuple[nd.NDArray, Arrays],
+        choice: Choice,
+        rngs: Sequence[np.random.Generator],
+    ) -> None:
+        self.weights, self.vocab_size, self.write = writer.weights, writer.shape.vocab_size, write
+        self.start, self.choice, self.rngs = start, choice, rngs
+        self.asked = deque[Chunk]()
+        temperature = min(max(choice.temperature, 1 / TOO_LARGE), TOO_LARGE)
+        self.temperature = nd.full((1, 1), temperature, start[0].context)
+        # how far the sums of the graph may be off: a logit by three roundings of the largest, an exponential
+        # by eight, a sum over a block by one for each character
+        roundings = 3 * writer.largest / temperature + writer.shape.block + 8
+        self.near = roundings * 2.0**-24 if temperature == choice.temperature else np.inf
+
+    def ask(self) -> None:
+        """Let the graph write a chunk."""
+        numbers = np.stack([rng.random(CHUNK) for rng in self.rngs], axis=1)
+        self._ask(numbers, np.full(numbers.shape, -1.0, np.float32))
+
+    def _ask(self, numbers: np.ndarray, given: np.ndarray) -> None:
+        X, state = self.start
+        drawn = [nd.from_numpy(each.copy()).as_in_context(X.context) for each in (numbers, given)]
+        chars, *after = self.write(X, *drawn, self.temperature, *self.weights, *state)
+        self.asked.append(Chunk(self.start, numbers, given, chars, after[1 + len(state) :]))
+        self.start = after[0], after[1 : 1 + len(state)]
+
+    def answer(self) -> np.ndarray:
+        """The chunk that was asked for first, (CHUNK, rows)."""
+        while self._is_wrong(self.asked[0]):
+            self.start, again = self.asked[0].start, list(self.asked)
+            self.asked.clear()
+            for chunk in again:
+                self._ask(chunk.numbers, chunk.given)
+        return self.asked.popleft().chars.asnumpy()
+
+    def _is_wrong(self, chunk: Chunk) -> bool:
+        """Whether choose takes another character somewhere; from now on the first of a row is given."""
+        if not chunk.doubts:
+            return False
+        inside, logits = chunk.doubts
+        is_near = ~(np.abs(inside.asnumpy()).min(axis=2) >= self.near) & (chunk.numbers != GIVEN)
+        places = np.flatnonzero(is_near)
+        if not len(places):
+            return False
+        logits = nd.take(logits.reshape((-3, 0)), nd.array(places, logits.context, "int32"))
+        right = choose(logits.asnumpy()[:, : self.vocab_size], chunk.numbers.flat[places], self.choice)
+        wrong = right != chunk.chars.asnumpy().flat[places]
+        firsts = {
+            place % len(self.rngs): (place, char)
+            for place, char in zip(places[wrong][::-1], right[wrong][::-1])
+        }
+        for place, char in firsts.values():
+            chunk.numbers.flat[place], chunk.given.flat[place] = GIVEN, char
+        return bool(firsts)
 
 
 @functools.lru_cache(maxsize=32)
-def _compile_reader(shape: Shape) -> Callable[..., list[nd.NDArray]]:
+def _compile_reader(shape: Shape) -> Operator:
     """The operator that reads a character: logits and the new state."""
 
-    def read(F: Any, X: Any, weights: Arrays, state: Arrays) -> list[Any]:
-        logits, new_state = _read_char(F, shape, F.reshape(X, shape=(-1,)), weights, state)
-        return [logits, *new_state]
+    def read(F: Any, inputs: Arrays, weights: Arrays, state: Arrays) -> list[Any]:
+        logits, new_state = _read_char(F, shape, F.reshape(inputs[0], shape=(-1,)), weights, state)
+        return [F.slice_axis(logits, axis=1, begin=0, end=shape.vocab_size), *new_state]
 
-    return _compile_steps(shape, read)
+    return _compile_steps(shape, 1, read)
 
 
 @functools.lru_cache(maxsize=32)
-def _compile_writers(shape: Shape, num_parts: int) -> list[Callable[..., list[nd.NDArray]]]:
+def _compile_writers(shape: Shape, num_parts: int, greedy: bool) -> list[Operator]:
     """For each part of the rows an operator, with memory of its own, that chooses CHUNK characters."""
 
-    def write(F: Any, X: Any, weights: Arrays, state: Arrays) -> list[Any]:
-        chosen = []
-        for _ in range(CHUNK):
+    def write(F: Any, inputs: Arrays, weights: Arrays, state: Arrays) -> list[Any]:
+        X, chosen = inputs[0], []
+        take = functools.partial(_likeliest, F) if greedy else _draw(F, shape, *inputs)
+        for t in range(CHUNK):
             logits, state = _read_char(F, shape, X, weights, state)
-            X = F.argmax(logits, axis=1)
-            chosen.append(X)
-        return [F.stack(*chosen), X, *state]
+            X, *doubts = take(logits, t)
+            chosen.append((X, *doubts))
+        chars, *doubts = (F.stack(*each) for each in zip(*chosen))
+        return [chars, X, *state, *doubts]
 
-    return [_compile_steps(shape, write) for _ in range(num_parts)]
+    return [_compile_steps(shape, 4, write) for _ in range(num_parts)]
 
 
-def _compile_steps(shape: Shape, program: Callable[..., list[Any]]) -> Callable[..., list[nd.NDArray]]:
-    """One operator that does what program does with X, weights and state."""
+def _likeliest(F: Any, logits: Any, t: int) -> list[Any]:
+    return [F.argmax(logits, axis=1)]
+
+
+def _draw(
+    F: Any, shape: Shape, X: Any, numbers: Any, given: Any, temperature: Any
+) -> Callable[[Any, int], list[Any]]:
+    """A function that draws a character for each row with the t-th numbers.
+
+    numbers, given: of a Chunk. temperature: (1, 1). The function returns the characters; how far those of
+    the same block begin and end past the number, (rows, block + 1); and logits.
+    """
+    block, num_blocks = shape.block, shape.num_blocks
+    begins, chars = (F.reshape(F.arange(n), shape=to) for n, to in ((block + 1, (1, -1)), (block, (-1, 1))))
+    from_each = F.broadcast_greater_equal(chars, begins)  # P times this: the sum from each character on
+    sharpness = 1 / temperature  # a result: reading an input at every step would break the bulk of operations
+    ones, first_block = F.ones(shape=(block,)), F.contrib.arange_like(X, step=num_blocks)
+    numbers = F.split(F.expand_dims(numbers, axis=2), num_outputs=CHUNK, axis=0, squeeze_axis=True)
+    given = F.split(given, num_outputs=CHUNK, axis=0, squeeze_axis=True)
+
+    def draw(logits: Any, t: int) -> list[Any]:
+        P = F.reshape(F.softmax(F.broadcast_mul(logits, sharpness), axis=1), shape=(-1, block))
+        ends = F.cumsum(F.reshape(F.dot(P, ones), shape=(-1, num_blocks)), axis=1, dtype="float64")
+        number = numbers[t] * F.slice_axis(ends, axis=1, begin=-1, end=None)
+        past = F.cast(F.broadcast_sub(ends, number), dtype="float32")
+        k = F.sum(past <= 0, axis=1)
+        sums = F.dot(F.take(P, first_block + k), from_each)
+        inside = F.broadcast_sub(F.pick(past, k, axis=1, keepdims=True), sums)
+        return [F.add_n(k * block, F.sum(inside <= 0, axis=1), given[t]), inside, logits]
+
+    return draw
+
+
+def _compile_steps(shape: Shape, num_inputs: int, program: Program) -> Operator:
+    """One operator that does what program does with inputs, weights and state."""
     num_weights = shape.num_layers * 3 * len(shape.steps.fed) + 2
-    sizes = 1, num_weights, shape.num_layers * shape.steps.num_states
-    return graph(lambda F, X, weights, state: program(F, *X, weights, state), sizes, weights=1)
+    return graph(program, (num_inputs, num_weights, shape.num_layers * shape.steps.num_states), weights=1)
 
 
 def _read_char(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> tuple[Any, Arrays]:
@@ -123,4 +264,4 @@ def _read_char(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> 
             A = [multiply(F, new_state[-width], each, hidden_dim) for each in W_x]
         own = state[k * width : (k + 1) * width]
         new_state += steps.step(F, A, own, times(F, W_h, b, hidden_dim)).state
-    return F.FullyConnected(new_state[-width], *W, num_hidden=vocab_size), new_state
+    return F.FullyConnected(new_state[-width], *W, num_hidden=shape.padded), new_state

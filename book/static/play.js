@@ -100,19 +100,39 @@ function step(network, char, state) {
   return [newState, Y];
 }
 
-// The probabilities of all characters at a temperature, the likeliest first: [[its index, its probability], …].
-function rank(Y, temperature = 1, topK = 0) {
-  const order = Array.from(Y.keys()).sort((a, b) => Y[b] - Y[a] || a - b);
-  const kept = temperature === 0 ? order.slice(0, 1) : topK ? order.slice(0, topK) : order;
-  const weights = kept.map((i) => Math.exp((Y[i] - Y[order[0]]) / (temperature || 1)));
-  const sum = weights.reduce((a, b) => a + b, 0);
-  return kept.map((i, k) => [i, weights[k] / sum]);
+// The indices of the count largest numbers, the largest first; of equal ones the first.
+function largest(numbers, count) {
+  const found = [];
+  for (let i = 0; i < numbers.length; i++) {
+    if (found.length === count && !(numbers[i] > numbers[found[count - 1]])) continue;
+    let place = found.length;
+    while (place > 0 && numbers[i] > numbers[found[place - 1]]) place--;
+    found.splice(place, 0, i);
+    if (found.length > count) found.pop();
+  }
+  return found;
 }
 
-function choose(ranked) {
+// Y becomes the probabilities of all characters at a temperature, 0 for those that are not kept. Nothing is sorted unless topK asks for it.
+function toProbabilities(Y, temperature = 1, topK = 0) {
+  const [top] = largest(Y, 1), max = Y[top];
+  const kept = temperature === 0 ? [top] : topK ? largest(Y, topK) : null;
+  let sum = 0;
+  for (let i = 0; i < Y.length; i++) sum += Y[i] = Math.exp((Y[i] - max) / (temperature || 1));
+  if (kept) {
+    const weights = kept.map((i) => Y[i]);
+    sum = weights.reduce((a, b) => a + b, 0);
+    Y.fill(0);
+    kept.forEach((i, k) => { Y[i] = weights[k]; });
+  }
+  for (let i = 0; i < Y.length; i++) Y[i] /= sum;
+  return Y;
+}
+
+function choose(P) {
   let left = Math.random();
-  for (const [i, p] of ranked) if ((left -= p) < 0) return i;
-  return ranked[0][0];
+  for (let i = 0; i < P.length; i++) if ((left -= P[i]) < 0) return i;
+  return largest(P, 1)[0];
 }
 
 // --- the page ---
@@ -173,8 +193,9 @@ function drawColumn(canvas, column, H, width) {
 }
 
 // The likeliest next characters, with bars as long as their probabilities.
-function drawNext(list, characters, ranked) {
-  list.replaceChildren(...ranked.slice(0, SHOWN).map(([i, p]) => {
+function drawNext(list, characters, P) {
+  list.replaceChildren(...largest(P, SHOWN).filter((i) => P[i] > 0).map((i) => {
+    const p = P[i];
     const bar = element("span", { className: "play-bar" });
     bar.style.width = `${100 * p}%`;
     return element("li", {}, element("b", {}, shown(characters[i])), bar, `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`);
@@ -273,19 +294,19 @@ async function play(root) {
     written.replaceChildren(element("b", {}, begin), "");
     letters.replaceChildren();
     result.hidden = false;
-    let state = initState(network), Y, ranked;
+    let state = initState(network), Y, P;
     for (let t = 0; t < total; t++) { // the prefix warms the state up; then the network's own choice is its next input
       if (t >= indices.length) {
-        indices.push(choose(ranked));
+        indices.push(choose(P));
         written.lastChild.data += network.characters[indices[t]];
       }
       [state, Y] = step(network, indices[t], state);
-      ranked = rank(Y, Number(temperature.value), Number(topK.value));
+      P = toProbabilities(Y, Number(temperature.value), Number(topK.value));
       const char = shown(network.characters[indices[t]]);
       drawColumn(canvas, t, state[state.length - 1].H, columnWidth);
       letters.append(element("span", {}, char));
       nextOf.textContent = words.next(char);
-      drawNext(next, network.characters, ranked);
+      drawNext(next, network.characters, P);
       strip.scrollLeft = (t + 1) * columnWidth - strip.clientWidth;
       await new Promise((resolve) => setTimeout(resolve, Number(root.dataset.delay ?? 60)));
       if (running !== run) return;

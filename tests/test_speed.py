@@ -181,3 +181,14 @@ def test_a_contender_none_of_whose_ways_works_takes_no_part() -> None:
         rehearsal.enter(["pytorch"], rehearsal.turn, ["broken"])
 
         assert rehearsal.processes == {}
+
+
+@pytest.mark.parametrize(("temperature", "is_right"), [(0.8, True), (1.6, False), (0.4, False), (0.0, False)])
+def test_texts_drawn_at_another_temperature_are_noticed(temperature: float, is_right: bool) -> None:
+    task = work.Task(vocab_size=50, hidden_dim=16)
+    first = list(range(1, 33))
+    written = ours.Ours(task).decode(first, 60, temperature)
+
+    far = work.surprise(task, np.array([[char, *text] for char, text in zip(first, written)]), 0.8)
+
+    assert (abs(far) < 4.5) == is_right

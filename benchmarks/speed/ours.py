@@ -70,13 +70,13 @@ class Ours(Contender):
         """Of Adam."""
         return to_arrays(self.params, self.task.cell, lambda i: self.optimizer.states[i][0])
 
-    def decode(self, first: list[int], num_chars: int) -> list[list[int]]:
-        """As many characters after each first one, the likeliest each time."""
+    def decode(self, first: list[int], num_chars: int, temperature: float) -> list[list[int]]:
+        """As many characters after each first one, drawn at this temperature."""
         if not self.written:  # made once, as predict does for all its texts
             vocab = d2lrnn.Vocab("".join(chr(0x4E00 + i) for i in range(self.task.vocab_size)))
             self.written = [self.network.writer(self.params), vocab]
         writer, vocab = self.written
-        texts = generate_batch(list(vocab.decode(first)), num_chars, writer, vocab, Choice(temperature=0))
+        texts = generate_batch(list(vocab.decode(first)), num_chars, writer, vocab, Choice(temperature))
         return [vocab.encode(text[1:]) for text in texts]
 
     def sampled(self, corpus: np.ndarray, steps: int, seed: int) -> tuple[float, float]:

@@ -17,6 +17,7 @@ torch.set_num_threads(THREADS)
 
 LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 MODES: dict[str, dict[str, Any]] = {"compiled": {}, "max-autotune": {"mode": "max-autotune"}}
+FROZEN = {"freezing": True}  # the weights are packed for the products
 VARIANTS = (
     "cell, eager, fused Adam",
     "cell, eager, foreach Adam",
@@ -129,15 +130,19 @@ class PyTorch(Contender):
     """Trained by Adam, in one of VARIANTS."""
 
     def __init__(self, task: Task, variant: str = "cell, eager, fused Adam") -> None:
-        layer, how, adam = variant.split(", ")
+        layer, how, adam = variant.split(
+            ", "
+        )  # in decode, how it chooses a character takes the place of Adam
         self.theta = task.theta
         self.model: Any = (Layers if layer == "nn" else Cells)(task)
         self.reset = "after" if layer == "nn" else "before"
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         fast = {"fused" if adam == "fused Adam" else "foreach": True}
         self.optimizer = torch.optim.Adam(self.trained, task.lr, (BETA1, BETA2), EPS, **fast)
-        self.loss = self.model if how == "eager" else torch.compile(self.model, fullgraph=True, **MODES[how])
+        mode = MODES.get(how)
+        self.loss = torch.compile(self.model, fullgraph=True, **mode) if mode is not None else self.model
         self.update = torch.compile(self._update) if adam == "compiled Adam" else self._update
+        self.decoding, self.writing = (how, adam), None
 
     @staticmethod
     def variants(task: Task) -> list[str]:
@@ -163,16 +168,73 @@ class PyTorch(Contender):
         return self.model.in_our_layout(lambda weight: self.optimizer.state[weight]["exp_avg"])
 
     @torch.inference_mode()
-    def decode(self, first: list[int], num_chars: int) -> list[list[int]]:
-        """As many characters after each first one, the likeliest each time."""
-        W_x, W_h, b, W_y, b_y = self.model.weights
-        X, W, written = torch.tensor(first), recurrent(self.model.cell, W_h), []
+    def decode(self, first: list[int], num_chars: int, temperature: float) -> list[list[int]]:
+        """As many characters after each first one, drawn at this temperature."""
+        how, choice = self.decoding
+        if self.writing is None:  # made once, as ours is
+            writing = Writing(self.model, 10 if how == "ten compiled" else 1, CHOICES[choice])
+            compiled = torch.compile(writing, fullgraph=True, dynamic=False, options=FROZEN)
+            self.writing = writing if how == "eager" else compiled
+        X, divisor, written = torch.tensor(first), torch.tensor(temperature), []
         state = tuple(S.new_zeros(len(first), S.shape[1]) for S in self.model.state)
-        for _ in range(num_chars):
-            state = self.model.cell(F.embedding(X, W_x) + b, state, W)
-            X = F.linear(state[0], W_y, b_y).argmax(1)
+        while sum(chars.shape[1] for chars in written) < num_chars:
+            chars, state = self.writing(X, state, divisor)
+            written.append(chars)
+            X = chars[:, -1]
+        return torch.cat(written, 1)[:, :num_chars].tolist()
+
+
+def by_sum(logits: Tensor, temperature: Tensor) -> Tensor:
+    """The character up to which the probabilities pass a random number: how many sums do not."""
+    up_to = torch.softmax(logits / temperature, 1).cumsum(1)
+    return (up_to <= up_to[:, -1:] * torch.rand(len(logits), 1)).sum(1)
+
+
+def by_search(logits: Tensor, temperature: Tensor) -> Tensor:
+    """The same, found by bisection."""
+    up_to = torch.softmax(logits / temperature, 1).cumsum(1)
+    return torch.searchsorted(up_to, up_to[:, -1:] * torch.rand(len(logits), 1), right=True).squeeze(1)
+
+
+def by_multinomial(logits: Tensor, temperature: Tensor) -> Tensor:
+    """What textbooks write."""
+    return torch.multinomial(torch.softmax(logits / temperature, 1), 1).squeeze(1)
+
+
+def by_exponential(logits: Tensor, temperature: Tensor) -> Tensor:
+    """What libraries for large models write: nothing that waits for a sum."""
+    P = torch.softmax(logits / temperature, 1)
+    return (P / torch.empty_like(P).exponential_()).argmax(1)
+
+
+CHOICES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "argmax": lambda logits, temperature: logits.argmax(1),
+    "sum": by_sum,
+    "search": by_search,
+    "multinomial": by_multinomial,
+    "exponential": by_exponential,
+}
+
+
+class Writing(nn.Module):
+    """num_steps characters of each stream, each read in turn."""
+
+    def __init__(self, model: Cells, num_steps: int, choose: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        W_x, W_h, b, *output = model.weights
+        self.cell, self.num_steps, self.choose = model.cell, num_steps, choose
+        arrays = W_x + b, *recurrent(self.cell, W_h), *output
+        self.weights = nn.ParameterList([array.detach() for array in arrays])
+
+    def forward(self, X: Tensor, state: State, temperature: Tensor) -> tuple[Tensor, State]:
+        """The characters after X, (streams, num_steps), and the state."""
+        rows, *W, W_y, b_y = self.weights
+        written = []
+        for _ in range(self.num_steps):
+            state = self.cell(F.embedding(X, rows), state, W)
+            X = self.choose(F.linear(state[0], W_y, b_y), temperature)
             written.append(X)
-        return torch.stack(written, 1).tolist()
+        return torch.stack(written, 1), state
 
 
 def multiply(a: np.ndarray, b: np.ndarray) -> list[Callable[[], object]]:

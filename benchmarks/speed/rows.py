@@ -15,7 +15,7 @@ from benchmarks.corpus import loading_seconds
 from .arena import CORES, Process, Setting, compare, take_turns
 from .stage import Bench, Stage, fastest_products, say
 from .table import TITLES
-from .work import Task
+from .work import Task, surprise
 
 Row = dict[str, Any]
 PEERS = ("pytorch", "jax", "gluon")  # the best of them counts; NumPy stands beside
@@ -30,9 +30,16 @@ TRAINING: dict[str, tuple[Task, tuple[str, ...], str]] = {  # row: task, peers, 
     "vocab-6000": (Task("rnn", vocab_size=6000), PEERS, ""),
     "tutorial": (Task("rnn"), ("tutorial",), "4"),
 }
-STREAMS = {"decode-1": 1, "decode-32": 32}
-DECODERS = {"ours": (), "pytorch": ("cell, eager, fused Adam",)}  # and the ways that can decode
+DECODING = {  # row: streams, temperature
+    "decode-1": (1, 0.0),
+    "decode-32": (32, 0.0),
+    "decode-1-drawn": (1, 0.8),
+    "decode-32-drawn": (32, 0.8),
+}
+STEPS = ("eager", "compiled", "ten compiled")  # of PyTorch, and how it chooses
+DRAWING = ("sum", "search", "multinomial", "exponential")
 DECODED = 200  # characters a stream
+SURPRISING = 4.0  # standard deviations
 SIZES = (1, 10, 100)  # times the lyrics of 65,000 characters
 TARGET = 6.0  # perplexity
 
@@ -52,16 +59,23 @@ def train(name: str, bench: Bench) -> Row:
 
 
 def decode(name: str, bench: Bench) -> Row:
-    """Seconds until every stream has been continued, the likeliest character each time."""
-    request = {"streams": STREAMS[name], "num_chars": DECODED}
+    """Seconds until every stream has been continued."""
+    streams, temperature = DECODING[name]
+    choices = DRAWING if temperature else ("argmax",)
+    pytorch = [f"cell, {steps}, {choice}" for choice in choices for steps in STEPS]
+    request = {"streams": streams, "num_chars": DECODED, "temperature": temperature}
     with Stage(bench, name, Task()) as stage:
-        for name, variants in DECODERS.items():
-            stage.enter([name], lambda process: process.ask("decode", **request)[0], variants)
+        for who, variants in (("ours", ("",)), ("pytorch", pytorch if bench.size.tuned else pytorch[:1])):
+            stage.enter([who], lambda process: process.ask("decode", **request)[0], variants)
         written = {who: process.ask("decode", **request)[1] for who, process in stage.processes.items()}
-        if len(written) == 2 and written["ours"] != written["pytorch"]:
+        if temperature:
+            for who, texts in written.items():
+                if abs(surprise(stage.task, np.array(texts), temperature)) > SURPRISING:
+                    stage.faults.append(f"{who} draws from another distribution")
+        elif len(written) == 2 and written["ours"] != written["pytorch"]:
             stage.faults.append("pytorch writes another text")
         seconds = _rounds(stage, lambda process, _: process.ask("decode", **request)[0])
-        what = f"ms for {STREAMS[name]} × {DECODED} characters"
+        what = f"ms for {streams} × {DECODED} characters"
         return _row(stage, seconds, ("pytorch",), what, "1.00", unit=1e-3)
 
 
@@ -143,7 +157,7 @@ def load(name: str, bench: Bench) -> Row:
 
 MEASURES: dict[str, Callable[[str, Bench], Row]] = {
     **dict.fromkeys(TRAINING, train),
-    **dict.fromkeys(STREAMS, decode),
+    **dict.fromkeys(DECODING, decode),
     "load": load,
     "sizes": sizes,
     "perplexity-6": perplexity,

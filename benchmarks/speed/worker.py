@@ -116,12 +116,12 @@ class Worker:
                     way()
         return [min(_seconds(way, times) for way in ways) for ways, times in self.operands]
 
-    def decode(self, streams: int, num_chars: int) -> tuple[float, list[list[int]]]:
-        """(seconds, what was written)."""
+    def decode(self, streams: int, num_chars: int, temperature: float) -> tuple[float, list[list[int]]]:
+        """(seconds, what was written, the first characters included)."""
         first = [1 + i % (self.task.vocab_size - 1) for i in range(streams)]
         begin = time.perf_counter()
-        written = self.contender.decode(first, num_chars)
-        return time.perf_counter() - begin, written
+        written = self.contender.decode(first, num_chars, temperature)
+        return time.perf_counter() - begin, [[char, *text] for char, text in zip(first, written)]
 
     def profile(self, steps: int) -> list[tuple[str, float, float]]:
         """See ours.py."""

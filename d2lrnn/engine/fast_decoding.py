@@ -22,6 +22,7 @@ from .cells import Steps
 from .layers import Arrays, Layer, Operator, Program, State, cut, graph, multiply, times
 
 CHUNK = 20  # characters that one graph writes
+AHEAD = 10  # chunks for which numbers are drawn and copied at once: a copy waits for the graphs
 TOO_LARGE = 1e30  # H lies between -1 and 1: where all weights are below this, outputs are finite
 LEAST = -3e38  # the logit of a character that fills a block up
 GIVEN = -1.0  # in place of a number, where the character is given
@@ -135,9 +136,11 @@ class Part:
     ) -> None:
         self.weights, self.vocab_size, self.write = writer.weights, writer.shape.vocab_size, write
         self.start, self.choice, self.rngs = start, choice, rngs
-        self.asked = deque[Chunk]()
+        self.asked, ctx = deque[Chunk](), start[0].context
+        self.numbers = self._draw_ahead(ctx)
+        self.none_given = nd.full((CHUNK, len(rngs)), -1.0, ctx)
         temperature = min(max(choice.temperature, 1 / TOO_LARGE), TOO_LARGE)
-        self.temperature = nd.full((1, 1), temperature, start[0].context)
+        self.temperature = nd.full((1, 1), temperature, ctx)
         # how far the sums of the graph may be off: a logit by three roundings of the largest, an exponential
         # by eight, a sum over a block by one for each character
         roundings = 3 * writer.largest / temperature + writer.shape.block + 8
@@ -145,13 +148,18 @@ class Part:
 
     def ask(self) -> None:
         """Let the graph write a chunk."""
-        numbers = np.stack([rng.random(CHUNK) for rng in self.rngs], axis=1)
-        self._ask(numbers, np.full(numbers.shape, -1.0, np.float32))
+        numbers, copied = next(self.numbers)
+        self._ask(numbers, np.full(numbers.shape, -1.0), copied, self.none_given)
 
-    def _ask(self, numbers: np.ndarray, given: np.ndarray) -> None:
+    def _draw_ahead(self, ctx: Any) -> Iterator[tuple[np.ndarray, nd.NDArray]]:
+        while True:
+            drawn = np.stack([rng.random(AHEAD * CHUNK) for rng in self.rngs], axis=1)
+            drawn = drawn.reshape((AHEAD, CHUNK, -1))
+            yield from zip(drawn, nd.array(drawn, ctx, "float64"))
+
+    def _ask(self, numbers: np.ndarray, given: np.ndarray, *copied: nd.NDArray) -> None:
         X, state = self.start
-        drawn = [nd.from_numpy(each.copy()).as_in_context(X.context) for each in (numbers, given)]
-        chars, *after = self.write(X, *drawn, self.temperature, *self.weights, *state)
+        chars, *after = self.write(X, *copied, self.temperature, *self.weights, *state)
         self.asked.append(Chunk(self.start, numbers, given, chars, after[1 + len(state) :]))
         self.start = after[0], after[1 : 1 + len(state)]
 
@@ -161,7 +169,8 @@ class Part:
             self.start, again = self.asked[0].start, list(self.asked)
             self.asked.clear()
             for chunk in again:
-                self._ask(chunk.numbers, chunk.given)
+                both, ctx = (chunk.numbers, chunk.given), self.temperature.context
+                self._ask(*both, *[nd.array(each, ctx, k) for each, k in zip(both, ("float64", "float32"))])
         return self.asked.popleft().chars.asnumpy()
 
     def _is_wrong(self, chunk: Chunk) -> bool:

@@ -175,7 +175,7 @@ class PyTorch(Contender):
             writing = Writing(self.model, 10 if how == "ten compiled" else 1, CHOICES[choice])
             compiled = torch.compile(writing, fullgraph=True, dynamic=False, options=FROZEN)
             self.writing = writing if how == "eager" else compiled
-        X, divisor, written = torch.tensor(first), torch.tensor(temperature), []
+        X, divisor, written = torch.tensor(first), torch.tensor(temperature), list[Tensor]()
         state = tuple(S.new_zeros(len(first), S.shape[1]) for S in self.model.state)
         while sum(chars.shape[1] for chars in written) < num_chars:
             chars, state = self.writing(X, state, divisor)

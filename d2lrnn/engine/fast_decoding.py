@@ -98,8 +98,8 @@ class GraphWriter:
         writers = _compile_writers(self.shape, len(rows), choice.temperature == 0)
         parts = []
         for write, (a, b) in zip(writers, rows):
-            start = nd.array(last[a:b], state[0].context, "float32"), [S[a:b] for S in state]
-            parts.append(Part(self, write, start, choice, rngs[a:b]))
+            begin = nd.array(last[a:b], state[0].context, "float32"), [S[a:b] for S in state]
+            parts.append(Part(self, write, begin, choice, rngs[a:b]))
         for start in range(0, num_chars + CHUNK, CHUNK):
             if start < num_chars:
                 for part in parts:
@@ -159,7 +159,7 @@ class Part:
 
     def _ask(self, numbers: np.ndarray, given: np.ndarray, *copied: nd.NDArray) -> None:
         X, state = self.start
-        chars, *after = self.write(X, *copied, self.temperature, *self.weights, *state)
+        chars, *after = self.write([X, *copied, self.temperature], self.weights, state)
         self.asked.append(Chunk(self.start, numbers, given, chars, after[1 + len(state) :]))
         self.start = after[0], after[1 : 1 + len(state)]
 

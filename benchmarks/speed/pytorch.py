@@ -142,7 +142,8 @@ class PyTorch(Contender):
         mode = MODES.get(how)
         self.loss = torch.compile(self.model, fullgraph=True, **mode) if mode is not None else self.model
         self.update = torch.compile(self._update) if adam == "compiled Adam" else self._update
-        self.decoding, self.writing = (how, adam), None
+        self.decoding: tuple[str, str] = (how, adam)
+        self.writing: Any = None
 
     @staticmethod
     def variants(task: Task) -> list[str]:

@@ -1,18 +1,26 @@
 """The benchmark takes turns, counts right, and lets nobody take part who does other work."""
 
+import dataclasses
+import itertools
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.speed import gluon, numpy_bptt, ours, stage, table, work
-from benchmarks.speed.arena import ContenderError, Process, Setting, compare, take_turns
+from benchmarks.speed import gluon, numpy_bptt, ours, rows, stage, table, work, worker
+from benchmarks.speed.arena import ROOT, ContenderError, Process, Setting, compare, take_turns
 
 TINY = {"vocab_size": 5, "hidden_dim": 6, "batch_size": 3, "num_steps": 4}
+PEERS = {  # in the environment that make bench installs: the library, and how two layers are written
+    "pytorch": ("torch", ["cell, eager, fused Adam", "nn, eager, fused Adam"]),
+    "jax": ("jax", ["scan, rows", "scan by 5, rows, layers together"]),
+}
 New = Callable[[work.Task], work.Contender]
 
 
@@ -58,6 +66,15 @@ def test_products_of_a_step_are_those_of_the_seed() -> None:
     assert sum(flops[3:]) == pytest.approx(3 * 2 * 1120 * 256 * 256, rel=0.02)  # the first state is zero
 
 
+def test_a_second_layer_multiplies_what_the_first_hands_up() -> None:
+    task = work.Task("lstm", num_layers=2)
+    flops = sum(product.flops for product in task.products())
+
+    recurrences, between, output = 2 * 256 * 1024, 256 * 1024, 256 * 2613
+    assert flops == pytest.approx(3 * 2 * 1120 * (recurrences + between + output), rel=0.02)
+    assert [one.shape for one in task.params()[3:6]] == [(256, 1024), (256, 1024), (1024,)]
+
+
 def test_other_work_is_named() -> None:
     wanted = {"losses": [2.0, 1.0], "gradients": [0.5]}
 
@@ -74,6 +91,32 @@ def test_numpy_gluon_and_the_tutorial_have_our_losses_and_gradients(cell: str, t
     _agree(task, ours.Ours, [numpy_bptt.Bptt, ours.Tutorial, *gluons])
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_two_layers_have_the_losses_and_gradients_that_numpy_has(cell: str) -> None:
+    task = work.Task(cell, **TINY, num_layers=2)
+    gluons = [partial(gluon.Fused, variant=way) for way in gluon.Fused.variants(task) if cell != "gru"]
+    _agree(task, numpy_bptt.Bptt, [ours.Ours, *gluons])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PEERS)
+def test_two_layers_of_peers_have_the_losses_and_gradients_that_numpy_has(name: str) -> None:
+    """-k peers -rs says whether it ran."""
+    python, (library, ways) = ROOT / ".venv-peers/bin/python", PEERS[name]
+    if not python.exists() or subprocess.run([python, "-c", f"import {library}"]).returncode:
+        pytest.skip(f"no {library} in .venv-peers: make bench installs it")
+    process = Process(name, python, Setting(1))
+    try:
+        for cell, way in itertools.product(("rnn", "gru", "lstm"), ways):
+            if (cell, way[:2]) != ("gru", "nn"):  # its reset gate acts after the product
+                task = work.Task(cell, **{**TINY, "vocab_size": 20}, num_layers=2)
+                process.ask("open", task=dataclasses.asdict(task), variant=way)
+                wanted = worker.first_steps(numpy_bptt.Bptt, task, task.corpus())
+                assert stage.differ(process.ask("first_steps"), wanted) == "", (cell, way)
+    finally:
+        process.close()
+
+
 def test_gru_of_gluon_has_its_own_form_and_agrees_with_that() -> None:
     task = work.Task("gru", **TINY)
 
@@ -87,7 +130,7 @@ def _agree(task: work.Task, one: New, others: list[New]) -> None:
     for other in others:
         found = _first_steps(other, task)
         assert found[0] == pytest.approx(losses, rel=1e-4)
-        for mine, theirs in zip(moments, found[1]):
+        for mine, theirs in zip(moments, found[1], strict=True):
             assert np.linalg.norm(mine - theirs) <= 1e-4 * np.linalg.norm(mine)
 
 
@@ -97,7 +140,7 @@ def _first_steps(new: New, task: work.Task) -> tuple[list[float], work.Params]:
     for i, batch in zip(range(4), task.batches(task.corpus(300))):
         losses.append(contender.step(*batch))
         if i == 1:
-            moments = work.Params(*(np.array(moment) for moment in contender.moments()))
+            moments = [np.array(moment) for moment in contender.moments()]
     return losses, moments
 
 
@@ -111,6 +154,24 @@ def test_a_process_answers_and_one_that_ends_is_named() -> None:
             process.ask("fly")
     finally:
         process.close()
+
+
+def test_contenders_are_compared_on_the_corpus_that_the_stage_is_given() -> None:
+    task, corpus = work.Task(**TINY), np.arange(300) % 5
+    with stage.Stage(stage.Bench(Path(sys.executable), stage.QUICK), "rnn", task, corpus) as one:
+        found = one.start("numpy", Setting(1)).ask("first_steps")
+
+    assert stage.differ(found, worker.first_steps(numpy_bptt.Bptt, task, corpus)) == ""
+    assert "losses" in stage.differ(found, worker.first_steps(numpy_bptt.Bptt, task, task.corpus()))
+
+
+def test_the_row_with_two_layers_trains_on_all_poems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "train", lambda name, bench, corpus: corpus)
+
+    corpus: Any = rows.MEASURES["lstm-2-layers"]("lstm-2-layers", stage.Bench(Path(), stage.QUICK))
+
+    assert len(corpus) == 1_769_407  # see data/README.md
+    assert rows.TRAINING["lstm-2-layers"][0].vocab_size == corpus.max() + 1
 
 
 def test_rows_that_are_not_measured_again_stay(tmp_path: Path) -> None:

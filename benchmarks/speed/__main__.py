@@ -5,8 +5,8 @@
     python -m benchmarks.speed --quick [rnn …]    a look, a minute; shown and not written
     python -m benchmarks.speed profile [rnn …]    where ours spends its time
 
-The rows: rnn gru lstm rnn-1024 lstm-1024 vocab-28 lstm-vocab-28 vocab-6000 tutorial, decode-1 decode-32
-decode-1-drawn decode-32-drawn, load, sizes, perplexity-6.
+The rows: rnn gru lstm rnn-1024 lstm-1024 vocab-28 lstm-vocab-28 vocab-6000 lstm-2-layers tutorial, decode-1
+decode-32 decode-1-drawn decode-32-drawn, load, sizes, perplexity-6.
 """
 
 from __future__ import annotations

@@ -31,9 +31,10 @@ class Model(gluon.HybridBlock):
         self.one_hot = one_hot
         tanh = {"activation": "tanh"} if task.cell == "rnn" else {}
         entering = task.vocab_size if self.one_hot else width
-        self.rnn = LAYERS[task.cell](task.hidden_dim, input_size=entering, **tanh)
+        self.rnn = LAYERS[task.cell](task.hidden_dim, task.num_layers, input_size=entering, **tanh)
         self.dense = gluon.nn.Dense(task.vocab_size, in_units=task.hidden_dim, flatten=False)
-        self.rnn.l0_h2h_bias.grad_req = "null"  # zero: the other bias stands in the same place
+        for k in range(task.num_layers):  # zero: the other bias stands in the same place
+            getattr(self.rnn, f"l{k}_h2h_bias").grad_req = "null"
         if not self.one_hot:
             self.embedding = gluon.nn.Embedding(task.vocab_size, width)
             self.rnn.l0_i2h_weight.grad_req = "null"
@@ -81,26 +82,29 @@ class Fused(Contender):
 
     def _places(self) -> list[Any]:
         """Gluon's parameters, in the order of ours."""
-        rnn, dense = self.model.rnn, self.model.dense
-        entering = rnn.l0_i2h_weight if self.model.one_hot else self.model.embedding.weight
-        return [entering, rnn.l0_h2h_weight, rnn.l0_i2h_bias, dense.weight, dense.bias]
+        rnn, dense, kinds = self.model.rnn, self.model.dense, ("i2h_weight", "h2h_weight", "i2h_bias")
+        places = [getattr(rnn, f"l{k}_{kind}") for k in range(self.task.num_layers) for kind in kinds]
+        if not self.model.one_hot:
+            places[0] = self.model.embedding.weight
+        return [*places, dense.weight, dense.bias]
+
+    def _transposed(self, arrays: Params) -> Params:
+        """Those of _places, from Gluon's layout into ours or back: an embedding's rows are rows of W_x."""
+        return [arrays[0].T if self.model.one_hot else arrays[0], *(array.T for array in arrays[1:])]
 
     def _set(self, params: Params) -> None:
-        W_x, W_h, b = (to_fused(self.task.cell, array) for array in params[:3])
-        entering = W_x.T if self.model.one_hot else W_x
-        for place, array in zip(self._places(), [entering, W_h.T, b, params.W_y.T, params.b_y]):
+        arrays = [*(to_fused(self.task.cell, array) for array in params[:-2]), *params[-2:]]
+        for place, array in zip(self._places(), self._transposed(arrays)):
             place.set_data(nd.array(array))
         if not self.model.one_hot:
-            self.model.rnn.l0_i2h_weight.set_data(nd.eye(W_x.shape[1]))
+            self.model.rnn.l0_i2h_weight.set_data(nd.eye(arrays[0].shape[1]))
 
     def moments(self) -> Params:
         """Of Adam."""
         states = self.trainer._updaters[0].states  # Gluon shows them nowhere else
         numbers = {p.name: i for i, p in enumerate(self.trainer._params)}
-        W_x, W_h, b, W_y, b_y = (states[numbers[place.name]][0].asnumpy() for place in self._places())
-        entering = W_x.T if self.model.one_hot else W_x
-        W_x, W_h, b = (from_fused(self.task.cell, array) for array in (entering, W_h.T, b))
-        return Params(W_x, W_h, b, W_y.T, b_y)
+        arrays = self._transposed([states[numbers[place.name]][0].asnumpy() for place in self._places()])
+        return [*(from_fused(self.task.cell, array) for array in arrays[:-2]), *arrays[-2:]]
 
 
 def multiply(a: np.ndarray, b: np.ndarray) -> list[Callable[[], object]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .work import BETA1, BETA2, EPS, Contender, Params, Task
+from .work import BETA1, BETA2, EPS, Contender, Params, Task, by_layer
 
 
 def sigmoid(A: np.ndarray) -> np.ndarray:
@@ -22,18 +22,22 @@ class Bptt(Contender):
     def __init__(self, task: Task, variant: str = "") -> None:
         self.task, self.t = task, 0
         self.params = task.params()
-        self.m, self.v = (Params(*map(np.zeros_like, self.params)) for _ in range(2))
+        self.m, self.v = ([np.zeros_like(param) for param in self.params] for _ in range(2))
         self.forward: Any
         self.backward: Any
         self.forward, self.backward = CELLS[task.cell]
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
         """A step of training."""
-        W_x, W_h, b, W_y, b_y = self.params
+        *_, W_y, b_y = self.params
         data, label = data.T.reshape(-1), label.T.reshape(-1)  # time-major
-        A = (W_x[data] + b).reshape(self.task.num_steps, -1, len(b))
-        H, kept = self.forward(A, W_h)  # H_0 … H_T
-        outputs = H[1:].reshape(len(data), -1)
+        outputs, passed = data, list[Any]()
+        for W_x, W_h, b in by_layer(self.params):
+            X = outputs  # the indices, then what the layer below hands up
+            A = (X @ W_x if passed else W_x[X]) + b
+            H, kept = self.forward(A.reshape(self.task.num_steps, -1, len(b)), W_h)  # H_0 … H_T
+            outputs = _flat(H[1:])
+            passed.append((X, W_x, W_h, H, kept))
         dY = outputs @ W_y
         dY += b_y
         dY -= dY.max(axis=1, keepdims=True)
@@ -43,9 +47,13 @@ class Bptt(Contender):
         loss = float(np.mean(np.log(sums[:, 0]) - logits))
         dY /= sums * len(data)
         dY[np.arange(len(data)), label] -= 1 / len(data)
-        dA, dW_h = self.backward((dY @ W_y.T).reshape(H[1:].shape), H, kept, W_h)
-        dA = dA.reshape(len(data), -1)
-        g = Params(_sum_rows(dA, data, len(W_x)), dW_h, dA.sum(axis=0), outputs.T @ dY, dY.sum(axis=0))
+        g, dH = [outputs.T @ dY, dY.sum(axis=0)], dY @ W_y.T
+        while passed:
+            X, W_x, W_h, H, kept = passed.pop()
+            dA, dW_h = self.backward(dH.reshape(H[1:].shape), H, kept, W_h)
+            dA = _flat(dA)
+            g[:0] = X.T @ dA if passed else _sum_rows(dA, X, len(W_x)), dW_h, dA.sum(axis=0)
+            dH = dA @ W_x.T if passed else dH
         self._adam(g)
         return loss
 

@@ -6,7 +6,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import d2lrnn
@@ -17,18 +17,26 @@ import numpy as np
 from mxnet import nd, profiler
 
 from .gluon import multiply  # the same library
-from .work import GATES, Contender, Params, Task
+from .work import Contender, Params, Task, by_layer
 
 __all__ = ["Ours", "Tutorial", "multiply"]
 
 
-def to_arrays(params: Any, cell: str, of: Callable[[int], nd.NDArray]) -> Params:
-    """Arrays that belong to our params, gates side by side; of(i) is that of the i-th parameter."""
-    arrays = {name: of(i).asnumpy() for i, name in enumerate(params._fields)}
-    joined = [
-        np.concatenate([arrays[f"{kind}{gate}"] for gate in GATES[cell]], -1) for kind in ("W_x", "W_h", "b_")
-    ]
-    return Params(joined[0], joined[1], joined[2], arrays["W_hy"], arrays["b_y"])
+def split(task: Task, params: Params) -> Params:
+    """The arrays in the order of get_params: W_x, W_h and b of a layer's first gate, then of its second, …"""
+    found: Params = []
+    for layer in by_layer(params):
+        for gate in zip(*(np.split(array, task.num_gates, axis=-1) for array in layer)):
+            found += gate
+    return found + params[-2:]
+
+
+def joined(task: Task, arrays: Params) -> Params:
+    """What split has split, gates side by side again."""
+    found, size = Params(), 3 * task.num_gates
+    for k in range(0, task.num_layers * size, size):
+        found += [np.concatenate(arrays[k + i : k + size : 3], axis=-1) for i in range(3)]
+    return found + arrays[-2:]
 
 
 class Ours(Contender):
@@ -37,13 +45,10 @@ class Ours(Contender):
     def __init__(self, task: Task, variant: str = "") -> None:
         keep_memory()
         self.task = task
-        self.network = d2lrnn.get_network(task.cell)
+        self.network = d2lrnn.get_network(task.cell, task.num_layers)
         self.params = self.network.get_params(task.vocab_size, task.hidden_dim)
-        given = task.params()
-        for kind, array in zip(("W_x", "W_h", "b_"), given):
-            for gate, part in zip(GATES[task.cell], np.split(array, task.num_gates, axis=-1)):
-                getattr(self.params, f"{kind}{gate}")[:] = part
-        self.params.W_hy[:], self.params.b_y[:] = given.W_y, given.b_y
+        for param, array in zip(self.params, split(task, task.params())):
+            param[:] = array
         self.optimizer = d2lrnn.Optimizer("adam", self.params, task.lr)
         self.next_batch: Any = None
         self.written: list[Any] = []
@@ -68,7 +73,7 @@ class Ours(Contender):
 
     def moments(self) -> Params:
         """Of Adam."""
-        return to_arrays(self.params, self.task.cell, lambda i: self.optimizer.states[i][0])
+        return joined(self.task, [m.asnumpy() for m, _ in self.optimizer.states])
 
     def decode(self, first: list[int], num_chars: int, temperature: float) -> list[list[int]]:
         """As many characters after each first one, drawn at this temperature."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .work import BETA1, BETA2, EPS, THREADS, Contender, Params, Task, from_fused, to_fused
+from .work import BETA1, BETA2, EPS, THREADS, Contender, Params, Task, by_layer, from_fused, to_fused
 
 torch.set_num_threads(THREADS)
 
@@ -26,6 +26,7 @@ VARIANTS = (
     "cell, compiled, compiled Adam",
     "cell, max-autotune, fused Adam",
 )
+DEEP = ("cell, compiled, compiled Adam", "cell, eager, fused Adam", "nn, eager, fused Adam")
 
 State = tuple[Tensor, ...]
 Weights = tuple[Tensor, ...]
@@ -64,30 +65,33 @@ def recurrent(cell: Callable, W_h: Tensor) -> Weights:
 
 
 class Cells(nn.Module):
-    """Step by step. W_y is transposed, as nn.Linear has it."""
+    """Layer after layer, step by step. W_y is transposed, as nn.Linear has it."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.cell = CELLS[task.cell]
         params = [torch.from_numpy(array) for array in task.params()]
-        params[3] = params[3].T.contiguous()
+        params[-2] = params[-2].T.contiguous()
         self.weights = nn.ParameterList(params)
         zeros = torch.zeros(task.batch_size, task.hidden_dim)
         self.state = (zeros, zeros) if task.cell == "lstm" else (zeros,)
 
     def forward(self, data: Tensor, label: Tensor) -> Tensor:
         """Mean cross-entropy; data, label (num_steps, batch_size)."""
-        W_x, W_h, b, W_y, b_y = self.weights
-        W, state, outputs = recurrent(self.cell, W_h), self.state, []
-        for A in (F.embedding(data, W_x) + b).unbind(0):
-            state = self.cell(A, state, W)
-            outputs.append(state[0])
+        *_, W_y, b_y = self.weights
+        outputs: list[Tensor] = []
+        for W_x, W_h, b in by_layer(self.weights):
+            A = torch.stack(outputs) @ W_x if outputs else F.embedding(data, W_x)
+            W, state, outputs = recurrent(self.cell, W_h), self.state, []
+            for A_t in (A + b).unbind(0):
+                state = self.cell(A_t, state, W)
+                outputs.append(state[0])
         return F.cross_entropy(F.linear(torch.cat(outputs), W_y, b_y), label.flatten())
 
     def in_our_layout(self, of: Callable[[Tensor], Tensor]) -> Params:
         """What belongs to the weights, as the task has them."""
-        W_x, W_h, b, W_y, b_y = (of(weight).numpy() for weight in self.weights)
-        return Params(W_x, W_h, b, W_y.T, b_y)
+        *layers, W_y, b_y = (of(weight).numpy() for weight in self.weights)
+        return [*layers, W_y.T, b_y]
 
 
 class Layers(nn.Module):
@@ -101,16 +105,16 @@ class Layers(nn.Module):
         super().__init__()
         self.task, self.one_hot = task, task.short_vectors
         given = task.params()
-        W_x, W_h, b = (torch.from_numpy(to_fused(task.cell, array)) for array in given[:3])
-        self.rnn = LAYERS[task.cell](W_x.shape[0 if self.one_hot else 1], task.hidden_dim)
+        params = [*(to_fused(task.cell, array) for array in given[:-2]), *given[-2:]]
+        self.embedding = nn.Embedding.from_pretrained(torch.from_numpy(params[0]), freeze=self.one_hot)
+        if not self.one_hot:
+            params[0] = np.eye(params[0].shape[1])
+        self.rnn = LAYERS[task.cell](len(params[0]), task.hidden_dim, task.num_layers)
         self.linear = nn.Linear(task.hidden_dim, task.vocab_size)
-        self.embedding = nn.Embedding.from_pretrained(W_x, freeze=self.one_hot)
-        entering = W_x.T if self.one_hot else torch.eye(W_x.shape[1])
-        for parameter, value in zip(self.rnn.parameters(), (entering, W_h.T, b, torch.zeros_like(b))):
-            parameter.data.copy_(value)
-        for parameter, array in zip(self.linear.parameters(), given[3:]):
+        for parameter, array in zip(self._places(), params):
             parameter.data.copy_(torch.from_numpy(array.T))
-        self.rnn.bias_hh_l0.requires_grad_(False)  # zero: the other bias stands in the same place
+        for *_, bias in self.rnn.all_weights:  # zero: the other bias stands in the same place
+            nn.init.zeros_(bias.requires_grad_(False))
         self.rnn.weight_ih_l0.requires_grad_(self.one_hot)
 
     def forward(self, data: Tensor, label: Tensor) -> Tensor:
@@ -120,10 +124,15 @@ class Layers(nn.Module):
 
     def in_our_layout(self, of: Callable[[Tensor], Tensor]) -> Params:
         """What belongs to the weights, as the task has them."""
-        entering = of(self.rnn.weight_ih_l0).T if self.one_hot else of(self.embedding.weight)
-        joined = entering, of(self.rnn.weight_hh_l0).T, of(self.rnn.bias_ih_l0)
-        W_x, W_h, b = (from_fused(self.task.cell, array.numpy()) for array in joined)
-        return Params(W_x, W_h, b, of(self.linear.weight).T.numpy(), of(self.linear.bias).numpy())
+        first, *others = self._places()
+        entering = of(first).numpy().T if self.one_hot else of(self.embedding.weight).numpy()
+        arrays = [entering, *(of(weight).numpy().T for weight in others)]
+        return [*(from_fused(self.task.cell, array) for array in arrays[:-2]), *arrays[-2:]]
+
+    def _places(self) -> list[Tensor]:
+        """The parameters in the order of the task's, each transposed."""
+        layers = (weight for layer in self.rnn.all_weights for weight in layer[:3])
+        return [*layers, *self.linear.parameters()]
 
 
 class PyTorch(Contender):
@@ -148,7 +157,7 @@ class PyTorch(Contender):
     @staticmethod
     def variants(task: Task) -> list[str]:
         """The layer, how its loss and gradient are computed, how Adam is."""
-        return list(VARIANTS)
+        return list(VARIANTS if task.num_layers == 1 else DEEP)
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
         """A step of training."""

@@ -7,11 +7,14 @@ import itertools
 import math
 import statistics
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .arena import CORES, ContenderError, Process, Setting
 from .table import TITLES
@@ -72,13 +75,26 @@ def say(line: str) -> None:
 class Stage:
     """The processes of a row, ended with it.
 
+    corpus: indices to train on (None: synthetic ones, see work.py). ours: environment variables of ours.
     processes: those that take part, by name. tried: all that were measured for them, the fastest first.
     faults: what a contender did that was not the same work.
     """
 
-    def __init__(self, bench: Bench, row: str, task: Task, **ours: str) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        row: str,
+        task: Task,
+        corpus: np.ndarray | None = None,
+        ours: Mapping[str, str] = {},
+    ) -> None:
         self.bench, self.row, self.task = bench, row, task
-        self.ours = ours  # environment variables of ours
+        self.corpus: Any = None
+        if corpus is not None:
+            self.corpus = tempfile.NamedTemporaryFile(suffix=".npy")  # noqa: SIM115, closed with the stage
+            np.save(self.corpus, corpus)
+            self.corpus.flush()
+        self.ours = ours
         self.processes: dict[str, Process] = {}
         self.tried: dict[str, list[Tried]] = {}
         self.faults: list[str] = []
@@ -90,6 +106,8 @@ class Stage:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for process in self._started:
             process.close()
+        if self.corpus:
+            self.corpus.close()
 
     def start(self, name: str, setting: Setting, **how: Any) -> Process:
         """A process with its network.
@@ -109,7 +127,8 @@ class Stage:
         return self._started[-1]
 
     def open(self, process: Process, **how: Any) -> None:
-        """The network anew, on another corpus perhaps (see worker.py)."""
+        """The network anew (see worker.py)."""
+        how |= {"corpus": self.corpus.name} if self.corpus else {}
         process.ask("open", task=dataclasses.asdict(self.task), variant=process.setting.variant, **how)
 
     def enter(self, names: Sequence[str], turn: Turn, variants: Sequence[str] = ()) -> None:

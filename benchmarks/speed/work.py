@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,14 +16,15 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # of Adam
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))  # the arena sets it for every process that it starts
 
 
-class Params(NamedTuple):
-    """A network of one layer; the matrices of its gates lie side by side, in the order of GATES."""
+# Each layer's W_x (vocab_size or hidden_dim, gates * hidden_dim), W_h (hidden_dim, gates * hidden_dim) and
+# b (gates * hidden_dim,), from the bottom, the gates side by side in the order of GATES; then
+# W_y (hidden_dim, vocab_size) and b_y (vocab_size,).
+Params = list[np.ndarray]
 
-    W_x: np.ndarray  # (vocab_size, gates * hidden_dim)
-    W_h: np.ndarray  # (hidden_dim, gates * hidden_dim)
-    b: np.ndarray  # (gates * hidden_dim,)
-    W_y: np.ndarray  # (hidden_dim, vocab_size)
-    b_y: np.ndarray  # (vocab_size,)
+
+def by_layer(params: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
+    """(W_x, W_h, b) of each layer, from the bottom."""
+    return list(zip(params[:-2:3], params[1:-2:3], params[2:-2:3]))
 
 
 class Product(NamedTuple):
@@ -51,6 +52,7 @@ class Task:
     num_steps: int = 35
     lr: float = 0.005
     theta: float = 1.0
+    num_layers: int = 1
 
     @property
     def num_gates(self) -> int:
@@ -76,9 +78,11 @@ class Task:
         """The initial weights, the same in every process."""
         rng = np.random.default_rng(0)
         V, H, width = self.vocab_size, self.hidden_dim, self.num_gates * self.hidden_dim
-        shapes = (V, width), (H, width), (width,), (H, V), (V,)
-        normal = [(self.scale * rng.standard_normal(shape)).astype(np.float32) for shape in shapes]
-        return Params(*normal)
+        shapes: list[tuple[int, ...]] = []
+        for below in [V] + [H] * (self.num_layers - 1):
+            shapes += (below, width), (H, width), (width,)
+        shapes += (H, V), (V,)
+        return [(self.scale * rng.standard_normal(shape)).astype(np.float32) for shape in shapes]
 
     def corpus(self, num_chars: int = 65_000) -> np.ndarray:
         """Indices about as frequent as characters: the k-th 1 / k times as frequent as the first (Zipf)."""
@@ -100,14 +104,20 @@ class Task:
     def products(self) -> list[Product]:
         """The matrix products that every implementation needs: one forward and two backward.
 
-        Rows of W_x are looked up. Forward and back, the recurrence goes step by step; its weight gradient is
-        one product over all steps. (The GRU's candidate needs R * H first: its recurrence is two products.)
+        Rows of the first W_x are looked up. Forward and back, the recurrence goes step by step; its weight
+        gradient is one product over all steps. (The GRU's candidate needs R * H first: its recurrence is two
+        products.)
         """
-        B, T, V, H = self.batch_size, self.num_steps, self.vocab_size, self.hidden_dim
+        B, T, V, H, L = self.batch_size, self.num_steps, self.vocab_size, self.hidden_dim, self.num_layers
         found = [Product(B * T, H, V), Product(B * T, V, H), Product(H, B * T, V)]
         for gates in (2, 1) if self.cell == "gru" else (self.num_gates,):
             width = gates * H
-            found += [Product(B, H, width, T), Product(B, width, H, T - 1), Product(H, B * T, width)]
+            found += [Product(B, H, width, L * T), Product(B, width, H, L * (T - 1))]
+            found.append(Product(H, B * T, width, L))
+        if L > 1:
+            width = self.num_gates * H
+            above = Product(B * T, H, width), Product(B * T, width, H), Product(H, B * T, width)
+            found += [product._replace(times=L - 1) for product in above]
         return found
 
 

@@ -34,7 +34,9 @@ CONTENDERS = {  # name: its file and class
 }
 
 
-def first_steps(new: Callable[[Task], Contender], task: Task, steps: int = 3) -> dict[str, list[float]]:
+def first_steps(
+    new: Callable[[Task], Contender], task: Task, corpus: np.ndarray, steps: int = 3
+) -> dict[str, list[float]]:
     """The losses of the first steps, and the norms of the gradients of all parameters in the first of them.
 
     Both come unclipped, and clipped in every step.
@@ -42,7 +44,7 @@ def first_steps(new: Callable[[Task], Contender], task: Task, steps: int = 3) ->
     losses, norms = [], []
     for theta in (1e9, 0.05):
         contender = new(dataclasses.replace(task, theta=theta))
-        for i, batch in zip(range(steps), task.batches(task.corpus())):
+        for i, batch in zip(range(steps), task.batches(corpus)):
             losses.append(contender.step(*batch))
             if i == 0:
                 norms += [float(np.linalg.norm(m.astype(np.float64))) for m in contender.moments()]
@@ -80,7 +82,7 @@ class Worker:
 
     def first_steps(self) -> dict[str, list[float]]:
         """What must be the same for all contenders."""
-        return first_steps(self.new, self.task)
+        return first_steps(self.new, self.task, self.corpus)
 
     def reset(self) -> str:
         """Where the reset gate of its GRU acts: before or after the product."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .work import BETA1, BETA2, EPS, THREADS, Contender, Params, Task
+from .work import BETA1, BETA2, EPS, THREADS, Contender, Params, Task, by_layer
 
 if THREADS == 1 and hasattr(os, "sched_setaffinity"):  # XLA has a thread for every core that it may use
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -53,22 +53,32 @@ class Step:
     task: Task
     unroll: int | bool
     one_hot: bool
+    together: bool
     optimizer: optax.GradientTransformation
 
     def loss(self, params: Params, data: Any, label: Any) -> Any:
         """Mean cross-entropy; data, label (batch_size, num_steps)."""
-        W_x, W_h, b, W_y, b_y = params
-        zeros = jnp.zeros((len(data), len(W_h)))
-        first = (zeros, zeros) if self.task.cell == "lstm" else (zeros,)
-        W = jnp.split(W_h, [2 * len(W_h)], 1) if self.task.cell == "gru" else (W_h,)
+        layers, (W_x, *_, W_y, b_y), H = by_layer(params), params, None
         X = jax.nn.one_hot(data.T, len(W_x)) @ W_x if self.one_hot else W_x[data.T]
-
-        def read(state: Any, A: Any) -> Any:
-            state = CELLS[self.task.cell](W, state, A)
-            return state, state[0]
-
-        _, H = jax.lax.scan(read, first, X + b, unroll=self.unroll)
+        for stack in [layers] if self.together else [[layer] for layer in layers]:
+            W_x, _, b = stack[0]
+            H = self.read(stack, (X if H is None else H @ W_x) + b)
         return optax.softmax_cross_entropy_with_integer_labels(H @ W_y + b_y, label.T).mean()
+
+    def read(self, layers: Any, A: Any) -> Any:
+        """What layers hand up, read in one scan; A is what comes from below the first, biases included."""
+        zeros = jnp.zeros((A.shape[1], self.task.hidden_dim))
+        first = (zeros, zeros) if self.task.cell == "lstm" else (zeros,)
+
+        def step(states: Any, A: Any) -> Any:
+            new: list[Any] = []
+            for (W_x, W_h, b), state in zip(layers, states):
+                W = jnp.split(W_h, [2 * len(W_h)], 1) if self.task.cell == "gru" else (W_h,)
+                A = new[-1][0] @ W_x + b if new else A
+                new.append(CELLS[self.task.cell](W, state, A))
+            return new, new[-1][0]
+
+        return jax.lax.scan(step, [first] * len(layers), A, unroll=self.unroll)[1]
 
     def __call__(self, params: Params, state: Any, data: Any, label: Any) -> Any:
         """The new params, the new state of the optimizer, and the loss."""
@@ -81,21 +91,26 @@ class Compiled(Contender):
     """A step is one program of XLA; params and moments are donated."""
 
     def __init__(self, task: Task, variant: str = "scan, rows") -> None:
-        loop, entering = variant.split(", ")
+        loop, entering, *together = variant.split(", ")
         adam = optax.adam(task.lr, BETA1, BETA2, EPS)
         step = Step(
             task,
             UNROLLED[loop],
             entering == "one-hot",
+            bool(together),
             optax.chain(optax.clip_by_global_norm(task.theta), adam),
         )
-        self.params = Params(*map(jnp.array, task.params()))
+        self.params = [jnp.array(array) for array in task.params()]
         self.state = step.optimizer.init(self.params)
         self.train = jax.jit(step, donate_argnums=(0, 1))
 
     @staticmethod
     def variants(task: Task) -> list[str]:
-        """Each loop with each way in which characters enter."""
+        """Each loop with each way in which characters enter; several layers in a scan each, or in one."""
+        if task.num_layers > 1:
+            return [
+                f"{loop}, rows{how}" for how in ("", ", layers together") for loop in ("scan", "scan by 5")
+            ]
         return [f"{loop}, {way}" for loop in UNROLLED for way in task.entering]
 
     def step(self, data: np.ndarray, label: np.ndarray) -> float:
@@ -105,7 +120,7 @@ class Compiled(Contender):
 
     def moments(self) -> Params:
         """Of Adam."""
-        return Params(*map(np.asarray, optax.tree.get(self.state, "mu")))
+        return [np.asarray(m) for m in optax.tree.get(self.state, "mu")]
 
 
 def multiply(a: np.ndarray, b: np.ndarray) -> list[Callable[[], object]]:

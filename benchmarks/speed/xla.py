@@ -70,12 +70,14 @@ class Step:
         zeros = jnp.zeros((A.shape[1], self.task.hidden_dim))
         first = (zeros, zeros) if self.task.cell == "lstm" else (zeros,)
 
+        is_gru = self.task.cell == "gru"
+        W = [jnp.split(W_h, [2 * len(W_h)], 1) if is_gru else (W_h,) for _, W_h, _ in layers]
+
         def step(states: Any, A: Any) -> Any:
             new: list[Any] = []
-            for (W_x, W_h, b), state in zip(layers, states):
-                W = jnp.split(W_h, [2 * len(W_h)], 1) if self.task.cell == "gru" else (W_h,)
+            for (W_x, _, b), W_k, state in zip(layers, W, states):
                 A = new[-1][0] @ W_x + b if new else A
-                new.append(CELLS[self.task.cell](W, state, A))
+                new.append(CELLS[self.task.cell](W_k, state, A))
             return new, new[-1][0]
 
         return jax.lax.scan(step, [first] * len(layers), A, unroll=self.unroll)[1]

@@ -231,7 +231,7 @@ def graphs_of_a_part(steps, num_slopes):
     fed, slopes = new("fed", max(steps.fed) + 1), new("slope", num_slopes)
     X, H, label = new("X", 3)
     for reads_indices in (True, False):
-        shape = layers.Shape(steps, reads_indices, 3, 2, 4, 4)
+        shape = layers.LayerShape(steps, reads_indices, 3, 2, 4, 4)
         yield layers.forward(mx.sym, shape, [X], W_x, b, W_h, (), state), [*W_x, *W_h, *b, *state]
     yield layers.backward(mx.sym, shape, [H], slopes, fed, W_h, (), state, [X], W_x), [*W_x, *W_h]
     for tied in (True, False):

@@ -51,11 +51,11 @@ class Layer(NamedTuple):
         self, program: Program, num_steps: int, groups: Sequence[Arrays], rows: tuple[int, int]
     ) -> list[nd.NDArray]:
         """The outputs of forward or backward. rows: which of a batch; others have memory of their own."""
-        shape = Shape(self.steps, self.reads_indices, num_steps, rows[1] - rows[0], *self.W_x[0].shape)
+        shape = LayerShape(self.steps, self.reads_indices, num_steps, rows[1] - rows[0], *self.W_x[0].shape)
         return _compile(program, shape, tuple(map(len, groups)), rows[0])(*groups)
 
 
-class Shape(NamedTuple):
+class LayerShape(NamedTuple):
     """What two layers must have in common to run as the same graph; W_x are (num_inputs, hidden_dim)."""
 
     steps: Steps
@@ -88,7 +88,14 @@ def num_spans(num_steps: int, most: int = MAX_STEPS, at_least: int = 1) -> int:
 
 
 def forward(
-    F: Any, shape: Shape, below: Arrays, W_x: Arrays, b: Arrays, W_h: Arrays, masks: Arrays, state: Arrays
+    F: Any,
+    shape: LayerShape,
+    below: Arrays,
+    W_x: Arrays,
+    b: Arrays,
+    W_h: Arrays,
+    masks: Arrays,
+    state: Arrays,
 ) -> list[Any]:
     """H of all steps, the new state, fed, slopes. masks: of W_h, or none."""
     steps, taken = shape.steps, list[Any]()
@@ -102,7 +109,7 @@ def forward(
 
 
 def backward(
-    F: Any, shape: Shape, dH: Arrays, slopes: Arrays, fed: Arrays, W_h: Arrays, masks: Arrays,
+    F: Any, shape: LayerShape, dH: Arrays, slopes: Arrays, fed: Arrays, W_h: Arrays, masks: Arrays,
     dstate: Arrays, below: Arrays, W_x: Arrays,
 ) -> list[Any]:  # fmt: skip
     """dA, dstate before the first step, the gradients of W_h and b; if there is a below, of W_x and of it.
@@ -128,7 +135,7 @@ def backward(
     return [*dA, *own(F, dstate), *own(F, dW_h, masks), *own(F, db), *own(F, dW_x), *d_below]
 
 
-def project(F: Any, shape: Shape, below: Any, W_x: Arrays) -> list[Any]:
+def project(F: Any, shape: LayerShape, below: Any, W_x: Arrays) -> list[Any]:
     """A of each gate: what comes from below."""
     if shape.reads_indices:
         chars = flat(F, below)
@@ -171,7 +178,7 @@ def own(F: Any, arrays: Arrays, masks: Arrays = ()) -> list[Any]:
 
 
 @functools.lru_cache(maxsize=256)
-def _compile(program: Program, shape: Shape, sizes: tuple[int, ...], first_row: int) -> Operator:
+def _compile(program: Program, shape: LayerShape, sizes: tuple[int, ...], first_row: int) -> Operator:
     W_h = 3  # which group of arrays, in forward and in backward
     return graph(lambda F, *groups: program(F, shape, *groups), sizes, weights=W_h)
 

@@ -78,15 +78,15 @@ class Cells(nn.Module):
 
     def forward(self, data: Tensor, label: Tensor) -> Tensor:
         """Mean cross-entropy; data, label (num_steps, batch_size)."""
-        *_, W_y, b_y = self.weights
+        params = list(self.weights)
         outputs: list[Tensor] = []
-        for W_x, W_h, b in by_layer(self.weights):
+        for W_x, W_h, b in by_layer(params):
             A = torch.stack(outputs) @ W_x if outputs else F.embedding(data, W_x)
             W, state, outputs = recurrent(self.cell, W_h), self.state, []
             for A_t in (A + b).unbind(0):
                 state = self.cell(A_t, state, W)
                 outputs.append(state[0])
-        return F.cross_entropy(F.linear(torch.cat(outputs), W_y, b_y), label.flatten())
+        return F.cross_entropy(F.linear(torch.cat(outputs), *params[-2:]), label.flatten())
 
     def in_our_layout(self, of: Callable[[Tensor], Tensor]) -> Params:
         """What belongs to the weights, as the task has them."""

@@ -456,7 +456,7 @@ class Run:
         """The facts of a checkpoint with ours: what decides the last digits."""
         folder, ours = self.directory.path, self.config()["facts"]
         for name in ("d2lrnn", "mxnet", "numpy", "engine", "threads", "context"):
-            theirs = found.get(name, "1")  # of the first engine nothing is said
+            theirs = found.get(name, "1")  # the first engine left no number
             if theirs != ours[name]:
                 warn(
                     f"{folder}: {name} was {theirs} and is {ours[name]}: "

@@ -1,9 +1,8 @@
 """Lesson 15. The same networks and the same gradients, as fast as the machine allows.
 
 Rows are looked up instead of multiplied, and steps that need not wait are computed together. Only the
-recurrence goes step by step, in a graph that MXNet runs without returning to Python. Its gradients are
-computed by hand, as in lesson 10, so each weight takes one product for all steps. A batch is read in a few
-parts: while one part's outputs are computed, another core goes on with the next part's states.
+recurrence goes step by step, in a graph that MXNet runs without Python. Its gradients are computed by
+hand, as in lesson 10: each weight takes one product for all steps. Each core has a share of the rows.
 """
 
 from __future__ import annotations
@@ -66,9 +65,9 @@ CELLS = {
 class Network(NamedTuple):
     """num_layers layers of one kind of cell: what train_and_predict_rnn takes, as three methods, and more.
 
-    dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14). parts: how
-    many parts a batch is cut into, so that as many threads of MXNet's engine have work; they decide the last
-    digits. max_steps: of one graph; a small number keeps graphs few where batches have many lengths.
+    dropout: the share of what each layer hands upward that is set to 0 in training (lesson 14). parts: of a
+    batch, one for each thread; they decide the last digits. max_steps: of one graph; a small number keeps
+    graphs few where batches have many lengths.
     """
 
     cell: Cell
@@ -136,9 +135,8 @@ class Network(NamedTuple):
         W_e: nd.NDArray | None = getattr(params, "W_e", None)
         layers = self._layers(params) if W_e is None else self._layers(params[1:], reads_indices=False)
         with autograd.train_mode():
-            states, how = self._each_layers(state), how or Regularisers(self.dropout)
-            cut = self.parts, self.max_steps
-            return learn(layers, states, params[-2:], (data, label), how, *cut, W_e)
+            what = self._each_layers(state), params[-2:], (data, label), how or Regularisers(self.dropout)
+            return learn(layers, *what, self.parts, self.max_steps, W_e)
 
     def train_batch(
         self, params: Arrays, state: State, batch: Batch, optimizer: Optimizer, theta: float
@@ -148,7 +146,7 @@ class Network(NamedTuple):
 
     def measure(self, data: nd.NDArray, label: nd.NDArray, state: State, params: Arrays) -> float:
         """The loss that learn gives, from logits: also where a probability is too small for float32."""
-        (logits,), _ = self.rnn(data.T, state, params)
+        logits = self.rnn(data.T, state, params)[0][0]
         return float(cross_entropy(logits, label.T.reshape(-1)).asscalar())
 
     def writer(self, params: Arrays) -> Writer:

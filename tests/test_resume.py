@@ -478,7 +478,7 @@ def test_resume_refuses_a_corpus_that_has_changed(capsys: pytest.CaptureFixture[
         ),
         (lambda patch: patch.setattr(run_module, "__version__", "9.9"), r"d2lrnn was 0.* and is 9\.9"),
         (lambda patch: patch.setattr("numpy.__version__", "9.9"), r"numpy was [12]\..* and is 9\.9"),
-        (lambda patch: patch.setattr("d2lrnn.engine.VERSION", 99), r"engine was \d and is 99"),
+        (lambda patch: patch.setattr(run_module, "ENGINE", 99), r"engine was \d and is 99"),
     ],
     ids=["threads", "d2lrnn", "numpy", "engine"],
 )

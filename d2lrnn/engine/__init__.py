@@ -8,5 +8,3 @@ update          clipping and the step: one wait, one pass
 fast_decoding   writing a text some twenty characters a call
 kvstore         what MXNet's parameter server silently gets wrong, refused in one place
 """
-
-VERSION = 2  # another one adds in another order: the same numbers but for the last digits

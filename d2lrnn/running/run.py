@@ -16,7 +16,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
-from .. import __version__, engine
+from .. import ENGINE, __version__
 from ..checkpoint import save_next
 from ..cli import warn
 from ..decoding import Choice, generate_batch
@@ -384,7 +384,7 @@ class Run:
                 "d2lrnn": __version__,
                 "mxnet": mx.__version__,
                 "numpy": np.__version__,
-                "engine": str(engine.VERSION),
+                "engine": str(ENGINE),
                 "threads": f"{self.network.parts} x {os.environ['OMP_NUM_THREADS']}",
                 "context": str(self.ctx),
                 **self.dataset.facts(),

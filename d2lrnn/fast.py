@@ -20,7 +20,7 @@ from .decoding import Writer
 from .engine.backprop import learn
 from .engine.cells import GRU, LSTM, RNN, Steps
 from .engine.fast_decoding import GraphWriter
-from .engine.layers import MAX_STEPS, Arrays, Layer, State, num_threads
+from .engine.layers import Arrays, Layer, State, num_threads
 from .engine.masks import Regularisers
 from .engine.update import train_batch
 from .gru import GRUParams, get_gru_params, init_gru_state
@@ -74,7 +74,7 @@ class Network(NamedTuple):
     num_layers: int
     dropout: float = 0.0
     parts: int = 1
-    max_steps: int = MAX_STEPS
+    max_steps: int | None = None
 
     def get_params(
         self, vocab_size: int, hidden_dim: int, ctx: mx.Context | None = None, *, scale: float = 0.01

@@ -37,7 +37,7 @@ ALLOWED = {  # who may use another device, and why
     "d2lrnn.running.run.resume": "copies them to it",
     "d2lrnn.engine.kvstore.gather": "what workers tell each other beside the gradients is numpy's",
     "d2lrnn.engine.kvstore.tell": "likewise",
-    "d2lrnn.engine.kvstore._read_by_any": "likewise",
+    "d2lrnn.engine.kvstore.read_by_any": "likewise",
 }
 VOCAB = d2lrnn.Vocab("abcde")
 CORPUS = VOCAB.encode("abcdeedcbaaabbccddee" * 2)

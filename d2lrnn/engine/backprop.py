@@ -40,7 +40,7 @@ def learn(
     batch: Batch,
     how: Regularisers,
     num_parts: int,
-    max_steps: int,
+    max_steps: int | None,
     W_e: nd.NDArray | None = None,
 ) -> tuple[nd.NDArray, State]:
     """The loss and the new state; in every param.grad its gradient.

@@ -59,7 +59,7 @@ class Workers:
                 total.copyto(out)
             return
         num_tables, num_chars, hidden_dim = row.shape
-        chars = self._read_by_any(read, num_chars) + num_chars * np.arange(num_tables)[:, None]
+        chars = self.read_by_any(read, num_chars) + num_chars * np.arange(num_tables)[:, None]
         places = nd.array(chars.reshape(-1), row.context, "int32")
         packed = self._keep(name, (places.size, hidden_dim), row.context)
         nd.take(row.reshape((-1, hidden_dim)), places, out=packed)
@@ -69,7 +69,7 @@ class Workers:
         where = {"indices": places.reshape((1, -1)), "shape": table.shape}
         nd._internal._scatter_set_nd(lhs=table, rhs=total, out=table, **where)  # table[places] = … would wait
 
-    def _read_by_any(self, read: nd.NDArray, num_chars: int) -> np.ndarray:
+    def read_by_any(self, read: nd.NDArray, num_chars: int) -> np.ndarray:
         """The characters that any worker has read, and as many others as make one of SIZES numbers."""
         counts = self._keep("read", (num_chars,), HOST)
         counts[:] = np.bincount(read.asnumpy().clip(0, num_chars - 1).reshape(-1), minlength=num_chars)

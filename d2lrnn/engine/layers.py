@@ -79,9 +79,9 @@ def cut(length: int, num_parts: int) -> list[tuple[int, int]]:
     return list(zip(ends, ends[1:]))
 
 
-def num_spans(num_steps: int, most: int = MAX_STEPS, at_least: int = 1) -> int:
-    """Into how many spans the steps of a batch are cut, so that no graph has more than `most`."""
-    return max(at_least, math.ceil(num_steps / most))
+def num_spans(num_steps: int, most: int | None = None, at_least: int = 1) -> int:
+    """Into how many spans the steps of a batch are cut, so that no graph has more than `most` (MAX_STEPS)."""
+    return max(at_least, math.ceil(num_steps / (most or MAX_STEPS)))
 
 
 # --- all time steps as one graph ---

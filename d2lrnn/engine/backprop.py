@@ -18,12 +18,14 @@ from .layers import (
     Arrays,
     Layer,
     Operator,
+    Program,
     State,
     backward,
     cut,
     flat,
     forward,
     graph,
+    join,
     multiply,
     num_spans,
     own,
@@ -52,7 +54,10 @@ def learn(
     (data, label), (W_hy, b_y) = batch, output
     masks, shares = draw_masks(how, layers, b_y.size, len(data)), cut(len(data), num_parts)
     spans = cut(data.shape[1], num_spans(data.shape[1], max_steps, math.ceil(num_parts / len(shares))))
-    parts = [_passes(layers, state, masks, rows, W_e) for rows in shares]
+    tables = layers[0].W_x if W_e is None else [W_e]
+    if masks.chars is not None:
+        tables = [nd.broadcast_mul(W, masks.chars) for W in tables]
+    parts = [_passes(layers, state, masks, rows, W_e, tables) for rows in shares]
     pieces = [(passes, rows, span) for passes, rows in zip(parts, shares) for span in spans]
     tops = []
     for passes, rows, span in pieces:
@@ -91,13 +96,15 @@ def _passes(
     masks: Masks,
     rows: tuple[int, int],
     W_e: nd.NDArray | None,
+    tables: Arrays,
 ) -> list[Any]:
-    """All that a share of the rows passes on its way to the output."""
+    """All that a share of the rows passes on its way to the output. tables: what indices pick, masked."""
     theirs, passes = masks.of_rows(*rows), list[Any]()
     if W_e is not None:
-        passes.append(_Lookup(W_e, theirs))
+        passes.append(_Lookup(W_e, tables, theirs))
     for k, (layer, S_k) in enumerate(zip(layers, state)):
-        passes.append(_Pass(layer, [S[slice(*rows)] for S in S_k], theirs, k, rows))
+        W_x = tables if layer.reads_indices else layer.W_x
+        passes.append(_Pass(layer, W_x, [S[slice(*rows)] for S in S_k], theirs, k, rows))
     return passes
 
 
@@ -106,15 +113,14 @@ class _Lookup:
 
     state: State = ()  # it has none
 
-    def __init__(self, W_e: nd.NDArray, masks: Masks) -> None:
-        self.W_e, self.masks = W_e, masks
-        self.table = W_e if masks.chars is None else nd.broadcast_mul(W_e, masks.chars)
+    def __init__(self, W_e: nd.NDArray, tables: Arrays, masks: Masks) -> None:
+        self.W_e, self.tables, self.masks = W_e, tables, masks
         self.ahead, self.back = list[nd.NDArray](), list[tuple[nd.NDArray, nd.NDArray]]()
 
     def forward(self, below: nd.NDArray, num_steps: int) -> nd.NDArray:
         """Read a piece, indices; return the rows of W_e with these numbers, masked."""
         self.ahead.append(below)
-        (X,) = _lookup(1, 1, self.table.shape)([below], [self.table])
+        (X,) = _lookup(1, 1, self.W_e.shape)([below], self.tables)
         return self._mask(X, num_steps)
 
     def backward(self, dX: nd.NDArray, num_steps: int) -> None:
@@ -127,19 +133,17 @@ class _Lookup:
     def write_gradients(self, parts: Sequence[_Lookup]) -> None:
         """In the gradient of W_e, what comes back to its rows from all parts."""
         below, dX = zip(*[one for part in parts for one in part.back])
-        _scatter(below, [[each] for each in dX], [self.W_e])
-        if self.masks.chars is not None:
-            nd.broadcast_mul(self.W_e.grad, self.masks.chars, out=self.W_e.grad)
+        _scatter(below, [[each] for each in dX], [self.W_e], self.masks)
 
 
 class _Pass:
     """Layer k on its way through a part of a batch and back: piece after piece, then the last piece first."""
 
-    def __init__(self, layer: Layer, state: Arrays, masks: Masks, k: int, rows: tuple[int, int]) -> None:
-        self.layer, self.state, self.masks, self.k, self.rows = layer, state, masks, k, rows
+    def __init__(
+        self, layer: Layer, W_x: Arrays, state: Arrays, masks: Masks, k: int, rows: tuple[int, int]
+    ) -> None:
+        self.layer, self.W_x, self.state, self.masks, self.k, self.rows = layer, W_x, state, masks, k, rows
         self.W_masks = () if masks.weights is None else masks.weights[k]
-        self.drops_chars = layer.reads_indices and masks.chars is not None
-        self.W_x = [nd.broadcast_mul(W, masks.chars) for W in layer.W_x] if self.drops_chars else layer.W_x
         self.dstate: Arrays = ()
         self.ahead, self.back = list[Any](), list[Any]()
 
@@ -172,17 +176,16 @@ class _Pass:
         weights = [*layer.W_h, *layer.b, *([] if layer.reads_indices else layer.W_x)]
         _add_up(gradients, [each.grad for each in weights])
         if layer.reads_indices:
-            _scatter(below, dA, layer.W_x)
-        if self.drops_chars:
-            for W in layer.W_x:
-                nd.broadcast_mul(W.grad, self.masks.chars, out=W.grad)
+            _scatter(below, dA, layer.W_x, self.masks)
 
 
-def _scatter(below: Arrays, dA: Sequence[Arrays], W_x: Arrays) -> None:
+def _scatter(below: Arrays, dA: Sequence[Arrays], W_x: Arrays, masks: Masks) -> None:
     """In the gradients of W_x: a row that was picked gets what comes back to it. below, dA: of each piece."""
     with autograd.record():
         rows = _lookup(len(below), len(W_x), W_x[0].shape)(below, W_x)
     autograd.backward(rows, _on_top_of_each_other(dA))
+    for W in () if masks.chars is None else W_x:
+        nd.broadcast_mul(W.grad, masks.chars, out=W.grad)
 
 
 @functools.lru_cache(maxsize=128)
@@ -198,20 +201,21 @@ def _lookup(num_pieces: int, num_tables: int, shape: tuple[int, int]) -> Operato
 
 def _add_up(rows: Sequence[Arrays], out: Arrays) -> None:
     """Write the sum of each column of rows to an array of out."""
-    _columns("add_n", len(rows), len(out))(*rows, out=out)
+    _of_rows(_sums, len(rows), len(out))(*rows, out=out)
 
 
 def _on_top_of_each_other(rows: Sequence[Arrays]) -> list[nd.NDArray]:
-    return _columns("concat", len(rows), len(rows[0]))(*rows)
+    return _of_rows(join, len(rows), len(rows[0]))(*rows)
+
+
+def _sums(F: Any, rows: Sequence[Arrays]) -> list[Any]:
+    return [F.add_n(*column) for column in zip(*rows)]
 
 
 @functools.lru_cache(maxsize=128)
-def _columns(name: str, num_rows: int, num_columns: int) -> Operator:
-    """For every column of some rows of arrays the result of an operator of this name."""
-    more = {"dim": 0} if name == "concat" else {}
-    return graph(
-        lambda F, *rows: [getattr(F, name)(*each, **more) for each in zip(*rows)], [num_columns] * num_rows
-    )
+def _of_rows(program: Program, num_rows: int, num_columns: int) -> Operator:
+    """An array for every column of some rows of arrays."""
+    return graph(lambda F, *rows: program(F, rows), [num_columns] * num_rows)
 
 
 class Score(NamedTuple):

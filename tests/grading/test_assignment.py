@@ -213,18 +213,19 @@ def test_all_examples_take_seconds(tmp_path: Path) -> None:
     (tmp_path / "submission.py").write_text(right())
     timed = """if True:
         import sys, time
-        from d2lrnn import assignment
-        start = time.process_time()
+        from d2lrnn import assignment, rnn
+        loaded = time.process_time()
         code = assignment.main(["check", sys.argv[1]])
-        print(code, time.process_time() - start)"""  # in a process of its own, which no other test has filled
+        print(code, loaded, time.process_time() - loaded)"""  # a process that no other test has filled
     command = [sys.executable, "-c", timed, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    code, seconds = said[-1].split()
+    code, loaded, seconds = said[-1].split()
 
     assert code == "0", said
     assert f"{len(GRADED)} of {len(GRADED)} written functions are right" in said[-2], said
     assert len(CASES) > 100
-    assert float(seconds) < 5  # of ours; that of the worker is in the report of the class
+    # Of ours, against what loading Python and MXNet takes; that of the worker is in the report of the class.
+    assert float(seconds) < 4 * float(loaded)
 
 
 @pytest.mark.parametrize(

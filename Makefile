@@ -84,10 +84,10 @@ torture: .venv/.dev .venv/.d2lrnn  ## accidents of every kind, by the thousand (
 lock: setup  ## resolve pyproject.toml again into setup/*.lock
 	$(BIN)/python setup/lock.py
 
-lock-peers: setup  ## the locks of the peers (UV_FIND_LINKS=… LOCKS=torch-cpu: from where PyTorch has its CPU builds)
+lock-peers: setup  ## the locks of the peers, from benchmarks/locks/*.in
 	cd benchmarks/locks && for lock in $(LOCKS); do \
 		$(CURDIR)/$(BIN)/uv pip compile $$lock.in --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-emit-find-links --no-annotate --custom-compile-command "make lock-peers" --quiet --output-file $$lock.lock || exit; done
+			--no-annotate --custom-compile-command "make lock-peers" --quiet --output-file $$lock.lock || exit; done
 
 wheel: .venv/.train  ## what pip installs elsewhere, in dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

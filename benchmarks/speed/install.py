@@ -2,8 +2,8 @@
 
     .venv-peers/bin/python benchmarks/speed/install.py
 
-Of PyTorch the CPU build is tried first: the build with CUDA computes the same on a CPU, but brings 3 GB.
-Which one pip finds depends on where it looks; the locks name no place.
+PyTorch brings 3 GB for GPUs, which it does not use here: its build for CPUs, which is smaller and computes the
+same, is not on the plain package index.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 LOCKS = Path(__file__).parents[1] / "locks"
-PEERS = {"JAX": ("jax",), "PyTorch": ("torch-cpu", "torch")}  # the locks of each, in the order to try
+PEERS = {"JAX": "jax", "PyTorch": "torch"}  # the lock of each
 
 
 def install(lock: str) -> str:
@@ -35,16 +35,12 @@ def main() -> int:
         print("this Python has MXNet, which their NumPy would break: run it by `make bench`", file=sys.stderr)
         return 2
     missing = 0
-    for name, locks in PEERS.items():
-        for lock in locks:
-            print(f"{name}: installing {lock}.lock", file=sys.stderr, flush=True)
-            fault = install(lock)
-            if not fault:
-                break
-            print(f"{name}: pip cannot install {lock}.lock: {fault}", file=sys.stderr, flush=True)
-        else:
+    for name, lock in PEERS.items():
+        print(f"{name}: installing {lock}.lock", file=sys.stderr, flush=True)
+        fault = install(lock)
+        if fault:
             missing += 1
-            print(f"{name} is not installed: its columns stay empty", file=sys.stderr, flush=True)
+            print(f"{name} is not installed, its columns stay empty: {fault}", file=sys.stderr, flush=True)
     return 1 if missing else 0
 
 

@@ -112,13 +112,13 @@ class Vocab:
         Raises:
             IndexError: one of them is not in 0 … len(vocab) - 1.
         """
-        integers = to_integers(indices if hasattr(indices, "shape") else list(indices)).reshape(-1).tolist()
-        for idx in integers:
-            if not 0 <= idx < len(self):
-                raise IndexError(
-                    f"index {idx} is outside a vocabulary of {len(self)}: give 0 to {len(self) - 1}"
-                )
-        return "".join([self.idx_to_char[int(idx)] for idx in integers])
+        integers = to_integers(indices if hasattr(indices, "shape") else list(indices)).reshape(-1)
+        outside = integers[(integers < 0) | (integers >= len(self))]
+        if outside.size:
+            raise IndexError(
+                f"index {outside[0]} is outside a vocabulary of {len(self)}: give 0 to {len(self) - 1}"
+            )
+        return "".join([self.idx_to_char[idx] for idx in integers.astype(int).tolist()])
 
 
 def _check_text(text: str) -> None:

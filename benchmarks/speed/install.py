@@ -2,8 +2,8 @@
 
     .venv-peers/bin/python benchmarks/speed/install.py
 
-PyTorch brings 3 GB for GPUs, which it does not use here: its build for CPUs, which is smaller and computes the
-same, is not on the plain package index.
+PyTorch brings 3 GB for GPUs, which it does not use here: its build for CPUs is smaller and computes the same,
+but it is not on the plain package index.
 """
 
 from __future__ import annotations

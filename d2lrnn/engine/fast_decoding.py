@@ -18,7 +18,7 @@ import numpy as np
 from mxnet import nd
 
 from ..decoding import Choice, choose
-from .cells import Steps
+from .cells import Steps, add
 from .layers import Arrays, Layer, Operator, Program, State, cut, graph, multiply, times
 
 CHUNK = 20  # characters that one graph writes
@@ -38,8 +38,8 @@ class Shape(NamedTuple):
 
     @property
     def block(self) -> int:
-        """Characters of a block: about as many as there are blocks."""
-        return math.isqrt(self.vocab_size - 1) + 1
+        """Characters of a block: fewer than there are blocks, so that less is rounded in a sum over one."""
+        return math.isqrt(self.vocab_size - 1) // 3 + 1
 
     @property
     def num_blocks(self) -> int:
@@ -135,16 +135,19 @@ class Part:
         rngs: Sequence[np.random.Generator],
     ) -> None:
         self.weights, self.vocab_size, self.write = writer.weights, writer.shape.vocab_size, write
-        self.start, self.choice, self.rngs = start, choice, rngs
+        self.start, self.rngs = start, rngs
         self.asked, ctx = deque[Chunk](), start[0].context
         self.numbers = self._draw_ahead(ctx)
         self.none_given = nd.full((CHUNK, len(rngs)), -1.0, ctx)
-        temperature = min(max(choice.temperature, 1 / TOO_LARGE), TOO_LARGE)
-        self.temperature = nd.full((1, 1), temperature, ctx)
-        # how far the sums of the graph may be off: a logit by three roundings of the largest, an exponential
-        # by eight, a sum over a block by one for each character
-        roundings = 3 * writer.largest / temperature + writer.shape.block + 8
-        self.near = roundings * 2.0**-24 if temperature == choice.temperature else np.inf
+        fits = 1 / TOO_LARGE < choice.temperature < TOO_LARGE > writer.largest / choice.temperature
+        temperature = choice.temperature if fits else 1.0
+        self.temperature = nd.full((1, 1), temperature, ctx)  # by which logits are divided in the graph
+        self.choice = choice._replace(temperature=choice.temperature / temperature)  # among such logits
+        # How far the sums of the graph may be off. An exponential, by eight roundings, and by one of its
+        # exponent d, the logit less the largest: as -d is log P plus a constant that is not positive, the sum
+        # of P |d| is at most the entropy. A sum over a block, by one for each character.
+        roundings = math.log(writer.shape.vocab_size) + writer.shape.block + 8
+        self.near = roundings * 2.0**-24 if fits else np.inf
 
     def ask(self) -> None:
         """Let the graph write a chunk."""
@@ -182,8 +185,10 @@ class Part:
         places = np.flatnonzero(is_near)
         if not len(places):
             return False
-        logits = nd.take(logits.reshape((-3, 0)), nd.array(places, logits.context, "int32"))
-        right = choose(logits.asnumpy()[:, : self.vocab_size], chunk.numbers.flat[places], self.choice)
+        # views of what has been written: an operation would wait for the chunks that are being written
+        logits = logits.reshape((-3, 0))
+        rows = np.stack([logits[place].asnumpy() for place in places.tolist()])
+        right = choose(rows[:, : self.vocab_size], chunk.numbers.flat[places], self.choice)
         wrong = right != chunk.chars.asnumpy().flat[places]
         firsts = {
             place % len(self.rngs): (place, char)
@@ -210,10 +215,11 @@ def _compile_writers(shape: Shape, num_parts: int, greedy: bool) -> list[Operato
     """For each part of the rows an operator, with memory of its own, that chooses CHUNK characters."""
 
     def write(F: Any, inputs: Arrays, weights: Arrays, state: Arrays) -> list[Any]:
-        X, chosen = inputs[0], []
-        take = functools.partial(_likeliest, F) if greedy else _draw(F, shape, *inputs)
+        X, numbers, given, temperature = inputs
+        chosen, sharpness = [], None if greedy else 1 / temperature
+        take = functools.partial(_likeliest, F) if greedy else _draw(F, shape, X, numbers, given)
         for t in range(CHUNK):
-            logits, state = _read_char(F, shape, X, weights, state)
+            logits, state = _read_char(F, shape, X, weights, state, sharpness)
             X, *doubts = take(logits, t)
             chosen.append((X, *doubts))
         chars, *doubts = (F.stack(*each) for each in zip(*chosen))
@@ -226,31 +232,30 @@ def _likeliest(F: Any, logits: Any, t: int) -> list[Any]:
     return [F.argmax(logits, axis=1)]
 
 
-def _draw(
-    F: Any, shape: Shape, X: Any, numbers: Any, given: Any, temperature: Any
-) -> Callable[[Any, int], list[Any]]:
+def _draw(F: Any, shape: Shape, X: Any, numbers: Any, given: Any) -> Callable[[Any, int], list[Any]]:
     """A function that draws a character for each row with the t-th numbers.
 
-    numbers, given: of a Chunk. temperature: (1, 1). The function returns the characters; how far those of
-    the same block begin and end past the number, (rows, block + 1); and logits.
+    numbers, given: of a Chunk. The function returns the characters; how far those of the same block begin
+    and end past the number, (rows, block + 1); and logits.
     """
     block, num_blocks = shape.block, shape.num_blocks
     begins, chars = (F.reshape(F.arange(n), shape=to) for n, to in ((block + 1, (1, -1)), (block, (-1, 1))))
     from_each = F.broadcast_greater_equal(chars, begins)  # P times this: the sum from each character on
-    sharpness = 1 / temperature  # a result: reading an input at every step would break the bulk of operations
-    ones, first_block = F.ones(shape=(block,)), F.contrib.arange_like(X, step=num_blocks)
+    of_block, of_blocks = F.ones(shape=(block,)), F.ones(shape=(num_blocks,))
+    of_begins = F.ones(shape=(block + 1,))
+    first_block = F.contrib.arange_like(X, step=num_blocks)
     numbers = F.split(F.expand_dims(numbers, axis=2), num_outputs=CHUNK, axis=0, squeeze_axis=True)
     given = F.split(given, num_outputs=CHUNK, axis=0, squeeze_axis=True)
 
     def draw(logits: Any, t: int) -> list[Any]:
-        P = F.reshape(F.softmax(F.broadcast_mul(logits, sharpness), axis=1), shape=(-1, block))
-        ends = F.cumsum(F.reshape(F.dot(P, ones), shape=(-1, num_blocks)), axis=1, dtype="float64")
+        P = F.reshape(F.softmax(logits, axis=1), shape=(-1, block))
+        ends = F.cumsum(F.reshape(F.dot(P, of_block), shape=(-1, num_blocks)), axis=1, dtype="float64")
         number = numbers[t] * F.slice_axis(ends, axis=1, begin=-1, end=None)
         past = F.cast(F.broadcast_sub(ends, number), dtype="float32")
-        k = F.sum(past <= 0, axis=1)
-        sums = F.dot(F.take(P, first_block + k), from_each)
+        k = F.dot(past <= 0, of_blocks)
+        sums = F.dot(F.take(P, add(F, first_block, k)), from_each)
         inside = F.broadcast_sub(F.pick(past, k, axis=1, keepdims=True), sums)
-        return [F.add_n(k * block, F.sum(inside <= 0, axis=1), given[t]), inside, logits]
+        return [F.add_n(k * block, F.dot(inside <= 0, of_begins), given[t]), inside, logits]
 
     return draw
 
@@ -261,8 +266,10 @@ def _compile_steps(shape: Shape, num_inputs: int, program: Program) -> Operator:
     return graph(program, (num_inputs, num_weights, shape.num_layers * shape.steps.num_states), weights=1)
 
 
-def _read_char(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> tuple[Any, Arrays]:
-    """The logits after the characters X, and the new state."""
+def _read_char(
+    F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays, sharpness: Any = None
+) -> tuple[Any, Arrays]:
+    """The logits after the characters X, times sharpness, and the new state."""
     steps, num_layers, hidden_dim, vocab_size = shape
     W, width, new_state = iter(weights), steps.num_states, list[Any]()
     for k in range(num_layers):
@@ -273,4 +280,7 @@ def _read_char(F: Any, shape: Shape, X: Any, weights: Arrays, state: Arrays) -> 
             A = [multiply(F, new_state[-width], each, hidden_dim) for each in W_x]
         own = state[k * width : (k + 1) * width]
         new_state += steps.step(F, A, own, times(F, W_h, b, hidden_dim)).state
-    return F.FullyConnected(new_state[-width], *W, num_hidden=shape.padded), new_state
+    H, (W_hy, b_y) = new_state[-width], W
+    if sharpness is not None:  # H has fewer numbers than the logits
+        H, b_y = F.broadcast_mul(H, sharpness), F.broadcast_mul(b_y, F.reshape(sharpness, shape=(1,)))
+    return F.FullyConnected(H, W_hy, b_y, num_hidden=shape.padded), new_state

@@ -62,7 +62,7 @@ book: .venv/.book .venv/.d2lrnn  ## the site, in build/book
 serve: book  ## the site, read at http://127.0.0.1:8000 (ARGS=9000: at another port)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book $(ARGS)
 
-bench: .venv/.train .venv/.d2lrnn .venv-peers/.locked  ## how fast it is beside PyTorch, JAX, … (an hour; ARGS=--quick for a look)
+bench: .venv/.train .venv/.d2lrnn .venv-peers/.locked  ## how fast it is beside PyTorch, JAX, … (70 minutes; ARGS=--quick for a look)
 	$(BIN)/python -m benchmarks.speed $(ARGS)
 
 .venv-peers/.locked: .venv/.venv $(wildcard benchmarks/locks/*.lock)

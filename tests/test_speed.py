@@ -2,8 +2,10 @@
 
 import dataclasses
 import itertools
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -237,6 +239,25 @@ def test_every_way_is_tried_and_the_fastest_takes_part() -> None:
         }
 
 
+def test_the_fastest_in_turns_takes_part_though_another_is_fastest_alone() -> None:
+    alone, in_turns = (
+        {"first": 2.0, "second": 3.0, "third": 4.0, "fourth": 5.0},
+        {"first": 9.0, "fourth": 1.0},
+    )
+    with Rehearsal(alone) as rehearsal:
+        count = Counter[str]()
+
+        def turn(process: Process) -> float:
+            way = process.setting.variant
+            count[way] += 1
+            return in_turns.get(way, alone[way]) if count[way] > 4 else alone[way]
+
+        rehearsal.enter(["pytorch"], turn, list(alone))
+
+        assert rehearsal.processes["pytorch"].setting.variant == "second"
+        assert rehearsal.tried["pytorch"][0].process is rehearsal.processes["pytorch"]
+
+
 def test_a_contender_none_of_whose_ways_works_takes_no_part() -> None:
     with Rehearsal({"broken": 0.0}) as rehearsal:
         rehearsal.enter(["pytorch"], rehearsal.turn, ["broken"])
@@ -253,3 +274,19 @@ def test_texts_drawn_at_another_temperature_are_noticed(temperature: float, is_r
     far = work.surprise(task, np.array([[char, *text] for char, text in zip(first, written)]), 0.8)
 
     assert (abs(far) < 4.5) == is_right
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["README.md", "README.zh.md", "CHANGELOG.md", "chapters/en/15-fast.md", "chapters/zh/15-fast.md"],
+)
+def test_what_is_said_of_the_speed_is_what_was_measured(path: str) -> None:
+    measured = (ROOT / "benchmarks/speed.md").read_text(encoding="utf-8")
+    ratios = dict(re.findall(r"^\| (\S+) .* \| ([\d.]+) \([\d.]+ – [\d.]+\) × ", measured, flags=re.M))
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    said = [re.findall(r"\b\d\.\d\d\b", line) for line in lines if "`make bench`" in line]
+    given = next(filter(None, said))
+
+    rows = ["rnn", "gru", "lstm", "vocab-28", "lstm-vocab-28"][: len(given)]
+    assert len(rows) >= 3
+    assert given == [ratios[row] for row in rows]

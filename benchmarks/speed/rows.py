@@ -216,7 +216,7 @@ def _row(
 
 
 def ways(stage: Stage, names: Sequence[str], unit: float) -> list[Row]:
-    """A row for each way in which contenders were tried, the fastest first; the first of each took part."""
+    """A row for each way in which contenders were tried; the first of each took part."""
     found: dict[tuple[str, str], list[str]] = {}
     for name in names:
         for seconds, process in stage.tried.get(name, ()):

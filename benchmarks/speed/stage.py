@@ -9,6 +9,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arena import CORES, ContenderError, Process, Setting
+from .arena import CORES, ContenderError, Process, Setting, take_turns
 from .table import TITLES
 from .work import Task
 
@@ -24,6 +25,7 @@ PEERS_OWN = ("pytorch", "jax")  # what only the peers' environment has
 SPINNING = ("pytorch", "gluon", "tutorial")  # OpenMP that has not been told how to wait
 REL = 1e-3  # how far losses and gradients may lie apart
 FINALISTS = 2  # ways of a contender that are tried with every number of threads
+LAST = 3  # processes of a contender that take turns before one of them takes part
 Turn = Callable[[Process], float]
 
 
@@ -147,7 +149,7 @@ class Stage:
             say(f"{self.row}: {TITLES[name]}, {best.setting}")
 
     def _fastest(self, name: str, turn: Turn, variants: Sequence[str]) -> Process:
-        """Every way on all cores, then the fastest of them with other threads."""
+        """Every way on all cores, then the fastest of them with other threads; the last three take turns."""
         first, *others = self.bench.settings(name)
         for variant in variants:
             self._try(name, first._replace(variant=variant), turn)
@@ -156,7 +158,14 @@ class Stage:
             self._try(name, setting._replace(variant=finalist.variant), turn)
         if not self.tried[name]:
             raise ContenderError("none of its ways works")
-        return self.tried[name][0].process
+        last = {str(i): one.process for i, one in enumerate(self.tried[name][:LAST])}
+        rounds = take_turns({i: partial(turn, last[i]) for i in last}, self.bench.size.rounds)
+        best = last[min(last, key=lambda i: statistics.median(rounds[i]))]
+        self.tried[name].sort(key=lambda one: one.process is not best)
+        for process in last.values():
+            if process is not best:
+                process.close()
+        return best
 
     def _variants(self, name: str) -> list[str]:
         if not self.bench.size.tuned:
@@ -167,7 +176,7 @@ class Stage:
         return found
 
     def _try(self, name: str, setting: Setting, turn: Turn) -> None:
-        """Measure a way; only the fastest so far goes on."""
+        """Measure a way; only the fastest so far go on."""
         try:
             process = self.start(name, setting)
             turn(process)  # compiles and warms up
@@ -177,7 +186,7 @@ class Stage:
             return
         say(f"{self.row}: {TITLES[name]}, {setting}: {1e3 * seconds:.3g} ms")
         self.tried[name] = sorted([*self.tried[name], Tried(seconds, process)], key=attrgetter("seconds"))
-        for slower in self.tried[name][1:]:
+        for slower in self.tried[name][LAST:]:
             slower.process.close()
 
     def leave(self, name: str, why: str) -> None:

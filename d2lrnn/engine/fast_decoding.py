@@ -75,6 +75,10 @@ class GraphWriter:
         none = self.shape.padded - self.shape.vocab_size
         W_none, b_none = nd.zeros((none, len(W_hy)), W_hy.context), nd.full((none,), LEAST, W_hy.context)
         self.weights += [nd.concat(W_hy.T, W_none, dim=0), nd.concat(b_y, b_none, dim=0)]
+        # The first to read an array through oneDNN must be alone (see own): no part of the rows may be it.
+        X, begin = nd.zeros((1, 1), W_hy.context, "int32"), nd.zeros((1, len(W_hy)), W_hy.context)
+        logits, _ = self.read(X, (begin,) * (len(layers) * self.shape.steps.num_states))
+        logits.wait_to_read()
 
     def read(self, X: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
         """One step: indices (1, batch_size) become logits (batch_size, vocab_size), and the new state."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from .checks import check_size, to_integers
+from .checks import check_size, to_indices, to_integers
 from .corpora.counting import count_characters, find_characters
 from .corpora.documents import Manner, read_texts
 
@@ -112,13 +112,11 @@ class Vocab:
         Raises:
             IndexError: one of them is not in 0 … len(vocab) - 1.
         """
-        integers = to_integers(indices if hasattr(indices, "shape") else list(indices)).reshape(-1)
-        outside = integers[(integers < 0) | (integers >= len(self))]
-        if outside.size:
-            raise IndexError(
-                f"index {outside[0]} is outside a vocabulary of {len(self)}: give 0 to {len(self) - 1}"
-            )
-        return "".join([self.idx_to_char[idx] for idx in integers.astype(int).tolist()])
+        integers = to_integers(indices if hasattr(indices, "shape") else list(indices))
+        if integers.size == 0:
+            return ""
+        known = to_indices(integers, len(self)).reshape(-1).tolist()
+        return "".join([self.idx_to_char[idx] for idx in known])
 
 
 def _check_text(text: str) -> None:

@@ -240,10 +240,8 @@ def test_every_way_is_tried_and_the_fastest_takes_part() -> None:
 
 
 def test_the_fastest_in_turns_takes_part_though_another_is_fastest_alone() -> None:
-    alone, in_turns = (
-        {"first": 2.0, "second": 3.0, "third": 4.0, "fourth": 5.0},
-        {"first": 9.0, "fourth": 1.0},
-    )
+    alone = {"first": 2.0, "second": 3.0, "third": 4.0, "fourth": 5.0}
+    in_turns = {"first": 9.0, "fourth": 1.0}  # the fourth does not come so far
     with Rehearsal(alone) as rehearsal:
         count = Counter[str]()
 
@@ -281,8 +279,9 @@ def test_texts_drawn_at_another_temperature_are_noticed(temperature: float, is_r
     ["README.md", "README.zh.md", "CHANGELOG.md", "chapters/en/15-fast.md", "chapters/zh/15-fast.md"],
 )
 def test_what_is_said_of_the_speed_is_what_was_measured(path: str) -> None:
-    measured = (ROOT / "benchmarks/speed.md").read_text(encoding="utf-8")
-    ratios = dict(re.findall(r"^\| (\S+) .* \| ([\d.]+) \([\d.]+ – [\d.]+\) × ", measured, flags=re.M))
+    measured = (ROOT / "benchmarks/speed.md").read_text(encoding="utf-8").splitlines()
+    table_rows = [dict(zip(table.COLUMNS, table.cells(line))) for line in measured if line.startswith("| ")]
+    ratios = {row["row"]: row["ratio"].split()[0] for row in table_rows if row.get("ratio")}
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     said = [re.findall(r"\b\d\.\d\d\b", line) for line in lines if "`make bench`" in line]
     given = next(filter(None, said))

@@ -158,13 +158,13 @@ class Stage:
             self._try(name, setting._replace(variant=finalist.variant), turn)
         if not self.tried[name]:
             raise ContenderError("none of its ways works")
-        last = {str(i): one.process for i, one in enumerate(self.tried[name][:LAST])}
-        rounds = take_turns({i: partial(turn, last[i]) for i in last}, self.bench.size.rounds)
-        best = last[min(last, key=lambda i: statistics.median(rounds[i]))]
+        last = [one.process for one in self.tried[name][:LAST]]
+        turns = {str(process.setting): partial(turn, process) for process in last}
+        rounds = take_turns(turns, self.bench.size.rounds)
+        best, *slower = sorted(last, key=lambda process: statistics.median(rounds[str(process.setting)]))
+        for process in slower:
+            process.close()
         self.tried[name].sort(key=lambda one: one.process is not best)
-        for process in last.values():
-            if process is not best:
-                process.close()
         return best
 
     def _variants(self, name: str) -> list[str]:

@@ -37,6 +37,11 @@ class Shape(NamedTuple):
     vocab_size: int
 
     @property
+    def num_states(self) -> int:
+        """Arrays of the state, of all layers."""
+        return self.num_layers * self.steps.num_states
+
+    @property
     def block(self) -> int:
         """Characters of a block: fewer than there are blocks, so that less is rounded in a sum over one."""
         return math.isqrt(self.vocab_size - 1) // 3 + 1
@@ -77,7 +82,7 @@ class GraphWriter:
         self.weights += [nd.concat(W_hy.T, W_none, dim=0), nd.concat(b_y, b_none, dim=0)]
         # The first to read an array through oneDNN must be alone (see own): no part of the rows may be it.
         X, begin = nd.zeros((1, 1), W_hy.context, "int32"), nd.zeros((1, len(W_hy)), W_hy.context)
-        logits, _ = self.read(X, (begin,) * (len(layers) * self.shape.steps.num_states))
+        logits, _ = self.read(X, (begin,) * self.shape.num_states)
         logits.wait_to_read()
 
     def read(self, X: nd.NDArray, state: State) -> tuple[nd.NDArray, State]:
@@ -267,7 +272,7 @@ def _draw(F: Any, shape: Shape, X: Any, numbers: Any, given: Any) -> Callable[[A
 def _compile_steps(shape: Shape, num_inputs: int, program: Program) -> Operator:
     """One operator that does what program does with inputs, weights and state."""
     num_weights = shape.num_layers * 3 * len(shape.steps.fed) + 2
-    return graph(program, (num_inputs, num_weights, shape.num_layers * shape.steps.num_states), weights=1)
+    return graph(program, (num_inputs, num_weights, shape.num_states), weights=1)
 
 
 def _read_char(

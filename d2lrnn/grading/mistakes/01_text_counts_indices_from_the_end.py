@@ -3,4 +3,4 @@ is not in 0 … len(vocab) - 1"""
 
 from d2lrnn.grading.mistakes import *
 
-Vocab = changed("text", {"(integers < 0) | (integers >= len(self))": "integers >= len(self)"}).Vocab
+Vocab = changed("text", {"to_indices(integers, len(self))": "integers"}).Vocab

@@ -49,13 +49,13 @@ def channels() -> Iterator[str]:
     yield (ATTACKS / "channels.py").read_text("utf-8").replace("@run@", run)
     libc, key = ctypes.CDLL(None), int(run) * 1000
     for place in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/run/lock", os.path.dirname(os.__file__), "."):
-        for path in Path(place).glob(f"d2lrnn_attack_{run}_*"):
+        for path in Path(place).glob(f"d2lrnn_channel_{run}_*"):
             path.unlink(missing_ok=True)
     for n in range(1, 61):
         libc.shmctl(libc.shmget(key + n, 64, 0), 0, None)
         libc.semctl(libc.semget(key + n, 1, 0), 0, 0)
         libc.msgctl(libc.msgget(key + n, 0), 0, None)
-        libc.mq_unlink(f"/d2lrnn_attack_{run}_{n}".encode())
+        libc.mq_unlink(f"/d2lrnn_channel_{run}_{n}".encode())
 
 
 def grade(folder: Path, *files: Path) -> None:
@@ -99,11 +99,16 @@ def test_without_a_sandbox_it_would_be_found(kind: str, tmp_path: Path, channels
         [sys.executable, "-c", f"{channels}\n{what}"]
         for what in (f"leave({kind!r}, 37)", f"print(heard({kind!r}))")
     )
-    subprocess.run(leave, cwd=tmp_path, check=True)
+    home = {
+        **os.environ,
+        **dict.fromkeys(("HOME", "TMPDIR"), str(tmp_path)),
+    }  # nothing is left in the real one
+    subprocess.run(leave, cwd=tmp_path, env=home, check=True)
     until = time.monotonic() + 30
     found = ""
     while "37" not in found and time.monotonic() < until:  # a process may not be ready yet
-        found = subprocess.run(find, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(find, cwd=tmp_path, env=home, check=True, capture_output=True, text=True)
+        found = done.stdout
 
     assert found == "[37]\n"
 

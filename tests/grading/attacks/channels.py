@@ -12,7 +12,7 @@ import socket
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)
-NAME, KEY, NUMBERS = "d2lrnn_attack_@run@_", int("@run@") * 1000, range(1, 61)
+NAME, KEY, NUMBERS = "d2lrnn_channel_@run@_", int("@run@") * 1000, range(1, 61)
 PLACES = "/tmp /var/tmp /dev/shm /run/lock /run /var/lock /dev/mqueue . ..".split()
 CACHED = sorted(glob.glob(os.path.dirname(os.__file__) + "/encodings/mac_*.py"))
 ADD_KEY, KEYCTL, SEARCH, OF_USER = 248, 250, 10, -4

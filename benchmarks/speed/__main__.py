@@ -1,6 +1,6 @@
 """How fast it is beside its peers: a table, row by row, all contenders taking turns.
 
-    python -m benchmarks.speed                    all rows, 70 minutes; writes benchmarks/speed.md
+    python -m benchmarks.speed                    all rows, 90 minutes; writes benchmarks/speed.md
     python -m benchmarks.speed rnn vocab-28       some of them, and their rows of benchmarks/speed.md
     python -m benchmarks.speed --quick [rnn …]    a look, a minute; shown and not written
     python -m benchmarks.speed profile [rnn …]    where ours spends its time

@@ -94,21 +94,20 @@ def test_what_one_program_hears_no_later_one_can_find(tmp_path: Path, channels: 
 
 
 @pytest.mark.parametrize("kind", SURE)
-def test_without_a_sandbox_it_would_be_found(kind: str, tmp_path: Path, channels: str) -> None:
+def test_without_a_sandbox_it_would_be_found(
+    kind: str, tmp_path: Path, channels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leave, find = (
         [sys.executable, "-c", f"{channels}\n{what}"]
         for what in (f"leave({kind!r}, 37)", f"print(heard({kind!r}))")
     )
-    home = {
-        **os.environ,
-        **dict.fromkeys(("HOME", "TMPDIR"), str(tmp_path)),
-    }  # nothing is left in the real one
-    subprocess.run(leave, cwd=tmp_path, env=home, check=True)
+    for name in ("HOME", "TMPDIR"):  # nothing is left in the real ones
+        monkeypatch.setenv(name, str(tmp_path))
+    subprocess.run(leave, cwd=tmp_path, check=True)
     until = time.monotonic() + 30
     found = ""
     while "37" not in found and time.monotonic() < until:  # a process may not be ready yet
-        done = subprocess.run(find, cwd=tmp_path, env=home, check=True, capture_output=True, text=True)
-        found = done.stdout
+        found = subprocess.run(find, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
     assert found == "[37]\n"
 
